@@ -1,0 +1,1 @@
+"""End-to-end evaluations against a running server."""
