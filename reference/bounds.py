@@ -15,19 +15,14 @@ renormalisation cancels. sqrtsoftplus: s = sqrt(log(1 + exp(x))); a relative err
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
+from reference.profiles import Profile
 from reference.scoring import exponents, scores
+from reference.spec import RoutingSpec
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from reference.profiles import Profile
-    from reference.spec import RoutingSpec
-
-    Float64 = NDArray[np.float64]
+Float64 = NDArray[np.float64]
 
 #: Unit roundoff of float32.
 U = 2.0**-24
@@ -129,29 +124,33 @@ def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
     return np.asarray(twice + _SECOND_ORDER * U * (g + twice))
 
 
-def weight_error(  # noqa: D417 - the arrays share one sentence
+def weight_error(
     s: Float64, s_error: Float64, bias: Float64, spec: RoutingSpec, profile: Profile
 ) -> Float64:
-    """Return a bound on a weight's relative error, float64 [T, k]; inf where there is none.
+    """Return a bound on |w' - w|, float64 [T, k]; inf where nothing can be said.
 
     For renormalised weights the sum errs relatively by the mean of the scores' errors, weighted
     with the scores, and (k - 1) u for its additions; the division and the scale add
-    eps_div + 2 u. Weights recovered as (s + b) - b carry u |s + b| + u s more per score.
+    eps_div + 2 u. Weights recovered as (s + b) - b carry u |s + b| + u s more per score. Nothing
+    can be said where that mean reaches 1: every selected score may have been flushed to zero.
 
     Args:
-        s, s_error, bias: exact scores, their `score_error` and biases at the chosen ids, [T, k].
+        s: exact scores at the chosen ids, [T, k].
+        s_error: their `score_error`.
+        bias: their experts' biases.
         spec: the router.
         profile: the kernel's arithmetic.
 
     """
     if profile.recovered:
         s_error = s_error + _SECOND_ORDER * U * (np.abs(s + bias) + s)
+    scale = spec.routed_scaling_factor
+    if not spec.renormalize:
+        return np.asarray(scale * _SECOND_ORDER * (s_error + 2 * U * s) + TINY)
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = s_error / s
-        if not spec.renormalize:
-            return np.asarray(np.where(s > 0.0, _SECOND_ORDER * (own + 2 * U), np.inf))
-        total = s_error.sum(axis=1, keepdims=True) / s.sum(axis=1, keepdims=True)
-        total = total + (s.shape[1] - 1) * U * (1.0 + total)
-        last = (profile.divide + 2.0) * U * _SECOND_ORDER
-        relative = (1.0 + own) * (1.0 + last) / (1.0 - total) - 1.0
-    return np.asarray(np.where((total < 1.0) & (s > 0.0), relative, np.inf))
+        total = s.sum(axis=1, keepdims=True)
+        moved = s_error.sum(axis=1, keepdims=True) / total
+        moved = moved + (s.shape[1] - 1) * U * (1.0 + moved)
+        last = 1.0 + _SECOND_ORDER * (profile.divide + 2.0) * U
+        above = ((s + s_error) * last / (1.0 - moved) - s) / total
+    return np.asarray(np.where(moved < 1.0, scale * above + TINY, np.inf))

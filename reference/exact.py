@@ -23,6 +23,7 @@ bits do not suffice an ArithmeticError is raised rather than an order assumed.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -90,7 +91,7 @@ def dense_ranks(items: Sequence[int], compare: Callable[[int, int], int]) -> lis
         key=functools.cmp_to_key(lambda a, b: compare(items[b], items[a])),
     )
     ranks = [0] * len(items)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         ranks[after] = ranks[before] + (compare(items[before], items[after]) != 0)
     return ranks
 

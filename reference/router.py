@@ -15,17 +15,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from reference.exact import ExactRow
 from reference.scoring import TINY64, U64, float64_error, scores
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    from reference.spec import RoutingSpec
+from reference.spec import RoutingSpec
 
 
 @dataclass(frozen=True)

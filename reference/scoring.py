@@ -6,14 +6,10 @@ expert that cannot be selected and takes no part in another's score.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Float64 = NDArray[np.float64]
+Float64 = NDArray[np.float64]
 
 #: Unit roundoff of float64.
 U64 = 2.0**-53
@@ -66,15 +62,15 @@ def float64_error(logits: Float64, s: Float64, scoring: str) -> Float64:
 def sensitivity(logits: Float64, s: Float64, scoring: str) -> Float64:
     """Return z [T, E]: the relative change of a score for a relative change of its exponent.
 
-    z = x s'(x) / s(x): sigmoid (1 - s) x; softmax x - max, up to a term the whole row shares;
+    z = x s'(x) / s(x), NaN for infinite x: sigmoid (1 - s) x; softmax x - max, up to a term the whole row shares;
     sqrtsoftplus x sigmoid(x) / (2 log(1 + exp(x))).
     """
     x = exponents(logits, scoring)
-    if scoring == "sigmoid":
-        return x * (1.0 - s)
     if scoring == "softmax":
         return x
     with np.errstate(divide="ignore", invalid="ignore"):
+        if scoring == "sigmoid":
+            return np.asarray(x * (1.0 - s))
         return np.asarray(x * scores(x, "sigmoid") / (2.0 * s * s))
 
 
