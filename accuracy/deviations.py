@@ -40,7 +40,6 @@ class Deviation:
         rows: the rows that fail.
         why: one sentence.
         link: an issue or a page, where there is one.
-        device: a pattern for what the kernel ran on.
 
     """
 
@@ -52,14 +51,12 @@ class Deviation:
     rows: tuple[int, ...]
     why: str
     link: str = ""
-    device: str = "*"
 
     def applies(self, kernel: KernelInfo, recording_sha256: str | None) -> bool:
         """Say whether this is about that kernel on that recording."""
         return (
             fnmatchcase(kernel.name, self.kernel)
             and fnmatchcase(kernel.version, self.version)
-            and fnmatchcase(kernel.device, self.device)
             and recording_sha256 == self.recording_sha256
         )
 
@@ -94,10 +91,10 @@ def _deviation(path: Path, number: int, entry: dict[str, object]) -> Deviation:
     rows = entry.get("rows")
     if not isinstance(rows, list) or not rows or any(type(row) is not int for row in rows):
         raise DeviationError(f"{where} has no 'rows': expected a list of row numbers")
-    link, device = entry.get("link", ""), entry.get("device", "*")
-    if unknown := sorted(entry.keys() - {*texts, "rows", "link", "device"}):
+    link = entry.get("link", "")
+    if unknown := sorted(entry.keys() - {*texts, "rows", "link"}):
         raise DeviationError(f"{where} has unknown {', '.join(unknown)}")
-    if not isinstance(link, str) or not isinstance(device, str):
-        raise DeviationError(f"{where}: link and device: expected texts")
+    if not isinstance(link, str):
+        raise DeviationError(f"{where}: link: expected a text")
     values = {key: str(entry[key]) for key in texts}
-    return Deviation(**values, rows=tuple(rows), link=link, device=device)
+    return Deviation(**values, rows=tuple(rows), link=link)

@@ -51,7 +51,7 @@ class Judged:
     def verdict(self) -> str:
         """PASS, FAIL or REFUSED."""
         if self.result is None:
-            return "REFUSED"
+            return "FAIL" if self.faults else "REFUSED"
         return "PASS" if self.result.passed and not self.faults else "FAIL"
 
 
@@ -142,7 +142,7 @@ def _result(one: Judged) -> dict[str, object]:
         },
     }
     if one.result is None or one.output is None:
-        return about | {"refusal": one.refusal}
+        return about | {"refusal": one.refusal, "call_faults": list(one.faults)}
     result, info = one.result, one.output.kernel
     about |= {"rows": result.rows}
     about |= {verdict.name.lower(): result.counts[verdict] for verdict in Verdict}
@@ -171,9 +171,7 @@ def _result(one: Judged) -> dict[str, object]:
             {"reason": d.reason, "rows": list(d.rows), "why": d.why, "link": d.link}
             for d in result.deviations
         ],
-        "stale_deviations": [
-            {"reason": d.reason, "rows": list(rows)} for d, rows in result.stale
-        ],
+        "stale_deviations": [{"reason": d.reason, "rows": list(rows)} for d, rows in result.stale],
         "first_failures": list(one.offences),
     }
 
@@ -202,7 +200,7 @@ def to_junit(judged: Sequence[Judged]) -> str:
 def complaints(one: Judged) -> list[str]:
     """Return what is wrong, one line each; empty for a pass."""
     if one.result is None:
-        return [one.refusal]
+        return list(one.faults) or [one.refusal]
     result, drift = one.result, one.result.drift
     lines = []
     if len(result.failing):

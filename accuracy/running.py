@@ -136,7 +136,12 @@ def _call(kernel: Loaded, recording: Recording, start: int, stop: int, turn: int
         raise KernelError(
             f"{kernel.name} on {recording.name}: {type(error).__name__}: {reason}"
         ) from None
-    names = ("gating_output", "correction_bias", "memory behind topk_weights", "memory behind topk_ids")
+    names = (
+        "gating_output",
+        "correction_bias",
+        "memory behind topk_weights",
+        "memory behind topk_ids",
+    )
     faults = tuple(f"writes {n}" for n, same in zip(names, unchanged, strict=True) if not same)
     return _Call(*host, faults)
 

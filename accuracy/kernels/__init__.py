@@ -93,8 +93,7 @@ def load_function(path: str, arithmetic: str) -> Loaded:
     except Exception as error:  # noqa: BLE001 - whatever a user's module raises is theirs to read
         reason = " ".join(str(error).split())
         raise KernelError(
-            f"--kernel {path}: {module_name} cannot be imported "
-            f"({type(error).__name__}: {reason})"
+            f"--kernel {path}: {module_name} cannot be imported ({type(error).__name__}: {reason})"
         ) from None
     function = getattr(module, function_name, None)
     if not callable(function):

@@ -47,7 +47,9 @@ def _load() -> Loaded:
     ) -> None:
         # The call of sglang pull request 23611, its bias cast included; the scale is passed on
         # where it is not 1.
-        scale = {} if routed_scaling_factor == 1.0 else {"routed_scaling_factor": routed_scaling_factor}
+        scale = (
+            {} if routed_scaling_factor == 1.0 else {"routed_scaling_factor": routed_scaling_factor}
+        )
         biased_grouped_topk(
             gating_output,
             correction_bias.to(gating_output.dtype),
