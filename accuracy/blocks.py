@@ -1,4 +1,4 @@
-"""The verdicts on a block of rows: screened first, then judged row by row where that says nothing."""
+"""The verdicts on a block of rows: screened first, the rest judged by the definition."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ Float64 = NDArray[np.float64]
 
 #: Rows that the definition takes at a time: its float64 [n, E] arrays stay near 100 MB at E = 256.
 _DEFINITION_ROWS = 2048
+
 
 @dataclass(frozen=True)
 class Block:

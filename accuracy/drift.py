@@ -28,6 +28,9 @@ MEAN_LIMIT = 0.5
 #: Standard errors that either must be away from 0 as well, so that few rows prove nothing.
 SIGNIFICANCE = 5.0
 
+#: Fewer rows prove nothing: their standard error is itself too uncertain.
+MIN_ROWS = 64
+
 
 @dataclass(frozen=True)
 class DriftSums:
@@ -124,5 +127,6 @@ def drift(sums: DriftSums) -> Drift:
     slope_error = math.sqrt(max(residual, 0.0)) / sums.d if sums.d else 0.0
     size = abs(slope) * math.sqrt(sums.d / sums.weights)
     found = size > SIZE_LIMIT and abs(slope) > SIGNIFICANCE * slope_error
-    found |= abs(mean) > MEAN_LIMIT and abs(mean) > SIGNIFICANCE * mean_error
+    found = found or (abs(mean) > MEAN_LIMIT and abs(mean) > SIGNIFICANCE * mean_error)
+    found = found and sums.rows >= MIN_ROWS
     return Drift(sums.rows, slope, slope_error, size, mean, mean_error, found)

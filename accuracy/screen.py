@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -125,13 +126,13 @@ def screen(
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _cheap_exp(t: np.float32) -> np.float32:
+def _cheap_exp(t: Any) -> Any:  # noqa: ANN401 - a float32, which mypy's numpy widens
     """exp(t) for |t| <= 20, in operations that vectorise: a polynomial of t / 64, squared 6 times.
 
     Outside, t is clamped: the sigmoid is then within 2.1e-9 of its limit. NaN counts as 20.
     """
-    t = t if t < np.float32(20) else np.float32(20)  # noqa: PLR1730 - min() treats NaN otherwise
-    t = t if t > np.float32(-20) else np.float32(-20)  # noqa: PLR1730 - as above
+    t = min(np.float32(20), t)
+    t = max(np.float32(-20), t)
     y = t * np.float32(1 / 64)
     p = np.float32(1 / 720)
     p = p * y + np.float32(1 / 120)
@@ -227,9 +228,7 @@ def _weigh(
         for j in range(count):
             a += (r[j] - m / n) * (z[j] - center)
             d += (z[j] - center) ** 2
-        for i, value in enumerate(
-            (1.0, n, a, d, a * a, a * d, d * d, m, m * m, m * n, n * n)
-        ):
+        for i, value in enumerate((1.0, n, a, d, a * a, a * d, d * d, m, m * m, m * n, n * n)):
             sums[i] += value
     return worst
 
@@ -240,7 +239,7 @@ def _screen(
     bias: NDArray[np.float64],
     ceiling: NDArray[np.float64],
     raised: NDArray[np.float32],
-    top: np.float64,
+    top: float,
     ids: NDArray[np.int32],
     weights: NDArray[np.float32],
     skip: NDArray[np.bool_],

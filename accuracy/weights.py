@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import U, Profile, RoutingSpec, weight_error
+from reference import Profile, RoutingSpec, U, weight_error
 
 Float64 = NDArray[np.float64]
 

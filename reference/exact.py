@@ -86,10 +86,11 @@ class ExactRow:
 
 def dense_ranks(items: Sequence[int], compare: Callable[[int, int], int]) -> list[int]:
     """Return each item's dense rank under an exact comparison: 0 is the largest, ties share."""
-    order = sorted(
-        range(len(items)),
-        key=functools.cmp_to_key(lambda a, b: compare(items[b], items[a])),
-    )
+
+    def descending(a: int, b: int) -> int:
+        return compare(items[b], items[a])
+
+    order = sorted(range(len(items)), key=functools.cmp_to_key(descending))
     ranks = [0] * len(items)
     for before, after in itertools.pairwise(order):
         ranks[after] = ranks[before] + (compare(items[before], items[after]) != 0)
