@@ -1,0 +1,293 @@
+"""The commands, as a user runs them: exit status, evidence, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from fixtures import KernelInfo, Output, open_output, open_recording, write_output
+from fixtures.recording import recording
+from fixtures.tensorfile import tensor
+from reference import MINIMAX_M2_5
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "fixtures"
+
+
+def _run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "accuracy", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env=environment
+    )
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> tuple[Path, Path]:
+    """Return copies of the shipped recordings and outputs."""
+    for name in ("recordings", "outputs"):
+        shutil.copytree(FIXTURES / name, tmp_path / name)
+    return tmp_path / "recordings", tmp_path / "outputs"
+
+
+def _judge(shipped: tuple[Path, Path], *more: str | Path) -> subprocess.CompletedProcess[str]:
+    return _run("judge", "--recordings", shipped[0], "--outputs", shipped[1], *more)
+
+
+def test_shipped_outputs_pass(shipped: tuple[Path, Path], tmp_path: Path) -> None:
+    """All shipped outputs pass, and the evidence is complete and the same bytes every time."""
+    first = _judge(shipped, "--json", tmp_path / "a.json", "--junit", tmp_path / "a.xml")
+    second = _judge(shipped, "--json", tmp_path / "b.json", "--junit", tmp_path / "b.xml")
+
+    assert first.returncode == second.returncode == 0, first.stdout + first.stderr
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert (tmp_path / "a.xml").read_bytes() == (tmp_path / "b.xml").read_bytes()
+    evidence = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert evidence["schema"] == 1
+    one = next(r for r in evidence["results"] if r["kernel"].startswith("aiter-2026-08"))
+    keys = "exact reordered tie admissible wrong undefined padding".split()
+    assert sum(one[key] for key in keys) == one["rows"]
+    assert {"weight_error_over_bound", "drift", "verdict", "sha256"} <= one.keys()
+    assert one["execution"] == "emulated"
+    suite = ET.parse(tmp_path / "a.xml").getroot()  # noqa: S314 - our own file
+    assert suite.get("failures") == "0"
+    assert suite.get("tests") == str(len(evidence["results"]))
+    assert "Known deviations" in first.stdout
+
+
+def test_one_corrupt_id_is_found(shipped: tuple[Path, Path], tmp_path: Path) -> None:
+    """A single changed id in 4,096 rows fails, and the row is shown with its gap and bound."""
+    held = open_recording(shipped[0] / "normal.safetensors")
+    path = shipped[1] / "sglang-0.5.23-triton-h100" / "normal.safetensors"
+    output = open_output(path, held)
+    ids = np.array(output.ids())
+    ids[1234, 5] = (ids[1234, 5] + 100) % 256
+    changed = Output(output.kernel, tensor(np.array(output.weights())), tensor(ids))
+    write_output(path, changed, held)
+
+    done = _judge(shipped, "--json", tmp_path / "a.json", "--junit", tmp_path / "a.xml")
+
+    assert done.returncode == 1
+    assert "1 of 4096 rows fail (other experts 1)" in done.stdout
+    for part in ("row 1234", "golden ids", "missed: expert", "of which rounding explains"):
+        assert part in done.stdout
+    failure = ET.parse(tmp_path / "a.xml").getroot().find(".//failure")  # noqa: S314 - our own
+    assert failure is not None
+    assert "row 1234" in str(failure.text)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda o: (o / "normal.safetensors").write_bytes(b""), "expected a whole safetensors"),
+        (lambda o: shutil.copy(o / "edge.safetensors", o / "normal.safetensors"), "sha256"),
+        (lambda o: shutil.copy(o / "edge.safetensors", o / "other.safetensors"), "no recording"),
+    ],
+)
+def test_refusals_do_not_hide_the_rest(
+    shipped: tuple[Path, Path], damage: object, message: str
+) -> None:
+    """A file that cannot be judged is refused by name, the others are judged, exit is 2."""
+    damage(shipped[1] / "torch-2.11-eager-h100")  # type: ignore[operator]  # of the table above
+
+    done = _judge(shipped)
+
+    assert done.returncode == 2
+    assert message in " ".join(done.stdout.split())
+    assert "1 refused" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_broken_recording_refuses_its_outputs(shipped: tuple[Path, Path]) -> None:
+    """A truncated recording is refused, and so is every output over it; nothing passes for it."""
+    path = shipped[0] / "normal.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+
+    done = _judge(shipped)
+
+    assert done.returncode == 2
+    assert "10 passed, 0 failed, 6 refused" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("judge", "--recordings", "{tmp}/no", "--outputs", "{tmp}"), "no such folder"),
+        (("judge", "--recordings", "{tmp}", "--outputs", "{tmp}"), "no recordings"),
+        (("judge", "--recordings", "{fixtures}/recordings", "--outputs", "{tmp}"), "no outputs"),
+        (("parity", "--kernel", "nonsense"), "no such kernel: expected"),
+        (("parity", "--deviations", "{tmp}/none.toml"), "cannot be read"),
+        (("parity", "--kernel", "no.module:f"), "nothing was judged"),
+        (("parity", "--kernel", "aiter"), "nothing was judged"),
+        (
+            ("judge", "--recordings", "{fixtures}/recordings", "--outputs", "{fixtures}/outputs")
+            + ("--json", "/proc/no/evidence.json"),
+            "cannot be used",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """What a user gets wrong is answered in one line on standard error, with exit status 2."""
+    filled = [a.format(tmp=tmp_path, fixtures=FIXTURES) for a in arguments]
+
+    done = _run(*filled)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stdout
+
+
+def test_parity_runs_and_saves_a_kernel_of_ones_own(tmp_path: Path) -> None:
+    """A function in the current folder is run, judged, saved, and judged again from its files."""
+    (tmp_path / "mine.py").write_text(
+        "from accuracy.kernels.torch_eager import route\n", encoding="utf-8"
+    )
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    shutil.copy(FIXTURES / "recordings" / "offset.safetensors", recordings)
+    saved = tmp_path / "saved"
+
+    ran = _run(
+        *("parity", "--kernel", "mine:route", "--recordings", recordings),
+        *("--save-outputs", saved, "--profile", "ieee"),
+        cwd=tmp_path,
+    )
+    again = _run("judge", "--recordings", recordings, "--outputs", saved)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert again.returncode == 0
+    assert "1 passed" in again.stdout
+
+
+def test_a_crashing_kernel_fails(tmp_path: Path) -> None:
+    """A kernel that raises is a failed verdict, not a refusal: it cannot ship."""
+    (tmp_path / "mine.py").write_text("def route(*a):\n    raise ValueError('boom')\n", "utf-8")
+
+    done = _run("parity", "--kernel", "mine:route", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "ValueError: boom" in done.stdout
+
+
+def test_kernels_lists_what_runs_here_and_what_does_not() -> None:
+    """The list says of each kernel whether it runs here, and else what would run it."""
+    done = _run("kernels")
+
+    assert done.returncode == 0
+    assert "torch-eager" in done.stdout
+    assert "not here: no aiter here; a ROCm host" in done.stdout
+
+
+def test_ordered_fails_what_is_out_of_order(shipped: tuple[Path, Path]) -> None:
+    """--ordered still passes real kernels on ordinary rows: ties and rounding explain their order."""
+    for kernel in shipped[1].iterdir():
+        (kernel / "edge.safetensors").unlink()
+
+    assert _judge(shipped, "--ordered").returncode == 0
+
+
+def test_a_bias_cast_is_reported_beside_the_verdict(tmp_path: Path) -> None:
+    """The kernel is judged on the bias it consumed; rows that the cast re-routes are counted."""
+    from fixtures import write_recording
+
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((200, 256), dtype=np.float32)
+    checkpoint = rng.uniform(6.8, 7.1, 256).astype(np.float32)
+    consumed = (checkpoint.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    held = recording("cast", x, consumed, MINIMAX_M2_5, checkpoint_bias=checkpoint)
+    write_recording(tmp_path / "r" / "cast.safetensors", held)
+
+    done = _run("parity", "--kernel", "torch-eager", "--recordings", tmp_path / "r")
+
+    assert done.returncode == 0
+    scores = 1 / (1 + np.exp(-x.astype(np.float64)))
+    sets = [np.sort(np.argsort(-(scores + b), axis=1)[:, :8]) for b in (checkpoint, consumed)]
+    moved = int((sets[0] != sets[1]).any(axis=1).sum())
+    assert moved > 50
+    assert f"routes {moved} of 200 rows to other experts" in " ".join(done.stdout.split())
+
+
+def test_memory_stays_small_whatever_the_size(tmp_path: Path) -> None:
+    """Judging a recording of 1.5 GB from its file stays under 1 GiB of memory."""
+    rows = 1_500_000
+    rng = np.random.default_rng(1)
+    block = rng.standard_normal((10000, 256), dtype=np.float32)
+    x = np.lib.stride_tricks.as_strided(block, (10000, 256), block.strides)
+    path = tmp_path / "r" / "large.safetensors"
+    path.parent.mkdir()
+    small = recording("large", x, np.zeros(256, np.float32), MINIMAX_M2_5)
+    _write_repeated(path, small, rows // 10000)
+    held = open_recording(path)
+    info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
+    ids = np.tile(np.arange(8, dtype=np.int32), (rows, 1))
+    output = Output(info, tensor(np.zeros((rows, 8), np.float32)), tensor(ids))
+    good = _golden(block)
+    output = Output(
+        info,
+        tensor(np.tile(good[1], (rows // 10000, 1))),
+        tensor(np.tile(good[0], (rows // 10000, 1))),
+    )
+    write_output(tmp_path / "o" / "k" / "large.safetensors", output, held)
+    program = (
+        "import resource, sys; from accuracy.__main__ import main;"
+        "code = main(sys.argv[1:]);"
+        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, "judge", "--recordings", str(path.parent)]
+        + ["--outputs", str(tmp_path / "o")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert path.stat().st_size > 1.4e9
+    assert int(done.stdout.split("peak ")[1]) < 1 << 20
+    assert resource.RUSAGE_SELF == 0
+
+
+def _golden(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from reference import route
+
+    golden = route(x, np.zeros(256), MINIMAX_M2_5)
+    return golden.ids.astype(np.int32), golden.weights.astype(np.float32)
+
+
+def _write_repeated(path: Path, small: object, times: int) -> None:
+    """Write a recording whose rows are the small one's, many times, without holding them."""
+    from fixtures import write_recording
+
+    piece = path.with_name("piece")
+    write_recording(piece, small)  # type: ignore[arg-type]
+    raw = piece.read_bytes()
+    piece.unlink()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    bias = header["correction_bias"]["data_offsets"]
+    logits = header["gating_output"]["data_offsets"]
+    body = raw[8 + length :]
+    size = logits[1] - logits[0]
+    header["correction_bias"]["data_offsets"] = [0, 1024]
+    header["gating_output"]["data_offsets"] = [1024, 1024 + size * times]
+    header["gating_output"]["shape"][0] *= times
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + body[bias[0] : bias[1]])
+        for _ in range(times):
+            file.write(body[logits[0] : logits[1]])

@@ -1,0 +1,101 @@
+"""Known deviations are strict: neither more nor less than the file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accuracy.deviations import SHIPPED, Deviation, DeviationError, read_deviations
+from accuracy.judge import Result, judge
+from accuracy.rows import Verdict
+from fixtures import open_output, open_recording
+from reference import PROFILES
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+AITER = "aiter-2026-08-gfx942-emulated"
+
+
+def _edge(deviations: tuple[Deviation, ...]) -> Result:
+    recording = open_recording(FIXTURES / "recordings" / "edge.safetensors")
+    output = open_output(FIXTURES / "outputs" / AITER / "edge.safetensors", recording)
+    return judge(recording, output, PROFILES["rcp_exp2"], deviations=deviations)
+
+
+def test_shipped_deviations_cover_what_fails_and_still_show_it() -> None:
+    """aiter's NaN weights and duplicate ids pass as known, and are counted as wrong."""
+    result = _edge(read_deviations(SHIPPED))
+
+    assert result.passed
+    assert result.known == 20
+    assert result.counts[Verdict.WRONG] == 17
+
+
+def test_without_them_the_rows_fail() -> None:
+    """The same outputs fail when no deviation is known."""
+    result = _edge(())
+
+    assert not result.passed
+    assert len(result.failing) == 20
+
+
+def test_a_deviation_that_stops_happening_fails() -> None:
+    """A listed row that is right is reported as stale and fails the verdict."""
+    changed = [
+        Deviation(**{**vars(d), "rows": (*d.rows, 50)}) if d.reason == "duplicate id" else d
+        for d in read_deviations(SHIPPED)
+    ]
+
+    result = _edge(tuple(changed))
+
+    assert not result.passed
+    assert not len(result.failing)
+    assert [rows for _, rows in result.stale] == [(50,)]
+
+
+def test_another_reason_is_not_excused() -> None:
+    """A row that fails for another reason than the listed one fails."""
+    changed = [Deviation(**{**vars(d), "reason": "weight"}) for d in read_deviations(SHIPPED)]
+
+    result = _edge(tuple(changed))
+
+    assert len(result.failing) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[deviation", "no TOML"),
+        ("deviation = 3", "expected tables"),
+        ('[[deviation]]\nkernel = "k"', "has no 'version'"),
+        (
+            '[[deviation]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\n'
+            'reason="bad mood"\nwhy="w"\nrows=[1]',
+            "reason: expected one of",
+        ),
+        (
+            '[[deviation]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\n'
+            'reason="weight"\nwhy="w"\nrows=[]',
+            "has no 'rows'",
+        ),
+        (
+            '[[deviation]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\n'
+            'reason="weight"\nwhy="w"\nrows=[1]\nmood="bad"',
+            "unknown mood",
+        ),
+    ],
+)
+def test_refuses_incomplete_files(tmp_path: Path, text: str, message: str) -> None:
+    """A deviations file that cannot be trusted is refused by name."""
+    path = tmp_path / "deviations.toml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(DeviationError, match=message):
+        read_deviations(path)
+
+
+def test_every_shipped_deviation_has_a_reason() -> None:
+    """Each shipped deviation names rows and says why."""
+    for deviation in read_deviations(SHIPPED):
+        assert deviation.rows
+        assert len(deviation.why) > 20

@@ -1,0 +1,248 @@
+"""Running kernels: what a call does wrong is seen, whatever it returns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from accuracy import assert_parity
+from accuracy.kernels import KernelError, Loaded, load_function, registry
+from accuracy.kernels.torch_eager import route
+from accuracy.running import run
+from fixtures.adversarial import construct
+from fixtures.recording import Recording
+from reference import RoutingSpec
+
+Route = Callable[..., Any]
+
+
+def _loaded(function: Route) -> Loaded:
+    return Loaded(function, "k", "1", "cpu", "ieee")
+
+
+def _after(change: Callable[..., None]) -> Route:
+    """Return torch's kernel, then a change to its arguments."""
+
+    def kernel(*arguments: Any) -> None:  # noqa: ANN401 - aiter's signature, passed through
+        route(*arguments)
+        change(*arguments)
+
+    return kernel
+
+
+@pytest.fixture
+def recording() -> Recording:
+    """Return a small recording."""
+    return construct("tokens_65")
+
+
+def test_honest_kernel_passes(recording: Recording) -> None:
+    """torch eager is at parity, and its calls are without fault."""
+    assert_parity(route, recording, profile="ieee", device="cpu")
+
+    assert run(_loaded(route), recording).faults == ()
+
+
+def test_parity_fails_with_what_to_look_at(recording: Recording) -> None:
+    """The assertion names the kernel, the row, the ids and the gap."""
+
+    def swap(_: torch.Tensor, __: torch.Tensor, ___: torch.Tensor, ids: torch.Tensor, *____: object) -> None:
+        ids[7, 0] = (ids[7, 0] + 1) % 256
+
+    with pytest.raises(AssertionError, match="not at parity") as failure:
+        assert_parity(_after(swap), recording, profile="ieee", device="cpu")
+
+    for part in ("row 7", "golden ids", "of which rounding explains at most"):
+        assert part in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda x, *_: x.zero_(), "writes gating_output"),
+        (lambda _, bias, *__: bias.add_(1), "writes correction_bias"),
+        (lambda _, __, w, *___: w.as_strided((66, 8), (8, 1))[65].zero_(), "behind topk_weights"),
+        (lambda _, __, ___, i, *____: i.as_strided((66, 8), (8, 1))[65].zero_(), "behind topk_ids"),
+    ],
+)
+def test_writes_outside_the_outputs_are_seen(
+    recording: Recording, change: Callable[..., None], fault: str
+) -> None:
+    """A kernel that writes its inputs or past its outputs is at fault, right as its answer may be."""
+    faults = run(_loaded(_after(change)), recording).faults
+
+    assert any(fault in found for found in faults)
+
+
+def test_unwritten_rows_fail(recording: Recording) -> None:
+    """Rows that a kernel leaves unwritten hold poison, which no verdict takes for an answer."""
+
+    def half(x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        route(x[:40], b, w[:40], i[:40], *more)
+
+    with pytest.raises(AssertionError, match="25 of 65 rows fail"):
+        assert_parity(half, recording, profile="ieee", device="cpu")
+
+
+def test_stale_weights_fail(recording: Recording) -> None:
+    """A kernel that writes ids but not weights does not pass on what was there before."""
+
+    def ids_only(x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        route(x, b, w.clone(), i, *more)
+
+    with pytest.raises(AssertionError, match="nonfinite weight 65"):
+        assert_parity(ids_only, recording, profile="ieee", device="cpu")
+
+
+def test_two_calls_must_agree(recording: Recording) -> None:
+    """A kernel whose second call answers otherwise is at fault."""
+    calls = []
+
+    def second(_: torch.Tensor, __: torch.Tensor, w: torch.Tensor, *___: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            w[3, 3] = torch.nextafter(w[3, 3], torch.tensor(1.0))
+
+    faults = run(_loaded(_after(second)), recording).faults
+
+    assert faults == ("two calls on the same input differ in 1 of rows 0 to 65",)
+
+
+def test_a_raising_kernel_is_one_line(recording: Recording) -> None:
+    """What a kernel raises becomes one line that names it."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no kernel image\nis available")
+
+    with pytest.raises(KernelError, match="RuntimeError: no kernel image is available"):
+        run(_loaded(broken), recording)
+
+
+@pytest.mark.parametrize("name", ["lattice_bf16", "lattice_f16", "bfloat16_bias"])
+def test_types_reach_the_kernel_as_recorded(name: str) -> None:
+    """Sixteen-bit logits and biases are passed in their own types, bit for bit."""
+    held, seen = construct(name), {}
+
+    def look(x: torch.Tensor, b: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        seen.update(x=x.clone(), b=b.clone())
+        route(x, b, *more)
+
+    run(_loaded(look), held)
+
+    kinds = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+    assert seen["x"].dtype == kinds[held.gating_output.dtype]
+    assert seen["b"].dtype == kinds[held.correction_bias.dtype]
+    np.testing.assert_array_equal(seen["x"].float().numpy(), held.logits())
+
+
+@pytest.mark.parametrize("name", ["groups_4_of_8", "scaled", "unnormalised", "negative_groups"])
+def test_torch_eager_routes_groups_and_scales(name: str) -> None:
+    """torch eager is at parity on grouped, scaled and unnormalised routers."""
+    assert_parity(route, construct(name), profile="ieee", device="cpu")
+
+
+def test_a_lost_scale_is_found() -> None:
+    """A kernel that never applies routed_scaling_factor fails on every row."""
+
+    def unscaled(*arguments: Any) -> None:  # noqa: ANN401
+        route(*arguments[:7])
+
+    with pytest.raises(AssertionError, match="512 of 512 rows fail"):
+        assert_parity(unscaled, construct("scaled"), profile="ieee", device="cpu")
+
+
+def test_a_bias_cast_is_found() -> None:
+    """Casting a bias near 7 to bfloat16 in the call is found in a large part of the rows."""
+
+    def cast(x: torch.Tensor, b: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        route(x, b.bfloat16().float(), *more)
+
+    with pytest.raises(AssertionError, match="other experts") as failure:
+        assert_parity(cast, construct("bias_near_7"), profile="ieee", device="cpu")
+
+    failing = int(str(failure.value).split(" of 512 rows fail")[0].split()[-1])
+    assert failing > 100
+
+
+def _stub_aiter(monkeypatch: pytest.MonkeyPatch, record: list[dict[str, Any]]) -> None:
+    """Install a package `aiter` with the published signature, and a torch that says ROCm."""
+
+    def biased_grouped_topk(
+        gating_output: torch.Tensor,
+        correction_bias: torch.Tensor,
+        topk_weights: torch.Tensor,
+        topk_ids: torch.Tensor,
+        num_expert_group: int,
+        topk_group: int,
+        need_renorm: bool,
+        routed_scaling_factor: float = 1.0,
+    ) -> None:
+        record.append({"bias": correction_bias.dtype, "scale": routed_scaling_factor})
+        route(
+            gating_output,
+            correction_bias,
+            topk_weights,
+            topk_ids,
+            num_expert_group,
+            topk_group,
+            need_renorm,
+            routed_scaling_factor,
+        )
+
+    module = ModuleType("aiter")
+    module.biased_grouped_topk = biased_grouped_topk  # type: ignore[attr-defined]
+    module.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("aiter", None)
+    monkeypatch.setitem(sys.modules, "aiter", module)
+    monkeypatch.setattr(torch.version, "hip", "6.4", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def test_aiter_is_called_as_sglang_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Around a stub with aiter's signature: the bias is cast to the gate's type, outputs in place."""
+    record: list[dict[str, Any]] = []
+    _stub_aiter(monkeypatch, record)
+    kernel = registry()["aiter"]
+
+    assert kernel.missing() is None
+    loaded = kernel.load()
+    found = run(Loaded(loaded.route, loaded.name, "1", "cpu", "ieee"), construct("bias_cast"))
+
+    assert {one["bias"] for one in record} == {torch.bfloat16}
+    assert {one["scale"] for one in record} == {1.0}
+    assert found.faults == ()
+
+
+def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without aiter, and with it but no ROCm device, the kernel says what would run it."""
+    kernel = registry()["aiter"]
+    monkeypatch.delitem(sys.modules, "aiter", raising=False)
+
+    assert "no aiter here" in str(kernel.missing())
+
+    _stub_aiter(monkeypatch, [])
+    monkeypatch.setattr(torch.version, "hip", None)
+
+    assert "no ROCm device" in str(kernel.missing())
+
+
+def test_kernels_refuse_routers_beyond_them() -> None:
+    """Kernels that score with sigmoid say so of other routers."""
+    for kernel in registry().values():
+        assert kernel.supports(RoutingSpec(256, 8)) is None
+        assert "softmax" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("no.such.module:f", "cannot be imported"), ("json:no_such", "has no function 'no_such'")],
+)
+def test_unknown_functions_are_refused(path: str, message: str) -> None:
+    """A kernel of one's own that cannot be found is refused with what is missing."""
+    with pytest.raises(KernelError, match=message):
+        load_function(path, "conservative")

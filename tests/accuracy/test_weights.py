@@ -1,0 +1,147 @@
+"""Weight verdicts: every pair against its own bound, and systematic errors inside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from accuracy.drift import Drift, DriftSums, drift, drift_sums
+from accuracy.weights import WeightVerdicts, expected_weights, judge_weights, ulp_histogram
+from reference import MINIMAX_M2_5, PROFILES, U, score_error
+from reference.scoring import scores
+
+IEEE = PROFILES["ieee"]
+
+
+def _judged(x: NDArray[np.float64], weights: NDArray[np.float32]) -> WeightVerdicts:
+    s = scores(x, "sigmoid")
+    error = score_error(x, s, MINIMAX_M2_5, IEEE)
+    return judge_weights(weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE)
+
+
+def _exact(x: NDArray[np.float64]) -> NDArray[np.float32]:
+    return expected_weights(scores(x, "sigmoid"), MINIMAX_M2_5).astype(np.float32)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 7), st.sampled_from([-1, 1]))
+def test_a_weight_moved_past_its_bound_is_caught(seed: int, slot: int, sign: int) -> None:
+    """A weight is right up to its own bound and wrong past it, in either direction."""
+    x = np.random.default_rng(seed).normal(0, 3, (4, 8))
+    exact = _judged(x, _exact(x))
+    inside, outside = _exact(x), _exact(x)
+    inside[:, slot] = exact.expected[:, slot] + sign * 0.9 * exact.bound[:, slot]
+    outside[:, slot] = exact.expected[:, slot] + sign * 1.2 * exact.bound[:, slot]
+
+    assert (_judged(x, inside).over_bound <= 1).all()
+    assert (_judged(x, outside).over_bound[:, slot] > 1).all()
+
+
+def test_swapped_weights_are_caught() -> None:
+    """The right weights beside the wrong ids are wrong: pairs are judged, not sets."""
+    x = np.array([[3.0, 2, 1, 0, -1, -2, -3, -4]])
+    weights = _exact(x)
+    weights[0, [2, 3]] = weights[0, [3, 2]]
+
+    over = _judged(x, weights).over_bound
+
+    assert (over[0, [2, 3]] > 1000).all()
+    assert (over[0, [0, 1, 4, 5, 6, 7]] < 1).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_never_right(value: float) -> None:
+    """NaN and infinity are errors even where nothing else can be asked."""
+    for logit in (0.0, -100.0):
+        x = np.full((1, 8), logit)
+        weights = np.full((1, 8), 0.125, np.float32)
+        weights[0, 4] = value
+
+        assert np.isnan(_judged(x, weights).over_bound[0, 4])
+
+
+def test_underflow_asks_for_range_alone() -> None:
+    """Where every score may be flushed to 0, weights of 0 pass and weights outside [0, 1] fail."""
+    x = np.full((3, 8), -100.0)
+    weights = np.array([[0.0] * 8, [1.5] * 8, [-0.5] * 8], np.float32)
+
+    over = _judged(x, weights).over_bound.max(axis=1)
+
+    assert over[0] == 0
+    assert (over[1:] > 1).all()
+
+
+def test_one_deep_expert_does_not_excuse_the_others() -> None:
+    """A selected expert that underflows leaves the bounds of the other weights sharp."""
+    x = np.array([[2.0, 1, 0, -1, 1, 2, 0, -95.0]])
+
+    judged = _judged(x, _exact(x))
+
+    assert (judged.bound[0, :7] / judged.expected[0, :7] < 40 * U).all()
+
+
+def test_histogram_counts_ulps() -> None:
+    """Errors land in the bucket of their size in ulps of the exact weight."""
+    x = np.zeros((1, 8))
+    weights = _exact(x)
+    weights[0, 0] += 3 * np.spacing(weights[0, 0])
+
+    counts = ulp_histogram(weights, _judged(x, weights), np.array([True]))
+
+    assert counts.tolist() == [7, 0, 0, 1, 0, 0, 0, 0]
+
+
+def _drift_of(constant: float, rows: int = 4000) -> Drift:
+    """Return the drift of a float32 kernel whose log2(e) is another constant."""
+    x = np.random.default_rng(1).normal(0, 1, (rows, 8)).astype(np.float32)
+    s = (1 / (1 + np.exp2(-np.float32(constant) * x))).astype(np.float32)
+    weights = (s / s.sum(axis=1, keepdims=True)).astype(np.float32)
+    wide = x.astype(np.float64)
+    exact = expected_weights(scores(wide, "sigmoid"), MINIMAX_M2_5)
+    r = (weights / exact - 1) / U
+    return drift(drift_sums(r, wide * (1 - scores(wide, "sigmoid"))))
+
+
+def test_drift_finds_a_shortened_constant() -> None:
+    """log2(e) shortened to 1.4427 is drift, log2(e) rounded to float32 is not."""
+    shortened, rounded = _drift_of(1.4427), _drift_of(1.4426950408889634)
+
+    assert shortened.found
+    assert shortened.size > 0.8
+    assert not rounded.found
+    assert rounded.size < 0.13
+
+
+def test_drift_finds_a_common_scale() -> None:
+    """Weights that are all too large by 2 u are drift though each is within its bound."""
+    rng = np.random.default_rng(2)
+    r = 2.0 + rng.normal(0, 1, (1000, 8))
+
+    found = drift(drift_sums(r, rng.normal(0, 1, (1000, 8))))
+
+    assert found.found
+    assert found.mean == pytest.approx(2.0, abs=0.1)
+
+
+def test_few_rows_prove_no_drift() -> None:
+    """A single row is never called drift: its standard error means nothing."""
+    r = np.linspace(-5, 5, 8)[None]
+
+    assert not drift(drift_sums(r, np.linspace(-1, 1, 8)[None])).found
+
+
+def test_drift_agrees_with_ordinary_regression() -> None:
+    """The slope from running sums is numpy's least-squares slope on row-centred values."""
+    rng = np.random.default_rng(3)
+    z = rng.normal(0, 1, (50, 8))
+    r = 0.7 * z + rng.normal(0, 1, (50, 8))
+    rc, zc = r - r.mean(axis=1, keepdims=True), z - z.mean(axis=1, keepdims=True)
+
+    split = drift_sums(r[:20], z[:20]) + drift_sums(r[20:], z[20:])
+
+    slope = np.linalg.lstsq(zc.reshape(-1, 1), rc.ravel(), rcond=None)[0][0]
+    assert drift(split).slope == pytest.approx(slope)
+    assert drift(DriftSums()).found is False
