@@ -26,7 +26,8 @@ def test_each_profile_is_found_under_its_own_name() -> None:
     names = {name: profile.name for name, profile in PROFILES.items()}
 
     assert names == {
-        name: name for name in ("rcp_exp2", "expf_div_subtract", "fast_math", "ieee", "conservative")
+        name: name
+        for name in ("rcp_exp2", "expf_div_subtract", "fast_math", "ieee", "conservative")
     }
 
 
@@ -59,7 +60,7 @@ def test_figures_follow_from_the_stated_ulps(
 
 
 def test_ieee_division_is_correctly_rounded_and_exp_covers_its_libraries() -> None:
-    """Division errs by u; exp covers CUDA's 2 ulp of the rounded value, numpy's 2.52 of the true."""
+    """Division errs by u; exp covers CUDA's 2 ulp of the rounded value and numpy's 2.52."""
     profile = PROFILES["ieee"]
 
     assert profile.divide == 1.0

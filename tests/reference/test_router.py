@@ -48,9 +48,7 @@ BIASES = [base + step * 2**-21 for base in (0.0, 7.0, 35.0, -1.5) for step in (0
 
 def with_scoring(spec: RoutingSpec, scoring: str, *, renormalize: bool = True) -> RoutingSpec:
     """Return the spec with another scoring."""
-    return RoutingSpec.from_dict(
-        {**spec.to_dict(), "scoring": scoring, "renormalize": renormalize}
-    )
+    return RoutingSpec.from_dict({**spec.to_dict(), "scoring": scoring, "renormalize": renormalize})
 
 
 def shaped(shape: tuple[int, int, int, int]) -> RoutingSpec:
@@ -114,7 +112,7 @@ def adversarial_rows(shape: tuple[int, int, int, int], seed: int) -> tuple[Float
 
 
 @given(data=st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_rows_agree_with_exact_comparison(data: st.DataObject) -> None:
     """Float64 with its flags gives the ids and groups of exact comparison on adversarial rows."""
     spec = with_scoring(
@@ -137,14 +135,17 @@ def test_rows_agree_with_exact_comparison(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_rows_agree_with_the_definition_at_400_bits(data: st.DataObject) -> None:
     """Ids are those of the contract's five steps carried out at 400 bits."""
     spec = with_scoring(data.draw(st.sampled_from(SMALL)), data.draw(st.sampled_from(SCORINGS)))
-    logit = st.one_of(st.sampled_from([*LATTICE, 16.0, 38.0, 40.0, 50.0, -40.0]), st.floats(-50, 50))
+    logit = st.one_of(
+        st.sampled_from([*LATTICE, 16.0, 38.0, 40.0, 50.0, -40.0]), st.floats(-50, 50, width=16)
+    )
     bias = st.one_of(st.sampled_from(BIASES), st.just(0.0), st.floats(-2, 2, width=32))
-    sizes = {"min_size": spec.num_experts, "max_size": spec.num_experts}
-    x, b = data.draw(st.lists(logit, **sizes)), data.draw(st.lists(bias, **sizes))
+    size = spec.num_experts
+    x = data.draw(st.lists(logit, min_size=size, max_size=size))
+    b = data.draw(st.lists(bias, min_size=size, max_size=size))
 
     routing = route([x], b, spec)
 
@@ -166,9 +167,7 @@ def test_large_routers_agree_with_exact_comparison(shape: tuple[int, int, int, i
 
 @pytest.mark.parametrize("scoring", SCORINGS)
 @pytest.mark.parametrize("shape", [(128, 8, 1, 1), (256, 8, 8, 4)], ids=str)
-def test_random_rows_follow_the_definition(
-    shape: tuple[int, int, int, int], scoring: str
-) -> None:
+def test_random_rows_follow_the_definition(shape: tuple[int, int, int, int], scoring: str) -> None:
     """Rows as models have them route by the five steps at 400 bits, without the exact path."""
     rng = np.random.default_rng(11)
     spec = with_scoring(shaped(shape), scoring)
@@ -199,7 +198,7 @@ def test_ids_descend_and_are_the_largest(scoring: str) -> None:
 
 @pytest.mark.parametrize("groups", [1, 2, 4, 8])
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 def test_permuting_experts_permutes_ids(groups: int, seed: int) -> None:
     """Without ties, moving experts within and among groups moves the ids with them."""
     rng = np.random.default_rng(seed)
@@ -222,9 +221,7 @@ def test_ties_go_to_the_lowest_ids(spec: RoutingSpec) -> None:
     routing = route(x, np.full(spec.num_experts, 35.0), spec)
 
     assert routing.ids.tolist() == [list(range(spec.top_k))]
-    assert routing.groups[0].tolist() == [
-        g < spec.topk_group for g in range(spec.num_expert_group)
-    ]
+    assert routing.groups[0].tolist() == [g < spec.topk_group for g in range(spec.num_expert_group)]
 
 
 def test_a_tie_at_the_boundary_keeps_the_lower_id() -> None:
@@ -238,9 +235,7 @@ def test_a_tie_at_the_boundary_keeps_the_lower_id() -> None:
 
 @pytest.mark.parametrize("base", [0.0, 7.0, 35.0, -1.5])
 @pytest.mark.parametrize("steps", [-1, 0, 1])
-def test_near_ties_below_float64_resolution_are_flagged_and_right(
-    base: float, steps: int
-) -> None:
+def test_near_ties_below_float64_resolution_are_flagged_and_right(base: float, steps: int) -> None:
     """A bias within a float64 step of cancelling the scores' gap is decided exactly."""
     rng = np.random.default_rng(13)
     for x, y in rng.normal(0, 2, (40, 2)).tolist():
@@ -404,14 +399,14 @@ def test_weights_are_within_64_u64_of_the_real_value(
     """Weights are s / sum(s) or s, times the scale, without the bias, proven by Arb."""
     rng = np.random.default_rng(15)
     x, b = rng.uniform(-30, 30, (30, 48)), rng.normal(7, 1, 48)
-    spec = RoutingSpec(
-        48, 8, scoring, renormalize=renormalize, routed_scaling_factor=scale
-    )
+    spec = RoutingSpec(48, 8, scoring, renormalize=renormalize, routed_scaling_factor=scale)
 
     routing = route(x, b, spec)
 
     with flint.ctx.workprec(200):
-        for row, ids, weights in zip(x, routing.ids.tolist(), routing.weights.tolist(), strict=True):
+        for row, ids, weights in zip(
+            x, routing.ids.tolist(), routing.weights.tolist(), strict=True
+        ):
             e = [flint.arb(v).exp() for v in row.tolist()]
             s = [v / (1 + v) for v in e]
             if scoring == "softmax":

@@ -46,7 +46,7 @@ def all_bfloat16() -> Float64:
     """Return every finite bfloat16 value, 65280 of them."""
     bits = np.arange(2**16, dtype=np.uint32) << np.uint32(16)
     values = bits.view(np.float32)
-    return values[np.isfinite(values)].astype(np.float64)
+    return np.asarray(values[np.isfinite(values)], dtype=np.float64)
 
 
 def sample_float32(count: int, seed: int) -> Float64:
@@ -56,7 +56,7 @@ def sample_float32(count: int, seed: int) -> Float64:
     usual = rng.normal(0.0, 4.0, count // 2)
     wide = rng.uniform(-120.0, 120.0, count // 4)
     x = np.concatenate([anything[np.isfinite(anything)], usual, wide]).astype(np.float32)
-    return x.astype(np.float64)
+    return np.asarray(x, dtype=np.float64)
 
 
 def beyond(x: Float64, scoring: str, bound: Float64) -> list[float]:
@@ -73,7 +73,7 @@ def beyond(x: Float64, scoring: str, bound: Float64) -> list[float]:
 
 def claimed(x: Float64, scoring: str) -> Float64:
     """Return float64_error at the computed scores of single logits."""
-    return float64_error(x[None], scores(x[None], scoring), scoring)[0]
+    return float64_error(x[None], scores(x[None], scoring), scoring).ravel()
 
 
 def test_sigmoid_is_within_its_error_for_every_bfloat16_logit() -> None:
