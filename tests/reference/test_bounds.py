@@ -102,7 +102,7 @@ class Arithmetic:
         return self.rounded(value, self.profile.divide)
 
     def log(self, a: Float32) -> Float32:
-        """Return log(a) for a >= 1."""
+        """Take the logarithm of a, at least 1."""
         return self.rounded(np.log(a.astype(np.float64)), self.profile.log)
 
     def log1p(self, a: Float32) -> Float32:
@@ -218,7 +218,9 @@ def kernels(profile: Profile) -> list[Arithmetic]:
     """Return arithmetics that stray at random, all upwards, all downwards, and flush or not."""
     return [
         Arithmetic(profile, seed, flush=flush, aligned=aligned)
-        for seed, (flush, aligned) in enumerate([(False, 0), (True, 0), (True, 1), (False, -1), (True, -1)])
+        for seed, (flush, aligned) in enumerate(
+            [(False, 0), (True, 0), (True, 1), (False, -1), (True, -1)]
+        )
     ]
 
 
@@ -374,7 +376,7 @@ def test_the_score_bound_is_nearly_reached_when_all_errors_align(name: str) -> N
 
 
 def test_sigmoid_bound_is_the_contracts_formula() -> None:
-    """The bound is rho s with rho = (1 - s)(alpha |x| u + eps_e) + u + eps_r, times 1.0001, plus 2**-126."""
+    """It is 1.0001 s ((1 - s)(alpha |x| u + eps_e) + u + eps_r) + 2**-126."""
     x = np.array([[-80.0, -3.0, 0.0, 0.5, 12.0]])
     s = scores(x, "sigmoid")
 
@@ -396,7 +398,7 @@ def test_selection_bounds_have_the_contracts_size(bias: float, low: float, high:
 
 
 def test_peak_bounds_the_slope_of_the_exponents_error() -> None:
-    """The slope s (1 - s) |x| is at most _PEAK for every x: a grid, its Lipschitz constant, and the tail."""
+    """No x has s (1 - s) |x| above _PEAK: a grid, its Lipschitz constant, and the tail."""
     step = 1e-4
     x = np.arange(0.0, 50.0, step)
     s = scores(x[None], "sigmoid")[0]
