@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,6 +15,7 @@ from evals.errors import EvalError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FILTERS = ("strict-match", "flexible-extract")  # evals.tasks.FILTERS, without importing lm-eval
 REFUSED = 2
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
@@ -72,6 +74,52 @@ def _replay(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(options: argparse.Namespace) -> int:
+    from evals.compare import Rules, as_checks, as_json, compare  # noqa: PLC0415 - scipy
+    from evals.comparison_report import comparison_report, side_by_side  # noqa: PLC0415
+    from evals.folder import write_json  # noqa: PLC0415 - with the above
+    from evals.junit import write_junit  # noqa: PLC0415 - with the above
+
+    rules = Rules(
+        margin=options.margin / 100,
+        alpha=options.alpha,
+        max_truncated=options.max_truncated / 100,
+        main_filter=options.filter,
+        models_differ=options.models_differ,
+    )
+    found = compare(options.baseline, options.candidate, options.control, rules)
+    if options.show and found.paired is not None:
+        Console().print(side_by_side(found, options.show))
+    print(comparison_report(found))
+    try:
+        if options.json is not None:
+            write_json(options.json, as_json(found))
+        if options.junit is not None:
+            write_junit(options.junit, "goldgate.gsm8k.compare", as_checks(found))
+    except OSError as error:
+        raise EvalError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    return found.status
+
+
+def _band(options: argparse.Namespace) -> int:
+    from evals.band import band_report, check_band  # noqa: PLC0415 - scipy
+
+    band = check_band(options.run, tuple(options.published), options.filter)
+    print(band_report(band))
+    return 0 if band.consistent else 1
+
+
+def _power(options: argparse.Namespace) -> int:
+    from evals.power import plot  # noqa: PLC0415 - scipy
+    from evals.power_report import power_report  # noqa: PLC0415 - scipy
+
+    print(power_report())
+    if options.plot is not None:
+        plot(options.plot)
+        print(f"plot: {options.plot}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m evals", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
@@ -82,6 +130,29 @@ def _parser() -> argparse.ArgumentParser:
     asks.add_argument("--resume", action="store_true", help="continue the run that is in RUN")
     add_run_options(asks)
     asks.set_defaults(command=_gsm8k, prog=asks.prog)
+
+    compares = commands.add_parser("compare", help="the paired verdict between two runs")
+    compares.add_argument("baseline", type=Path, metavar="BASELINE-RUN")
+    compares.add_argument("candidate", type=Path, metavar="CANDIDATE-RUN")
+    add_verdict_options(compares)
+    compares.set_defaults(command=_compare, prog=compares.prog)
+
+    bands = commands.add_parser("band", help="unpaired check against a published score")
+    bands.add_argument("run", type=Path, metavar="RUN")
+    bands.add_argument(
+        "--published",
+        type=_not_negative,
+        nargs=2,
+        required=True,
+        metavar=("LOW", "HIGH"),
+        help="the published scores in percent, as 93.3 93.4",
+    )
+    bands.add_argument("--filter", choices=FILTERS, default=FILTERS[0])
+    bands.set_defaults(command=_band, prog=bands.prog)
+
+    powers = commands.add_parser("power", help="what each gate lets through, enumerated exactly")
+    powers.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG")
+    powers.set_defaults(command=_power, prog=powers.prog)
 
     replays = commands.add_parser("replay", help="serve recorded completions on loopback")
     replays.add_argument("completions", type=Path, metavar="FILE")
@@ -131,24 +202,60 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verdict_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that are fixed before the runs are looked at."""
+    add = parser.add_argument
+    add("--control", type=Path, metavar="RUN", help="the baseline asked a second time")
+    add("--margin", type=_margin, default=1.5, metavar="POINTS", help="allowed loss; default 1.5")
+    add("--alpha", type=_alpha, default=0.05, help="one-sided; default 0.05")
+    add("--filter", choices=FILTERS, default=FILTERS[0], help="which filter decides")
+    add(
+        "--max-truncated",
+        type=_not_negative,
+        default=5.0,
+        metavar="PERCENT",
+        help="more answers cut at the token limit than this are refused; default 5",
+    )
+    add("--models-differ", action="store_true", help="the arms name one model differently")
+    add("--show", type=_positive, metavar="N", help="N changed answers side by side")
+    add("--json", type=Path, metavar="FILE", help="everything that was found")
+    add("--junit", type=Path, metavar="FILE", help="the checks and the verdict")
+
+
 def _positive(text: str) -> int:
-    return _number(text, int, 1, "a whole number from 1 on")
+    return _whole(text, 1)
 
 
 def _not_negative_int(text: str) -> int:
-    return _number(text, int, 0, "a whole number from 0 on")
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+    return int(text)
 
 
 def _not_negative(text: str) -> float:
-    return _number(text, float, 0.0, "a number from 0 on")
+    return _between(text, 0.0, math.inf, "a number from 0 on", least_is_fine=True)
 
 
-def _number(text: str, kind: type, least: float, wanted: str) -> int | float:
+def _margin(text: str) -> float:
+    return _between(text, 0.0, 100.0, "a number of points between 0 and 100")
+
+
+def _alpha(text: str) -> float:
+    return _between(text, 0.0, 0.5, "a probability between 0 and 0.5")
+
+
+def _between(
+    text: str, least: float, most: float, wanted: str, *, least_is_fine: bool = False
+) -> float:
     try:
-        value = kind(text)
+        value = float(text)
     except ValueError:
-        value = None
-    if value is None or not value >= least or value == float("inf"):
+        value = math.nan
+    if not least < value < most and not (least_is_fine and value == least):
         raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
     return value
 

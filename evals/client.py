@@ -43,6 +43,16 @@ class _RequestError(Exception):
         self.retried = retried
 
 
+class _Stopped(tenacity.stop.stop_base):
+    """Stops retrying once a condition holds."""
+
+    def __init__(self, condition: Callable[[], bool]) -> None:
+        self._condition = condition
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:  # noqa: ARG002 - tenacity's signature
+        return self._condition()
+
+
 class _Journaling:
     """What is added to both of lm-eval's API models; mixed in before them."""
 
@@ -129,7 +139,7 @@ class _Journaling:
             try:
                 self._check_model(answer)
             except EvalError as error:
-                self._broken = self._broken or error
+                self._broken = error
 
     def _check_model(self, answer: Answer) -> None:
         first = next(
@@ -155,7 +165,7 @@ class _Journaling:
             async for attempt in tenacity.AsyncRetrying(
                 stop=tenacity.stop_any(
                     tenacity.stop_after_attempt(self.max_retries),
-                    lambda _: self._broken is not None,
+                    _Stopped(lambda: self._broken is not None),
                 ),
                 wait=tenacity.wait_exponential(multiplier=self.backoff_s, max=_BACKOFF_MAX_S),
                 retry=tenacity.retry_if_exception(
@@ -236,7 +246,7 @@ def parse(body: bytes, **request: Any) -> Answer:  # noqa: ANN401 - the other fi
     try:
         outputs = json.loads(body)
         choice = outputs["choices"][0]
-        said = choice["message"] if "message" in choice else choice
+        said = choice.get("message", choice)
         name = "content" if "message" in choice else "text"
         text, missing = said.get(name), name not in said
         usage = outputs.get("usage") or {}

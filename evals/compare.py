@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from evals.folder import Run
     from evals.journal import Answer
+    from evals.verdict import NoiseFloor, Paired
 
 STATUS = {
     verdict.PRESERVED: 0,
@@ -61,8 +62,8 @@ class Comparison:
     baseline: Run
     candidate: Run
     control: Run | None
-    paired: Mapping[str, verdict.Paired] | None
-    noise: verdict.NoiseFloor | None
+    paired: Mapping[str, Paired] | None
+    noise: NoiseFloor | None
     throughput: Ratio | None
 
     @property
@@ -84,7 +85,7 @@ def compare(
     checks = [*_checks(base, cand, rules, "candidate")]
     if again is not None:
         checks += _checks(base, again, rules, "control")
-    found: dict[str, verdict.Paired] | None = None
+    found: dict[str, Paired] | None = None
     noise = None
     decided = verdict.REFUSED
     if all(check.passed for check in checks):
@@ -121,7 +122,8 @@ def right(run: Run, filter_name: str) -> NDArray[np.int64]:
     """Right and wrong as 1 and 0, [questions, repeats], questions in the order of their ids."""
     repeats = run.settings["runs"]
     marks = [int(sample["right"][filter_name]) for sample in run.samples]
-    return np.array(marks, dtype=np.int64).reshape(repeats, -1).T
+    by_repeat: NDArray[np.int64] = np.array(marks, dtype=np.int64).reshape(repeats, -1)
+    return by_repeat.T
 
 
 def _checks(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
@@ -130,7 +132,9 @@ def _checks(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
         for arm, run in (("baseline", base), (name, other))
         for reason in run.facts["reasons"]
     ]
-    ids = [run.facts["totals"]["served_models"] or {run.settings["model"]: 0} for run in (base, other)]
+    ids = [
+        run.facts["totals"]["served_models"] or {run.settings["model"]: 0} for run in (base, other)
+    ]
     same_model = set(ids[0]) == set(ids[1])
     return [
         Check(
@@ -222,6 +226,14 @@ def _answers(run: Run) -> Sequence[Answer]:
         return tuple(read_journal(path).answers.values())
     except EvalError:
         return ()
+
+
+def as_checks(found: Comparison) -> list[Check]:
+    """Return what has to hold for a release: comparable, and PRESERVED."""
+    return [
+        *found.checks,
+        Check("the score is preserved", found.verdict == verdict.PRESERVED, found.verdict),
+    ]
 
 
 def as_json(found: Comparison) -> dict[str, Any]:

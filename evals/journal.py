@@ -97,35 +97,46 @@ def read_journal(path: Path) -> Contents:
     answers: dict[tuple[int, int], Answer] = {}
     failures: list[Failure] = []
     for number, line in enumerate(data[:good].splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            kind = record.pop("kind")
-            if kind == "settings":
-                if record["schema"] != SCHEMA:
-                    raise EvalError(
-                        f"{path}: schema {record['schema']}, this version reads {SCHEMA}; "
-                        "use the version that wrote it"
-                    )
-                settings = record["settings"]
-            elif kind == "answer":
-                record.pop("attempts")
-                answer = Answer(**{**record, "errors": tuple(record["errors"])})
-                if answer.key in answers:
-                    raise EvalError(
-                        f"{path}: line {number} answers question {answer.doc_id} again; "
-                        "the file was edited or joined, start a new run folder"
-                    )
-                answers[answer.key] = answer
-            else:
-                failures.append(Failure(**{**record, "errors": tuple(record["errors"])}))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        record = _parse(line, f"{path}: line {number}")
+        if isinstance(record, Failure):
+            failures.append(record)
+        elif not isinstance(record, Answer):
+            settings = record
+        elif record.key in answers:
             raise EvalError(
-                f"{path}: line {number} is not a journal's line ({error}); "
-                "the file was damaged, start a new run folder"
-            ) from error
+                f"{path}: line {number} answers question {record.doc_id} again; "
+                "the file was edited or joined, start a new run folder"
+            )
+        else:
+            answers[record.key] = record
     if settings is None and (answers or failures):
         raise EvalError(f"{path}: the first line with the settings is missing; start anew")
     return Contents(settings, answers, tuple(failures), good, len(data) - good)
+
+
+def _parse(line: bytes, where: str) -> Answer | Failure | Mapping[str, Any]:
+    """Read one whole line; the settings come back as the mapping they are."""
+    try:
+        record = json.loads(line)
+        kind = record.pop("kind")
+        if kind == "settings":
+            schema, settings = record["schema"], dict(record["settings"])
+        elif kind == "answer":
+            record.pop("attempts")
+            return Answer(**{**record, "errors": tuple(record["errors"])})
+        else:
+            return Failure(**{**record, "errors": tuple(record["errors"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvalError(
+            f"{where} is not a journal's line ({error}); "
+            "the file was damaged, start a new run folder"
+        ) from error
+    if schema != SCHEMA:
+        raise EvalError(
+            f"{where} has schema {schema}, this version reads {SCHEMA}; "
+            "use the version that wrote it"
+        )
+    return settings
 
 
 def leaves(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -174,30 +185,35 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         try:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise EvalError(
-                    f"{path}: another process is writing it; wait for that run or stop it"
-                ) from error
-            contents = read_journal(path)
-            if contents.settings is not None and contents.settings != wanted:
-                found = "; ".join(differences(wanted, contents.settings))
-                raise EvalError(
-                    f"{path}: written for another run ({found}); "
-                    "repeat that run's settings or choose another --out"
-                )
-            self.answers = dict(contents.answers)
-            self.failures = list(contents.failures)
-            self.resumed = len(self.answers)
-            self.cut_bytes = contents.cut_bytes
-            if contents.cut_bytes:
-                os.ftruncate(self._file.fileno(), contents.good_bytes)
-            if contents.settings is None:
-                self._append({"kind": "settings", "schema": SCHEMA, "settings": wanted})
+            contents = self._claim(wanted)
         except BaseException:
             self._file.close()
             raise
+        self.answers = dict(contents.answers)
+        self.failures = list(contents.failures)
+        self.resumed = len(self.answers)
+        self.cut_bytes = contents.cut_bytes
+
+    def _claim(self, wanted: Mapping[str, Any]) -> Contents:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise EvalError(
+                f"{self.path}: another process is writing it; wait for that run or stop it"
+            ) from error
+        contents = read_journal(self.path)
+        if contents.settings is None:
+            os.ftruncate(self._file.fileno(), 0)
+            self._append({"kind": "settings", "schema": SCHEMA, "settings": wanted})
+        elif contents.settings != wanted:
+            found = "; ".join(differences(wanted, contents.settings))
+            raise EvalError(
+                f"{self.path}: written for another run ({found}); "
+                "repeat that run's settings or choose another --out"
+            )
+        elif contents.cut_bytes:
+            os.ftruncate(self._file.fileno(), contents.good_bytes)
+        return contents
 
     def __enter__(self) -> Self:
         """Return the journal itself."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from evals import gates
+from evals import gates, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,14 +64,19 @@ def trinomial(
 
 
 def paired_power(
-    gate: Callable[[Any, Any, int], Any], loss: float, discordance: float, questions: int = QUESTIONS
+    gate: Callable[[Any, Any, int], Any],
+    loss: float,
+    discordance: float,
+    questions: int = QUESTIONS,
 ) -> float:
     """Probability that a paired gate passes a candidate with this true loss and discordance."""
     losses, gains, weight = trinomial(questions, loss, discordance)
     return float(weight[gate(losses, gains, questions)].sum())
 
 
-def unpaired_power(gate: Callable[[Any, int], Any], loss: float, questions: int = QUESTIONS) -> float:
+def unpaired_power(
+    gate: Callable[[Any, int], Any], loss: float, questions: int = QUESTIONS
+) -> float:
     """Probability that a gate on the score alone passes a candidate with this true loss."""
     right = np.arange(questions + 1)
     weight = stats.binom.pmf(right, questions, gates.PUBLISHED - loss)
@@ -80,7 +85,7 @@ def unpaired_power(gate: Callable[[Any, int], Any], loss: float, questions: int 
 
 def worst_size(
     gate: Callable[[Any, Any, int], Any],
-    margin: float = gates.DEFAULT_MARGIN,
+    margin: float = verdict.DEFAULT_MARGIN,
     questions: int = QUESTIONS,
 ) -> Size:
     """The largest probability of passing a true loss of the margin, over all discordances.
@@ -124,18 +129,26 @@ def plot(path: Path, discordances: tuple[float, ...] = (0.02, 0.04, 0.10)) -> No
             ours = name.startswith("verdict")
             style = "-" if ours else ("--" if name in PAIRED else ":")
             axis.plot(
-                -100 * losses, passing, style, linewidth=3 if ours else 1.6, label=name,
+                -100 * losses,
+                passing,
+                style,
+                linewidth=3 if ours else 1.6,
+                label=name,
                 color="black" if ours else None,
             )
-        axis.axvline(-100 * gates.DEFAULT_MARGIN, color="grey", linewidth=0.8)
-        axis.axhline(gates.DEFAULT_ALPHA, color="grey", linewidth=0.8)
+        axis.axvline(-100 * verdict.DEFAULT_MARGIN, color="grey", linewidth=0.8)
+        axis.axhline(verdict.DEFAULT_ALPHA, color="grey", linewidth=0.8)
         axis.set_title(f"{100 * discordance:g} % of the answers change")
         axis.set_xlabel("true change of the score, points")
         axis.set_ylim(-0.02, 1.02)
         axis.invert_xaxis()
     axes[0].set_ylabel("probability that the release passes")
     axes[0].annotate(
-        "margin", (-100 * gates.DEFAULT_MARGIN, 0.5), rotation=90, va="center", ha="right",
+        "margin",
+        (-100 * verdict.DEFAULT_MARGIN, 0.5),
+        rotation=90,
+        va="center",
+        ha="right",
         color="grey",
     )
     axes[0].annotate("alpha 5 %", (1.0, 0.06), color="grey")

@@ -72,6 +72,7 @@ class RunProgress:
                 f"{self._done}/{self._total} answered, {rate:.1f}/s, {left:.0f} s left, "
                 f"{self._score()}",
                 highlight=False,
+                soft_wrap=True,
             )
 
     def _score(self) -> str:

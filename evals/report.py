@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evals.tasks import FILTERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -16,7 +18,8 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
     lines = [f"{settings['task']} of {settings['model']} at {settings['base_url']}"]
     if facts["data"] != "GSM8K":
         lines.append("own questions, not GSM8K's: no published score applies")
-    for name, right in counted["right"].items():
+    for name in FILTERS:
+        right = counted["right"][name]
         score = 100 * sum(right) / asked
         passes = f" (passes: {', '.join(map(str, right))})" if len(right) > 1 else ""
         failed = counted["not_extracted"][name]
@@ -24,16 +27,13 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
             f"  {name:<17} {sum(right)} of {asked} right, {score:.2f} %{passes}; "
             f"no number found in {failed} ({100 * failed / asked:.2f} %)"
         )
+    cut, limit = counted["truncated"], settings["generation"]["max_tokens"]
+    unknown = counted["truncation_unknown"]
+    rest = f", unknown for {unknown} (neither finish_reason nor usage)" if unknown else ""
+    void = f"{counted['null']} null, {counted['missing']['text']} without a text field"
     lines += [
-        f"  truncated         {counted['truncated']} at {settings['generation']['max_tokens']} "
-        f"tokens ({100 * counted['truncated'] / asked:.2f} %)"
-        + (
-            f", unknown for {counted['truncation_unknown']} (neither finish_reason nor usage)"
-            if counted["truncation_unknown"]
-            else ""
-        ),
-        f"  no answer         {counted['empty']} empty, {counted['null']} null, "
-        f"{counted['missing']['text']} without a text field",
+        f"  truncated         {cut} at {limit} tokens ({100 * cut / asked:.2f} %){rest}",
+        f"  no answer         {counted['empty']} empty, {void}",
         *_oddities(counted, settings),
         _speed_line(speed),
         f"  evidence          {out} (run.json, samples.jsonl, journal.jsonl, junit.xml)",

@@ -79,7 +79,7 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
     before = server.stable_identity(base_url, key=key, timeout_s=30)
     settings = _settings(request, base_url, model, task)
     with Journal(out / folder.JOURNAL, {**settings, "server": before}, resume=resume) as journal:
-        console.print(_opening(journal, settings, task), highlight=False)
+        console.print(_opening(journal, settings, task), highlight=False, soft_wrap=True)
         started = datetime.now(timezone.utc)
         facts = {
             "schema": folder.SCHEMA,
@@ -95,7 +95,7 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
             "started": started.isoformat(timespec="seconds"),
         }
         try:
-            samples = _ask(request, base_url, model, task, journal, console)
+            samples = _ask(request, settings, task, journal, console)
         except (EvalError, KeyboardInterrupt) as error:
             reason = str(error) or "interrupted"
             folder.write_json(
@@ -103,7 +103,7 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
             )
             raise
         after = server.identify(base_url, key=key, timeout_s=30)
-        return _finish(out, facts, task, samples, journal, (before, after))
+        return _finish(out, facts, samples, journal, after)
 
 
 def _only_model(base_url: str, key: str) -> str:
@@ -137,10 +137,9 @@ def _settings(request: Request, base_url: str, model: str, task: LoadedTask) -> 
 
 def _opening(journal: Journal, settings: Mapping[str, Any], task: LoadedTask) -> str:
     total = task.questions * settings["runs"]
-    words = [
-        f"{settings['task']}, {settings['num_fewshot']}-shot, {total} questions to "
-        f"{settings['model']} at {settings['base_url']}, {settings['concurrency']} at a time"
-    ]
+    asked = f"{settings['task']}, {settings['num_fewshot']}-shot, {total} questions"
+    at = f"{settings['base_url']}, {settings['concurrency']} at a time"
+    words = [f"{asked} to {settings['model']} at {at}"]
     if journal.resumed:
         words.append(f"{journal.resumed} answered before, {total - journal.resumed} left")
     if journal.cut_bytes:
@@ -152,8 +151,7 @@ def _opening(journal: Journal, settings: Mapping[str, Any], task: LoadedTask) ->
 
 def _ask(
     request: Request,
-    base_url: str,
-    model: str,
+    settings: Mapping[str, Any],
     task: LoadedTask,
     journal: Journal,
     console: Console,
@@ -177,8 +175,8 @@ def _ask(
             journal=journal,
             backoff_s=request.backoff_s,
             answered=answered,
-            model=model,
-            base_url=base_url + PATHS[request.api],
+            model=settings["model"],
+            base_url=settings["base_url"] + PATHS[request.api],
             tokenizer_backend=None,
             tokenized_requests=False,
             num_concurrent=request.concurrency,
@@ -248,13 +246,11 @@ def _samples(
 def _finish(
     out: Path,
     facts: dict[str, Any],
-    task: LoadedTask,
     samples: list[dict[str, Any]],
     journal: Journal,
-    identities: tuple[server.Identity, server.Identity],
+    after: server.Identity,
 ) -> dict[str, Any]:
-    before, after = identities
-    settings = facts["settings"]
+    settings, before = facts["settings"], facts["server"]["at_start"]
     answers = [journal.answers[sample["repeat"], sample["doc_id"]] for sample in samples]
     counted = totals.count(samples, answers, journal.failures, model=settings["model"])
     checks = _checks(settings, facts["data"], counted, server.changes(before, after))
@@ -274,7 +270,7 @@ def _finish(
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     folder.write_json(out / folder.RUN, facts)
-    write_junit(out / folder.JUNIT, f"goldgate.{task.name}", checks)
+    write_junit(out / folder.JUNIT, f"goldgate.{settings['task']}", checks)
     return facts
 
 

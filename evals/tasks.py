@@ -174,19 +174,20 @@ def _rows(path: Path) -> list[dict[str, str]]:
         ) from error
     except UnicodeDecodeError as error:
         raise EvalError(f"{path}: not UTF-8 text; expected one JSON object a line") from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            rows.append({"question": str(row["question"]), "answer": str(row["answer"])})
-        except (ValueError, KeyError, TypeError) as error:
-            raise EvalError(
-                f"{path}: line {number} is not a GSM8K question; "
-                'expected {"question": ..., "answer": ...}'
-            ) from error
+    rows = [_row(line, f"{path}: line {number}") for number, line in enumerate(lines, 1) if line]
     if not rows:
         raise EvalError(f"{path}: holds no question; expected one JSON object a line")
     return rows
+
+
+def _row(line: str, where: str) -> dict[str, str]:
+    try:
+        row = json.loads(line)
+        return {"question": str(row["question"]), "answer": str(row["answer"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise EvalError(
+            f'{where} is not a GSM8K question; expected {{"question": ..., "answer": ...}}'
+        ) from error
 
 
 def _in_memory(splits: Mapping[str, list[dict[str, str]]], **_: object) -> Mapping[str, Any]:

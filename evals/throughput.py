@@ -46,9 +46,7 @@ def compare_throughput(baseline: Sequence[Answer], candidate: Sequence[Answer]) 
     middle = float(arms[1].mean() - arms[0].mean())
     if np.ptp(arms[0]) == 0 and np.ptp(arms[1]) == 0:  # no variation at all: nothing to bound
         return Ratio(float(np.exp(middle)), float(np.exp(middle)), float(np.exp(middle)))
-    return Ratio(
-        float(np.exp(middle)), float(np.exp(interval.low)), float(np.exp(interval.high))
-    )
+    return Ratio(float(np.exp(middle)), float(np.exp(interval.low)), float(np.exp(interval.high)))
 
 
 def _batch_rates(answers: Sequence[Answer]) -> NDArray[np.float64] | None:

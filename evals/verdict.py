@@ -7,6 +7,7 @@ questions. Differences are candidate minus baseline, as fractions of the questio
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,9 @@ class Paired:
 
     `losses` (right to wrong) and `gains` (wrong to right) are whole where each arm has one
     repeat, else averages. `lower` and `upper` bound the difference one-sided at `alpha` each.
-    `p_value` is the one-sided mid-p that the candidate is worse. `more` and `more_if_observed`
-    are the repeats of each arm that decide with TARGET_POWER: with no true change, and with the
-    change observed; None where no number of repeats does.
+    `p_value` is the one-sided mid-p that the candidate is worse. `repeats_needed` and
+    `repeats_needed_if_observed` are the repeats of each arm that decide with TARGET_POWER: with
+    no true change, and with the change observed; None where no number of repeats does.
     """
 
     verdict: str
@@ -102,7 +103,14 @@ def judge(
     change = float(units.mean() / scale)
     within = _within(base, cand, noise)
     total = (losses + gains) / questions
-    now = min(base.shape[1], cand.shape[1])
+    needed = functools.partial(
+        repeats_needed,
+        total,
+        within,
+        questions=questions,
+        now=min(base.shape[1], cand.shape[1]),
+        alpha=alpha,
+    )
     return Paired(
         verdict=verdict,
         questions=questions,
@@ -114,10 +122,8 @@ def judge(
         p_value=p_value,
         margin=margin,
         alpha=alpha,
-        repeats_needed=repeats_needed(total, within, questions, now, margin, alpha),
-        repeats_needed_if_observed=repeats_needed(
-            total, within, questions, now, margin + min(change, 0.0), alpha
-        ),
+        repeats_needed=needed(room=margin),
+        repeats_needed_if_observed=needed(room=margin + min(change, 0.0)),
     )
 
 
@@ -137,12 +143,12 @@ def tango_score(losses: Any, gains: Any, questions: int, difference: float) -> A
 
 
 def tango_bound(losses: float, gains: float, questions: int, alpha: float) -> float:
-    """One-sided lower bound of candidate - baseline: the difference that the score test just keeps."""
+    """One-sided lower bound of candidate - baseline: what the score test just keeps."""
     z = stats.norm.isf(alpha)
     change = (gains - losses) / questions
 
     def excess(difference: float) -> float:
-        return float(tango_score(losses, gains, questions, difference)) - z
+        return float(tango_score(losses, gains, questions, difference) - z)
 
     # Just below the estimate the statistic is 0 (or, where nothing changed, still below z);
     # towards -1 it grows without bound.
@@ -198,7 +204,7 @@ def noise_floor(
 
 
 def repeats_needed(
-    total: float, within: float, questions: int, now: int, room: float, alpha: float
+    total: float, within: float, *, questions: int, now: int, room: float, alpha: float
 ) -> int | None:
     """How many repeats of each arm show PRESERVED with TARGET_POWER, None where none do.
 
@@ -214,12 +220,10 @@ def repeats_needed(
     between = max(total - within, 0.0)
     if allowed <= between:
         return None
-    return max(math.ceil(within * now / (allowed - between)), 1)
+    return max(math.ceil(float(within * now / (allowed - between))), 1)
 
 
-def _within(
-    base: NDArray[np.int64], cand: NDArray[np.int64], noise: float | None
-) -> float:
+def _within(base: NDArray[np.int64], cand: NDArray[np.int64], noise: float | None) -> float:
     differences = cand.mean(axis=1) - base.mean(axis=1)
     total = float((differences**2).mean())
     if base.shape[1] > 1 and cand.shape[1] > 1:
@@ -240,9 +244,7 @@ def _arm(values: ArrayLike) -> NDArray[np.int64]:
     return array[:, None] if array.ndim == 1 else array
 
 
-def _units(
-    base: NDArray[np.int64], cand: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], int]:
+def _units(base: NDArray[np.int64], cand: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Per-question differences as whole numbers of 1/scale."""
     scale = math.lcm(base.shape[1], cand.shape[1])
     units = cand.sum(axis=1) * (scale // cand.shape[1]) - base.sum(axis=1) * (
