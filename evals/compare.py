@@ -120,10 +120,10 @@ def compare(
 
 def right(run: Run, filter_name: str) -> NDArray[np.int64]:
     """Right and wrong as 1 and 0, [questions, repeats], questions in the order of their ids."""
-    repeats = run.settings["runs"]
+    repeats: int = run.settings["runs"]
     marks = [int(sample["right"][filter_name]) for sample in run.samples]
     by_repeat: NDArray[np.int64] = np.array(marks, dtype=np.int64).reshape(repeats, -1)
-    return by_repeat.T
+    return np.transpose(by_repeat)
 
 
 def _checks(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:

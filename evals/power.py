@@ -122,9 +122,14 @@ def plot(path: Path, discordances: tuple[float, ...] = (0.02, 0.04, 0.10)) -> No
 
     losses = np.arange(-0.01, 0.0451, 0.001)
     figure, axes = plt.subplots(
-        1, len(discordances), figsize=(14, 5.2), sharey=True, layout="constrained"
+        1,
+        len(discordances),
+        figsize=(14, 5.2),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    for axis, discordance in zip(axes, discordances, strict=True):
+    for axis, discordance in zip(axes[0], discordances, strict=True):
         for name, passing in table(losses, discordance).items():
             ours = name.startswith("verdict")
             style = "-" if ours else ("--" if name in PAIRED else ":")
@@ -142,8 +147,9 @@ def plot(path: Path, discordances: tuple[float, ...] = (0.02, 0.04, 0.10)) -> No
         axis.set_xlabel("true change of the score, points")
         axis.set_ylim(-0.02, 1.02)
         axis.invert_xaxis()
-    axes[0].set_ylabel("probability that the release passes")
-    axes[0].annotate(
+    first = axes[0][0]
+    first.set_ylabel("probability that the release passes")
+    first.annotate(
         "margin",
         (-100 * verdict.DEFAULT_MARGIN, 0.5),
         rotation=90,
@@ -151,8 +157,8 @@ def plot(path: Path, discordances: tuple[float, ...] = (0.02, 0.04, 0.10)) -> No
         ha="right",
         color="grey",
     )
-    axes[0].annotate("alpha 5 %", (1.0, 0.06), color="grey")
-    handles, labels = axes[0].get_legend_handles_labels()
+    first.annotate("alpha 5 %", (1.0, 0.06), color="grey")
+    handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"Who passes which release: exact, GSM8K's {QUESTIONS} questions")
     figure.savefig(path, dpi=120, metadata={"Software": None})

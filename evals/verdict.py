@@ -146,6 +146,8 @@ def tango_bound(losses: float, gains: float, questions: int, alpha: float) -> fl
     """One-sided lower bound of candidate - baseline: what the score test just keeps."""
     z = stats.norm.isf(alpha)
     change = (gains - losses) / questions
+    if change <= -1:
+        return -1.0
 
     def excess(difference: float) -> float:
         return float(tango_score(losses, gains, questions, difference) - z)
