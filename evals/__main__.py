@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,6 +15,9 @@ from evals.errors import EvalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from evals.compare import Rules
+    from evals.run import Request
 
 FILTERS = ("strict-match", "flexible-extract")  # evals.tasks.FILTERS, without importing lm-eval
 REFUSED = 2
@@ -43,10 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _gsm8k(options: argparse.Namespace) -> int:
     from evals.report import run_report  # noqa: PLC0415 - lm-eval takes a second to import
-    from evals.run import Request, run  # noqa: PLC0415 - the same
+    from evals.run import run  # noqa: PLC0415 - the same
 
-    request = Request(
-        base_url=options.base_url,
+    request = _request(options, options.base_url)
+    facts = run(request, options.out, resume=options.resume, console=Console(stderr=True))
+    print(run_report(facts, options.out))
+    return 0 if facts["status"] == "complete" else REFUSED
+
+
+def _request(options: argparse.Namespace, base_url: str) -> Request:
+    from evals.run import Request  # noqa: PLC0415 - lm-eval takes a second to import
+
+    return Request(
+        base_url=base_url,
         model=options.model,
         api=options.api,
         task=options.task,
@@ -61,9 +74,41 @@ def _gsm8k(options: argparse.Namespace) -> int:
         attempts=options.attempts,
         backoff_s=options.backoff,
     )
-    facts = run(request, options.out, resume=options.resume, console=Console(stderr=True))
-    print(run_report(facts, options.out))
-    return 0 if facts["status"] == "complete" else REFUSED
+
+
+def _rules(options: argparse.Namespace) -> Rules:
+    from evals.compare import Rules  # noqa: PLC0415 - scipy
+
+    return Rules(
+        margin=options.margin / 100,
+        alpha=options.alpha,
+        max_truncated=options.max_truncated / 100,
+        main_filter=options.filter,
+        models_differ=options.models_differ,
+    )
+
+
+def _sign_off(options: argparse.Namespace) -> int:
+    from evals.signoff import default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
+
+    if options.resume and options.out is None:
+        raise EvalError("--resume needs --out: which folder is to be continued?")
+    return sign_off(
+        _request(options, base_url=""),
+        os.environ,
+        options.out or default_out(),
+        rules=_rules(options),
+        published=tuple(options.published),
+        resume=options.resume,
+        console=Console(stderr=True),
+    )
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from evals.bench import bench  # noqa: PLC0415 - starts servers, so only on demand
+
+    print(bench(options.data, ["--own-data"] if options.own_data else []))
+    return 0
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -75,19 +120,12 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from evals.compare import Rules, as_checks, as_json, compare  # noqa: PLC0415 - scipy
+    from evals.compare import as_checks, as_json, compare  # noqa: PLC0415 - scipy
     from evals.comparison_report import comparison_report, side_by_side  # noqa: PLC0415
     from evals.folder import write_json  # noqa: PLC0415 - with the above
     from evals.junit import write_junit  # noqa: PLC0415 - with the above
 
-    rules = Rules(
-        margin=options.margin / 100,
-        alpha=options.alpha,
-        max_truncated=options.max_truncated / 100,
-        main_filter=options.filter,
-        models_differ=options.models_differ,
-    )
-    found = compare(options.baseline, options.candidate, options.control, rules)
+    found = compare(options.baseline, options.candidate, options.control, _rules(options))
     if options.show and found.paired is not None:
         Console().print(side_by_side(found, options.show))
     print(comparison_report(found))
@@ -134,7 +172,13 @@ def _parser() -> argparse.ArgumentParser:
     compares = commands.add_parser("compare", help="the paired verdict between two runs")
     compares.add_argument("baseline", type=Path, metavar="BASELINE-RUN")
     compares.add_argument("candidate", type=Path, metavar="CANDIDATE-RUN")
+    compares.add_argument(
+        "--control", type=Path, metavar="RUN", help="the baseline asked a second time"
+    )
     add_verdict_options(compares)
+    compares.add_argument("--show", type=_positive, metavar="N", help="N changed answers")
+    compares.add_argument("--json", type=Path, metavar="FILE", help="everything that was found")
+    compares.add_argument("--junit", type=Path, metavar="FILE", help="the checks and the verdict")
     compares.set_defaults(command=_compare, prog=compares.prog)
 
     bands = commands.add_parser("band", help="unpaired check against a published score")
@@ -153,6 +197,28 @@ def _parser() -> argparse.ArgumentParser:
     powers = commands.add_parser("power", help="what each gate lets through, enumerated exactly")
     powers.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG")
     powers.set_defaults(command=_power, prog=powers.prog)
+
+    signs = commands.add_parser(
+        "signoff", help="what `tox -e gsm8k` runs: BASE_URL against BASELINE_URL or BASELINE_RUN"
+    )
+    signs.add_argument("--out", type=Path, metavar="DIR", help="by default a new gsm8k-runs/TIME")
+    signs.add_argument("--resume", action="store_true", help="continue the runs in DIR")
+    signs.add_argument(
+        "--published",
+        type=_not_negative,
+        nargs=2,
+        default=[93.3, 93.4],
+        metavar=("LOW", "HIGH"),
+        help="for the unpaired check where there is no baseline; default 93.3 93.4",
+    )
+    add_run_options(signs)
+    add_verdict_options(signs)
+    signs.set_defaults(command=_sign_off, prog=signs.prog)
+
+    benches = commands.add_parser("bench", help="how fast the harness itself is")
+    benches.add_argument("--data", type=Path, required=True, metavar="DIR")
+    benches.add_argument("--own-data", action="store_true", help="DIR holds other questions")
+    benches.set_defaults(command=_bench, prog=benches.prog)
 
     replays = commands.add_parser("replay", help="serve recorded completions on loopback")
     replays.add_argument("completions", type=Path, metavar="FILE")
@@ -205,7 +271,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that are fixed before the runs are looked at."""
     add = parser.add_argument
-    add("--control", type=Path, metavar="RUN", help="the baseline asked a second time")
     add("--margin", type=_margin, default=1.5, metavar="POINTS", help="allowed loss; default 1.5")
     add("--alpha", type=_alpha, default=0.05, help="one-sided; default 0.05")
     add("--filter", choices=FILTERS, default=FILTERS[0], help="which filter decides")
@@ -217,9 +282,6 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
         help="more answers cut at the token limit than this are refused; default 5",
     )
     add("--models-differ", action="store_true", help="the arms name one model differently")
-    add("--show", type=_positive, metavar="N", help="N changed answers side by side")
-    add("--json", type=Path, metavar="FILE", help="everything that was found")
-    add("--junit", type=Path, metavar="FILE", help="the checks and the verdict")
 
 
 def _positive(text: str) -> int:

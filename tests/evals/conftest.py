@@ -62,12 +62,6 @@ def server(answers: dict[str, str]) -> Iterator[Server]:
 
 
 @pytest.fixture
-def make_server() -> Callable[..., Server]:
-    """Return what makes one more server."""
-    return Server
-
-
-@pytest.fixture
 def ask(data: Path) -> Callable[..., int]:
     """Return a function that runs `python -m evals gsm8k` in this process on our questions."""
 

@@ -53,7 +53,7 @@ class Server:
 
     @web.middleware
     async def _misbehave(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.Response]]
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         if request.path == "/v1/models" and self.models:
             return web.json_response({"data": [{"id": name} for name in self.models]})
@@ -71,6 +71,7 @@ class Server:
         response = await handler(request)
         if self.change is None or response.status != 200:
             return response
+        assert isinstance(response, web.Response)
         assert isinstance(response.body, bytes)
         body = json.loads(response.body)
         self.change(number, body)

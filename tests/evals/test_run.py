@@ -16,12 +16,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from aiohttp import web
 
-from tests.evals.support import facts_of
+from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.evals.support import Server
 
     Ask = Callable[..., int]
 
@@ -205,7 +203,7 @@ def test_stalled_server_is_a_timeout(
 
     async def stall(number: int, _: web.Request) -> web.Response | None:
         if number >= 10:
-            await asyncio.sleep(30)
+            await asyncio.sleep(2)
         return None
 
     server.fault = stall
@@ -216,7 +214,15 @@ def test_stalled_server_is_a_timeout(
     assert "no answer within 1 s" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("body", ["<html>bad gateway</html>", '{"error": "x"}', '{"choices": []}', '{"choices": [{"index": 0, "text": 7}]}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>bad gateway</html>",
+        '{"error": "x"}',
+        '{"choices": []}',
+        '{"choices": [{"index": 0, "text": 7}]}',
+    ],
+)
 def test_body_that_is_no_completion_is_an_error(
     server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str
 ) -> None:
@@ -323,13 +329,12 @@ def test_model_id_that_changes_ends_the_run(
 
 
 def test_journal_of_another_server_is_refused(
-    server: Server, ask: Ask, tmp_path: Path, answers: dict[str, str],
-    capsys: pytest.CaptureFixture[str], make_server: Callable[..., Server],
-) -> None:  # fmt: skip
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Resuming against another address or model names both, and asks nothing."""
     ask(server.url, tmp_path)
 
-    with make_server(answers, model="n") as second:
+    with Server({}, model="n") as second:
         status = ask(second.url, tmp_path, "--resume")
 
     said = capsys.readouterr().err
@@ -340,12 +345,16 @@ def test_journal_of_another_server_is_refused(
 
 
 @pytest.mark.parametrize(
-    "changed", [["--task", "gsm8k_cot"], ["--max-tokens", "99"], ["--num-fewshot", "2"], ["--api", "chat"]]
-)  # fmt: skip
+    "changed",
+    [["--task", "gsm8k_cot"], ["--max-tokens", "99"], ["--num-fewshot", "2"], ["--api", "chat"]],
+)
 def test_journal_of_other_settings_is_refused(
-    server: Server, ask: Ask, tmp_path: Path, changed: list[str],
+    server: Server,
+    ask: Ask,
+    tmp_path: Path,
+    changed: list[str],
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     """Resuming with another task or setting names it, and asks nothing."""
     ask(server.url, tmp_path)
 

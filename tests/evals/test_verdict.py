@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from evals import verdict
 from evals.power import paired_power
 
 
-def arms(questions: int, losses: int, gains: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg] # of ints
+def arms(
+    questions: int, losses: int, gains: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Two arms with these counts."""
     baseline = np.ones(questions, dtype=int)
     candidate = baseline.copy()
