@@ -104,6 +104,17 @@ def _sign_off(options: argparse.Namespace) -> int:
     )
 
 
+def _llama(options: argparse.Namespace) -> int:
+    from evals.llama import serving, weights  # noqa: PLC0415 - only its own environment has both
+    from evals.report import run_report  # noqa: PLC0415 - lm-eval takes a second to import
+    from evals.run import run  # noqa: PLC0415 - the same
+
+    with serving(weights()) as url:
+        facts = run(_request(options, url), options.out, resume=False, console=Console(stderr=True))
+    print(run_report(facts, options.out))
+    return 0 if facts["status"] == "complete" else REFUSED
+
+
 def _bench(options: argparse.Namespace) -> int:
     from evals.bench import bench  # noqa: PLC0415 - starts servers, so only on demand
 
@@ -214,6 +225,14 @@ def _parser() -> argparse.ArgumentParser:
     add_run_options(signs)
     add_verdict_options(signs)
     signs.set_defaults(command=_sign_off, prog=signs.prog)
+
+    llamas = commands.add_parser(
+        "llama", help="a limited run against llama-cpp-python's server, a real third-party one"
+    )
+    llamas.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder")
+    add_run_options(llamas)
+    # The server answers one request at a time, in seconds.
+    llamas.set_defaults(command=_llama, prog=llamas.prog, limit=20, concurrency=2, max_tokens=128)
 
     benches = commands.add_parser("bench", help="how fast the harness itself is")
     benches.add_argument("--data", type=Path, required=True, metavar="DIR")
