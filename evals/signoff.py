@@ -22,7 +22,7 @@ from evals.folder import write_json
 from evals.junit import write_junit
 from evals.report import run_report
 from evals.run import Request, run
-from evals.verdict import DEGRADED, PRESERVED, REFUSED
+from evals.verdict import DEGRADED, INCONCLUSIVE, PRESERVED, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 NO_EVIDENCE = "DEMONSTRATION on an embedded server: this is no evidence for a release."
 # What the recorded completions hold: two models, one in place of a kernel that loses accuracy.
 _LARGE, _SMALL = "175b_verification", "6b_verification"
+
+
+# Three arms of the stand-in on two cores in minutes; --limit says otherwise.
+_STANDIN_LIMIT = 40
 
 
 def default_out() -> Path:
@@ -54,7 +58,7 @@ def sign_off(
     """Do what the variables BASE_URL, BASELINE_URL and BASELINE_RUN ask for.
 
     Returns the exit status of the verdict, or of the labelled unpaired check where there is no
-    baseline. Raises EvalError where both baselines are given and where a run cannot finish.
+    baseline; of a demonstration 0 where the whole path worked. Raises EvalError where both baselines are given and where a run cannot finish.
     """
     candidate_url = environment.get("BASE_URL", "")
     baseline_url = environment.get("BASELINE_URL", "")
@@ -97,14 +101,19 @@ def _demonstrate(
 ) -> int:
     print(NO_EVIDENCE)
     if standin_is_here():
-        request = replace(request, data=STANDIN_DATA, own_data=True)
+        limit = request.limit or _STANDIN_LIMIT
+        request = replace(request, data=STANDIN_DATA, own_data=True, limit=limit)
         # Another honest kernel in place of the golden router, and the golden router twice.
         arms = {
             "baseline": standin_command("golden"),
             "control": standin_command("golden"),
             "candidate": standin_command("torch-float32"),
         }
-        print("The stand-in model: the golden router against torch in float32.", end="\n\n")
+        print(
+            "The stand-in model, the golden router against torch in float32, on the first "
+            f"{limit} of its questions; so few rarely decide, INCONCLUSIVE is the likely verdict.",
+            end="\n\n",
+        )
     elif request.data is not None and (request.data / "completions.jsonl").exists():
         recorded = request.data / "completions.jsonl"
         arms = {
@@ -126,11 +135,12 @@ def _demonstrate(
     # The stand-in's servers may name the model by its router.
     rules = replace(rules, models_differ=True)
     found = _verdict(compare(out / "baseline", out / "candidate", out / "control", rules), out)
-    status = found.status
-    if "worse" in arms and status == STATUS[PRESERVED]:
+    # Too few questions to decide is a demonstration that worked as well.
+    worked = found.verdict in (PRESERVED, INCONCLUSIVE)
+    if "worse" in arms and worked:
         worse = compare(out / "baseline", out / "worse", rules=rules)
         print(comparison_report(worse), end="\n\n")
-        # A demonstration that does not see a model three times smaller shows a defect of ours.
-        status = STATUS[PRESERVED] if worse.verdict == DEGRADED else STATUS[REFUSED]
+        # Not to see a much smaller model in place of the larger would be a defect of ours.
+        worked = worse.verdict == DEGRADED
     print(NO_EVIDENCE)
-    return status
+    return 0 if worked else found.status or STATUS[REFUSED]
