@@ -38,6 +38,7 @@ _LARGE, _SMALL = "175b_verification", "6b_verification"
 
 # Three arms of the stand-in on two cores in minutes; --limit says otherwise.
 _STANDIN_LIMIT = 40
+_STANDIN_TRUNCATED = 0.25  # it was 2 of 24 answers when measured
 
 
 def default_out() -> Path:
@@ -58,7 +59,8 @@ def sign_off(
     """Do what the variables BASE_URL, BASELINE_URL and BASELINE_RUN ask for.
 
     Returns the exit status of the verdict, or of the labelled unpaired check where there is no
-    baseline; of a demonstration 0 where the whole path worked. Raises EvalError where both baselines are given and where a run cannot finish.
+    baseline; of a demonstration 0 where the whole path worked. Raises EvalError where both
+    baselines are given and where a run cannot finish.
     """
     candidate_url = environment.get("BASE_URL", "")
     baseline_url = environment.get("BASELINE_URL", "")
@@ -133,7 +135,9 @@ def _demonstrate(
             facts = run(replace(request, base_url=url), out / name, resume=resume, console=console)
         print(run_report(facts, out / name), end="\n\n")
     # The stand-in's servers may name the model by its router.
-    rules = replace(rules, models_differ=True)
+    # A model this small runs on to the token limit at times; the release's limit is not its own.
+    limit = max(rules.max_truncated, _STANDIN_TRUNCATED)
+    rules = replace(rules, models_differ=True, max_truncated=limit)
     found = _verdict(compare(out / "baseline", out / "candidate", out / "control", rules), out)
     # Too few questions to decide is a demonstration that worked as well.
     worked = found.verdict in (PRESERVED, INCONCLUSIVE)
