@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EvalError as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
         return REFUSED
+    except OSError as error:
+        # A folder or file that the user named; what a server does is an EvalError.
+        print(f"{options.prog}: {error.filename}: {error.strerror}; name another", file=sys.stderr)
+        return REFUSED
     except KeyboardInterrupt:
         print(f"{options.prog}: interrupted; every answer so far is kept", file=sys.stderr)
         return INTERRUPTED
@@ -244,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     replays.add_argument("--arm", required=True, help="which recording in FILE")
     replays.add_argument("--model", default="replay", help="the model id to answer with")
     replays.add_argument("--delay", type=_not_negative, default=0.0, metavar="SECONDS")
-    replays.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    replays.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
     replays.set_defaults(command=_replay, prog=replays.prog)
     return parser
 
@@ -315,6 +319,13 @@ def _whole(text: str, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
     return int(text)
+
+
+def _port(text: str) -> int:
+    port = _whole(text, 0)
+    if port > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
+    return port
 
 
 def _not_negative(text: str) -> float:

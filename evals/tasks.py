@@ -95,7 +95,13 @@ def load_task(
         )
     if num_fewshot is not None:
         task.set_config(key="num_fewshot", value=num_fewshot)
-    prompts_hash = _build(task, limit, chat_template)
+    try:
+        prompts_hash = _build(task, limit, chat_template)
+    except ValueError as error:
+        raise EvalError(
+            f"--num-fewshot {num_fewshot}: lm-eval cannot draw that many examples "
+            f"({_line(error)}); ask for fewer"
+        ) from error
     config_now = task.dump_config()
     extractor = {key: config_now[key] for key in ("filter_list", "metric_list", "doc_to_target")}
     return LoadedTask(
@@ -198,6 +204,7 @@ def _in_memory(splits: Mapping[str, list[dict[str, str]]], **_: object) -> Mappi
 def _quieten() -> None:
     # lm-eval and datasets log settings that run.json records in full.
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     datasets.disable_progress_bars()
     environment = lm_eval.utils.env
     if not hasattr(environment.from_string, "cache_info"):

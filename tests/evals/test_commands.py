@@ -47,6 +47,8 @@ def one_line(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         (["band", "r", "--published", "93.4", "93.3"], "lower first"),
         (["band", "r", "--published", "93.3"], "--published"),
         (["replay", "no-such-file", "--arm", "x"], "no-such-file"),
+        (["replay", "f", "--arm", "x", "--port", "99999"], "'99999' is no port"),
+        (["power", "--plot", "no-such-folder/x.png"], "no-such-folder/x.png: No such file"),
     ],
 )
 def test_mistake_is_named_in_one_line(
@@ -131,6 +133,32 @@ def test_data_that_cannot_be_read_is_named(
     )
 
     assert named in said
+
+
+def test_more_examples_than_there_are_is_named(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Examples are drawn from train.jsonl, which holds 20."""
+    status = ask(server.url, tmp_path / "r", "--num-fewshot", "21")
+
+    said = capsys.readouterr().err
+    assert status == 2
+    assert "--num-fewshot 21" in said
+    assert said.count("\n") == 1
+
+
+def test_folder_that_cannot_be_made_is_named(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file where the run folder should be is one line."""
+    (tmp_path / "file").write_text("")
+
+    status = ask(server.url, tmp_path / "file" / "r")
+
+    said = capsys.readouterr().err
+    assert status == 2
+    assert str(tmp_path / "file") in said
+    assert said.count("\n") == 1
 
 
 def test_existing_run_is_not_overwritten(
