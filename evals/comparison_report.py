@@ -75,6 +75,9 @@ def sentence(found: Comparison) -> str:
 def _more(paired: verdict.Paired, found: Comparison) -> str:
     now = min(found.baseline.settings["runs"], found.candidate.settings["runs"])
     needed = paired.repeats_needed
+    fewest = verdict.fewest_questions(paired.margin, paired.alpha)
+    if paired.questions < fewest:
+        return f"This margin needs at least {fewest} questions, however often they are asked."
     if needed is None:
         return "No number of repeats would decide at this margin: the changes are not noise."
     runs = max(needed - now, 1)

@@ -136,8 +136,8 @@ def _demonstrate(
         print(run_report(facts, out / name), end="\n\n")
     # The stand-in's servers may name the model by its router.
     # A model this small runs on to the token limit at times; the release's limit is not its own.
-    limit = max(rules.max_truncated, _STANDIN_TRUNCATED)
-    rules = replace(rules, models_differ=True, max_truncated=limit)
+    allowed = max(rules.max_truncated, _STANDIN_TRUNCATED)
+    rules = replace(rules, models_differ=True, max_truncated=allowed)
     found = _verdict(compare(out / "baseline", out / "candidate", out / "control", rules), out)
     # Too few questions to decide is a demonstration that worked as well.
     worked = found.verdict in (PRESERVED, INCONCLUSIVE)

@@ -216,13 +216,22 @@ def repeats_needed(
     repeats leave as it is, plus the noise divided by the repeats.
     """
     z = stats.norm.isf(alpha) + stats.norm.ppf(TARGET_POWER)
-    if room <= 0:
+    if room <= 0 or questions < fewest_questions(room, alpha):
         return None
     allowed = questions * (room / z) ** 2
     between = max(total - within, 0.0)
     if allowed <= between:
         return None
     return max(math.ceil(float(within * now / (allowed - between))), 1)
+
+
+def fewest_questions(margin: float, alpha: float) -> int:
+    """How many questions can show PRESERVED at all: with fewer not even no change would.
+
+    Where nothing changed Tango's bound is -z^2 / (n + z^2), whatever the number of repeats.
+    """
+    z2 = float(stats.norm.isf(alpha)) ** 2
+    return math.floor(z2 * (1 - margin) / margin) + 1
 
 
 def _within(base: NDArray[np.int64], cand: NDArray[np.int64], noise: float | None) -> float:

@@ -78,7 +78,9 @@ def test_too_few_questions_are_inconclusive_and_say_how_many_more(
     status, found = compare(runs[0], runs[0], file=tmp_path / "c.json")
 
     assert (status, found["verdict"]) == (3, "INCONCLUSIVE")
-    assert "INCONCLUSIVE: not decided" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "INCONCLUSIVE: not decided" in said
+    assert "needs at least 178 questions" in said
     assert main(["compare", runs[0], runs[0], "--margin", "10"]) == 0
 
 

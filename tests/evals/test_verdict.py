@@ -206,6 +206,17 @@ def test_no_number_of_repeats_decides_a_change_that_is_not_noise() -> None:
     assert found.repeats_needed is None
 
 
+def test_too_few_questions_cannot_be_mended_by_repeats() -> None:
+    """Below the fewest questions not even an unchanged score is shown, however often asked."""
+    fewest = verdict.fewest_questions(0.015, 0.05)
+
+    below = verdict.judge(*arms(fewest - 1, 0, 0))
+    enough = verdict.judge(*arms(fewest, 0, 0))
+
+    assert (below.verdict, below.repeats_needed) == ("INCONCLUSIVE", None)
+    assert enough.verdict == "PRESERVED"
+
+
 def test_noise_floor_separates_the_swap_from_the_baseline_itself() -> None:
     """The excess is the swap's discordance less that of the baseline against itself."""
     baseline = np.ones(1000, dtype=int)
