@@ -1,0 +1,356 @@
+"""`python -m evals`: GSM8K against a running server, and the verdict between two runs."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+
+from evals.errors import EvalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evals.compare import Rules
+    from evals.run import Request
+
+FILTERS = ("strict-match", "flexible-extract")  # evals.tasks.FILTERS, without importing lm-eval
+REFUSED = 2
+INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what was wrong and where help is."""
+        self.exit(REFUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except EvalError as error:
+        print(f"{options.prog}: {error}", file=sys.stderr)
+        return REFUSED
+    except OSError as error:
+        # A folder or file that the user named; what a server does is an EvalError.
+        print(f"{options.prog}: {error.filename}: {error.strerror}; name another", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print(f"{options.prog}: interrupted; every answer so far is kept", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _gsm8k(options: argparse.Namespace) -> int:
+    from evals.report import run_report  # noqa: PLC0415 - lm-eval takes a second to import
+    from evals.run import run  # noqa: PLC0415 - the same
+
+    request = _request(options, options.base_url)
+    facts = run(request, options.out, resume=options.resume, console=Console(stderr=True))
+    print(run_report(facts, options.out))
+    return 0 if facts["status"] == "complete" else REFUSED
+
+
+def _request(options: argparse.Namespace, base_url: str) -> Request:
+    from evals.run import Request  # noqa: PLC0415 - lm-eval takes a second to import
+
+    return Request(
+        base_url=base_url,
+        model=options.model,
+        api=options.api,
+        task=options.task,
+        data=options.data,
+        own_data=options.own_data,
+        num_fewshot=options.num_fewshot,
+        max_tokens=options.max_tokens,
+        concurrency=options.concurrency,
+        limit=options.limit,
+        runs=options.runs,
+        timeout_s=options.timeout,
+        attempts=options.attempts,
+        backoff_s=options.backoff,
+    )
+
+
+def _rules(options: argparse.Namespace) -> Rules:
+    from evals.compare import Rules  # noqa: PLC0415 - scipy
+
+    return Rules(
+        margin=options.margin / 100,
+        alpha=options.alpha,
+        max_truncated=options.max_truncated / 100,
+        main_filter=options.filter,
+        models_differ=options.models_differ,
+    )
+
+
+def _sign_off(options: argparse.Namespace) -> int:
+    from evals.signoff import default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
+
+    if options.resume and options.out is None:
+        raise EvalError("--resume needs --out: which folder is to be continued?")
+    return sign_off(
+        _request(options, base_url=""),
+        os.environ,
+        options.out or default_out(),
+        rules=_rules(options),
+        published=tuple(options.published),
+        resume=options.resume,
+        console=Console(stderr=True),
+    )
+
+
+def _llama(options: argparse.Namespace) -> int:
+    from evals.llama import serving, weights  # noqa: PLC0415 - only its own environment has both
+    from evals.report import run_report  # noqa: PLC0415 - lm-eval takes a second to import
+    from evals.run import run  # noqa: PLC0415 - the same
+
+    with serving(weights()) as url:
+        facts = run(_request(options, url), options.out, resume=False, console=Console(stderr=True))
+    print(run_report(facts, options.out))
+    return 0 if facts["status"] == "complete" else REFUSED
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from evals.bench import bench  # noqa: PLC0415 - starts servers, so only on demand
+
+    print(bench(options.data, ["--own-data"] if options.own_data else []))
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from evals.replay import read_completions, replay_app, serve  # noqa: PLC0415 - aiohttp
+
+    completions = read_completions(options.completions, options.arm)
+    serve(replay_app(completions, model=options.model, delay_s=options.delay), options.port)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from evals.compare import as_checks, as_json, compare  # noqa: PLC0415 - scipy
+    from evals.comparison_report import comparison_report, side_by_side  # noqa: PLC0415
+    from evals.folder import write_json  # noqa: PLC0415 - with the above
+    from evals.junit import write_junit  # noqa: PLC0415 - with the above
+
+    found = compare(options.baseline, options.candidate, options.control, _rules(options))
+    if options.show and found.paired is not None:
+        Console().print(side_by_side(found, options.show))
+    print(comparison_report(found))
+    try:
+        if options.json is not None:
+            write_json(options.json, as_json(found))
+        if options.junit is not None:
+            write_junit(options.junit, "goldgate.gsm8k.compare", as_checks(found))
+    except OSError as error:
+        raise EvalError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    return found.status
+
+
+def _band(options: argparse.Namespace) -> int:
+    from evals.band import band_report, check_band  # noqa: PLC0415 - scipy
+
+    band = check_band(options.run, tuple(options.published), options.filter)
+    print(band_report(band))
+    return 0 if band.consistent else 1
+
+
+def _power(options: argparse.Namespace) -> int:
+    from evals.power import plot  # noqa: PLC0415 - scipy
+    from evals.power_report import power_report  # noqa: PLC0415 - scipy
+
+    print(power_report())
+    if options.plot is not None:
+        plot(options.plot)
+        print(f"plot: {options.plot}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m evals", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    asks = commands.add_parser("gsm8k", help="ask a server every question and score the answers")
+    asks.add_argument("--base-url", required=True, help="http://HOST:PORT, with or without /v1")
+    asks.add_argument("--out", required=True, type=Path, metavar="RUN", help="the run folder")
+    asks.add_argument("--resume", action="store_true", help="continue the run that is in RUN")
+    add_run_options(asks)
+    asks.set_defaults(command=_gsm8k, prog=asks.prog)
+
+    compares = commands.add_parser("compare", help="the paired verdict between two runs")
+    compares.add_argument("baseline", type=Path, metavar="BASELINE-RUN")
+    compares.add_argument("candidate", type=Path, metavar="CANDIDATE-RUN")
+    compares.add_argument(
+        "--control", type=Path, metavar="RUN", help="the baseline asked a second time"
+    )
+    add_verdict_options(compares)
+    compares.add_argument("--show", type=_positive, metavar="N", help="N changed answers")
+    compares.add_argument("--json", type=Path, metavar="FILE", help="everything that was found")
+    compares.add_argument("--junit", type=Path, metavar="FILE", help="the checks and the verdict")
+    compares.set_defaults(command=_compare, prog=compares.prog)
+
+    bands = commands.add_parser("band", help="unpaired check against a published score")
+    bands.add_argument("run", type=Path, metavar="RUN")
+    bands.add_argument(
+        "--published",
+        type=_not_negative,
+        nargs=2,
+        required=True,
+        metavar=("LOW", "HIGH"),
+        help="the published scores in percent, as 93.3 93.4",
+    )
+    bands.add_argument("--filter", choices=FILTERS, default=FILTERS[0])
+    bands.set_defaults(command=_band, prog=bands.prog)
+
+    powers = commands.add_parser("power", help="what each gate lets through, enumerated exactly")
+    powers.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG")
+    powers.set_defaults(command=_power, prog=powers.prog)
+
+    signs = commands.add_parser(
+        "signoff", help="what `tox -e gsm8k` runs: BASE_URL against BASELINE_URL or BASELINE_RUN"
+    )
+    signs.add_argument("--out", type=Path, metavar="DIR", help="by default a new gsm8k-runs/TIME")
+    signs.add_argument("--resume", action="store_true", help="continue the runs in DIR")
+    signs.add_argument(
+        "--published",
+        type=_not_negative,
+        nargs=2,
+        default=[93.3, 93.4],
+        metavar=("LOW", "HIGH"),
+        help="for the unpaired check where there is no baseline; default 93.3 93.4",
+    )
+    add_run_options(signs)
+    add_verdict_options(signs)
+    signs.set_defaults(command=_sign_off, prog=signs.prog)
+
+    llamas = commands.add_parser(
+        "llama", help="a limited run against llama-cpp-python's server, a real third-party one"
+    )
+    llamas.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder")
+    add_run_options(llamas)
+    # The server answers one request at a time, in seconds.
+    llamas.set_defaults(command=_llama, prog=llamas.prog, limit=20, concurrency=2, max_tokens=128)
+
+    benches = commands.add_parser("bench", help="how fast the harness itself is")
+    benches.add_argument("--data", type=Path, required=True, metavar="DIR")
+    benches.add_argument("--own-data", action="store_true", help="DIR holds other questions")
+    benches.set_defaults(command=_bench, prog=benches.prog)
+
+    replays = commands.add_parser("replay", help="serve recorded completions on loopback")
+    replays.add_argument("completions", type=Path, metavar="FILE")
+    replays.add_argument("--arm", required=True, help="which recording in FILE")
+    replays.add_argument("--model", default="replay", help="the model id to answer with")
+    replays.add_argument("--delay", type=_not_negative, default=0.0, metavar="SECONDS")
+    replays.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
+    replays.set_defaults(command=_replay, prog=replays.prog)
+    return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a server is asked."""
+    add = parser.add_argument
+    add("--model", help="model id to ask for; by default the only one that the server lists")
+    add("--api", choices=("completions", "chat"), default="completions")
+    add("--task", choices=("gsm8k", "gsm8k_cot"), default="gsm8k")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder with train.jsonl and test.jsonl; by default openai/gsm8k from the hub",
+    )
+    add(
+        "--own-data",
+        action="store_true",
+        help="the questions in DIR are not GSM8K's: record their task hash, assert none",
+    )
+    add(
+        "--num-fewshot",
+        type=_not_negative_int,
+        metavar="N",
+        help="examples before each question; by default the task's own (gsm8k 5, gsm8k_cot 8)",
+    )
+    add("--max-tokens", type=_positive, default=256, metavar="N", help="default: lm-eval's 256")
+    add("--concurrency", type=_positive, default=32, metavar="N", help="requests at a time")
+    add("--limit", type=_positive, metavar="N", help="only the first N questions")
+    add("--runs", type=_positive, default=1, metavar="R", help="ask every question R times")
+    add("--timeout", type=_positive, default=600, metavar="SECONDS", help="for one answer")
+    add("--attempts", type=_positive, default=5, metavar="N", help="for one question")
+    add(
+        "--backoff",
+        type=_not_negative,
+        default=0.5,
+        metavar="SECONDS",
+        help="before the second attempt, doubled before each further one",
+    )
+
+
+def add_verdict_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that are fixed before the runs are looked at."""
+    add = parser.add_argument
+    add("--margin", type=_margin, default=1.5, metavar="POINTS", help="allowed loss; default 1.5")
+    add("--alpha", type=_alpha, default=0.05, help="one-sided; default 0.05")
+    add("--filter", choices=FILTERS, default=FILTERS[0], help="which filter decides")
+    add(
+        "--max-truncated",
+        type=_not_negative,
+        default=5.0,
+        metavar="PERCENT",
+        help="more answers cut at the token limit than this are refused; default 5",
+    )
+    add("--models-differ", action="store_true", help="the arms name one model differently")
+
+
+def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _not_negative_int(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    port = _whole(text, 0)
+    if port > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
+    return port
+
+
+def _not_negative(text: str) -> float:
+    return _between(text, 0.0, math.inf, "a number from 0 on", least_is_fine=True)
+
+
+def _margin(text: str) -> float:
+    return _between(text, 0.0, 100.0, "a number of points between 0 and 100")
+
+
+def _alpha(text: str) -> float:
+    return _between(text, 0.0, 0.5, "a probability between 0 and 0.5")
+
+
+def _between(
+    text: str, least: float, most: float, wanted: str, *, least_is_fine: bool = False
+) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least < value < most and not (least_is_fine and value == least):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The unpaired check against a published score: a sanity check, never the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from evals.errors import EvalError
+from evals.folder import read_run
+from evals.tasks import FILTERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Band:
+    """One run against a published band; scores are fractions.
+
+    `chance` is how often a server exactly as good as the middle of the band scores inside it,
+    `p_below` how often one as good as its lower end scores this low or lower.
+    """
+
+    right: int
+    questions: int
+    low: float
+    high: float
+    interval: tuple[float, float]
+    inside: bool
+    chance: float
+    p_below: float
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the score is not significantly below the band."""
+        return self.p_below >= ALPHA
+
+
+def check_band(path: Path, published: tuple[float, float], filter_name: str = FILTERS[0]) -> Band:
+    """Compare the first pass of a run with a band published in percent.
+
+    Raises EvalError for a band that is none, for a refused run and for own questions.
+    """
+    low, high = published
+    if not 0 < low <= high < 100:
+        raise EvalError(f"--published {low} {high}: expected two scores in percent, lower first")
+    run = read_run(path)
+    if run.facts["status"] != "complete":
+        raise EvalError(f"{path}: the run was refused ({run.facts['reasons'][0]}); run it again")
+    if run.facts["data"] != "GSM8K":
+        raise EvalError(f"{path}: asked own questions; a published score is about GSM8K's")
+    questions = run.settings["questions"]
+    right = run.facts["totals"]["right"][filter_name][0]
+    counts = np.arange(questions + 1)
+    # A published score is rounded to a tenth: 93.3 stands for everything that rounds to it.
+    scores = 100 * counts / questions
+    inside = (scores >= low - 0.05) & (scores < high + 0.05)
+    middle = (low + high) / 200
+    interval = stats.binomtest(right, questions).proportion_ci(method="exact")
+    return Band(
+        right=right,
+        questions=questions,
+        low=low / 100,
+        high=high / 100,
+        interval=(float(interval.low), float(interval.high)),
+        inside=bool(inside[right]),
+        chance=float(stats.binom.pmf(counts[inside], questions, middle).sum()),
+        p_below=float(stats.binom.cdf(right, questions, low / 100)),
+    )
+
+
+def band_report(band: Band) -> str:
+    """Say where the score lies and how little that proves."""
+    score, (low, high) = 100 * band.right / band.questions, band.interval
+    inside = "inside" if band.inside else "outside"
+    outcome = (
+        "NOT BELOW the published score as far as one run can tell"
+        if band.consistent
+        else "BELOW the published score"
+    )
+    return (
+        f"{band.right} of {band.questions} right, {score:.2f} % "
+        f"(95 % interval {100 * low:.2f} to {100 * high:.2f})\n"
+        f"published {100 * band.low:g} to {100 * band.high:g} %: {inside}; "
+        f"an equally good server lands inside {100 * band.chance:.0f} times in 100\n"
+        f"p {_p(band.p_below)} that a server at {100 * band.low:g} % scores this low\n"
+        f"{outcome}; UNPAIRED CHECK, no verdict: run a baseline and `python -m evals compare`."
+    )
+
+
+def _p(value: float) -> str:
+    return f"= {value:.3f}" if value >= 0.001 else "< 0.001"

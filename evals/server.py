@@ -1,0 +1,142 @@
+"""Who answers: the address of an OpenAI-compatible server and what it says about itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+
+from evals.errors import EvalError
+from evals.journal import leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# sglang, vLLM and llama.cpp, in that order; a server that lacks one answers 404.
+INFO_PATHS = ("/get_server_info", "/get_model_info", "/version", "/props")
+
+# Parts that change while a server stays the same: vLLM stamps models with the time of the
+# request, sglang reports its load.
+_VOLATILE = {
+    "created", "internal_states", "last_gen_throughput", "load", "permission", "slots", "uptime",
+}  # fmt: skip
+_SECRET = ("api_key", "password", "secret", "hf_token", "auth_token", "ssl_keyfile_password")
+
+Identity = dict[str, str]
+
+
+def normalise(base_url: str) -> str:
+    """Return `http://host:port[/path]` without /v1 and without a slash at the end.
+
+    Raises EvalError for anything that is not an http or https address.
+    """
+    address = base_url.strip()
+    try:
+        parts = urlsplit(address)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_fine = urlsplit(""), False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise EvalError(
+            f"{base_url!r} is no address; expected http://HOST:PORT, with or without /v1"
+        )
+    if parts.query or parts.fragment:
+        raise EvalError(f"{base_url!r} has a query or fragment; expected http://HOST:PORT")
+    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def models(base_url: str, *, key: str, timeout_s: float) -> list[str]:
+    """Return the ids that /v1/models lists, empty where the server has no such page.
+
+    Raises EvalError where nothing answers at the address.
+    """
+    try:
+        response = requests.get(f"{base_url}/v1/models", headers=_headers(key), timeout=timeout_s)
+    except requests.RequestException as error:
+        raise EvalError(
+            f"{base_url}: no server answers ({type(error).__name__}); start it, or mend --base-url"
+        ) from error
+    if response.status_code in (401, 403):
+        raise EvalError(
+            f"{base_url}: HTTP {response.status_code}; put the server's key into OPENAI_API_KEY"
+        )
+    listed = _json(response)
+    entries = listed.get("data") if isinstance(listed, dict) else None
+    return sorted(
+        str(entry["id"])
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and "id" in entry
+    )
+
+
+def identify(base_url: str, *, key: str, timeout_s: float) -> Identity:
+    """Return what the server says about itself: dotted name to value, without load and secrets.
+
+    Covers the list of models and the pages in INFO_PATHS that the server offers.
+    """
+    said: dict[str, Any] = {}
+    for path in ("/v1/models", *INFO_PATHS):
+        try:
+            response = requests.get(f"{base_url}{path}", headers=_headers(key), timeout=timeout_s)
+        except requests.RequestException:
+            continue
+        found = _json(response)
+        if found is None:
+            continue
+        if path == "/v1/models" and isinstance(found, dict):
+            entries = found.get("data") or []
+            found = {str(entry.get("id")): entry for entry in entries if isinstance(entry, dict)}
+        said[path] = found
+    return {name: _value(value) for name, value in leaves(_listed(said)) if not _left_out(name)}
+
+
+def stable_identity(base_url: str, *, key: str, timeout_s: float) -> Identity:
+    """Identify a server twice and keep what did not change in between."""
+    first = identify(base_url, key=key, timeout_s=timeout_s)
+    second = identify(base_url, key=key, timeout_s=timeout_s)
+    return {name: value for name, value in first.items() if second.get(name) == value}
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Name what a server said at the start and no longer says."""
+    return [
+        f"{name} was {value}, is {after.get(name, 'gone')}"
+        for name, value in sorted(before.items())
+        if after.get(name) != value
+    ]
+
+
+def _headers(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _json(response: requests.Response) -> Any:  # noqa: ANN401 - whatever the server sent
+    if not response.ok:
+        return None
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - nested JSON
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return {str(index): _listed(item) for index, item in enumerate(value)}
+    return value
+
+
+def _left_out(name: str) -> bool:
+    parts = name.lower().split(".")
+    return any(part in _VOLATILE or part.endswith(_SECRET) for part in parts)
+
+
+def _value(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    # A chat template is pages long; its hash tells as well whether it changed.
+    return text if len(text) <= 200 else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

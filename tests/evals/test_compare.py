@@ -1,0 +1,311 @@
+"""The comparison: what may be compared, the verdict with its exit status, what a person reads."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from evals.__main__ import main
+from tests.evals.support import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Ask = Callable[..., int]
+
+
+@pytest.fixture
+def better(problems: list[dict[str, str]]) -> Iterator[Server]:
+    """Serve right answers only: 40 of 40."""
+    with Server({row["question"]: row["answer"] for row in problems}) as running:
+        yield running
+
+
+@pytest.fixture
+def runs(server: Server, better: Server, ask: Ask, tmp_path: Path) -> tuple[str, str]:
+    """Hold two finished runs: 40 and 30 of 40 right."""
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    assert ask(better.url, good) == 0
+    assert ask(server.url, bad) == 0
+    return str(good), str(bad)
+
+
+def compare(*arguments: str, file: Path) -> tuple[int, dict[str, Any]]:
+    """Compare and return the exit status and what --json says."""
+    status = main(["compare", *arguments, "--json", str(file)])
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return status, found
+
+
+def failed(found: dict[str, Any]) -> list[str]:
+    """Name the checks that did not hold."""
+    return [check["name"] for check in found["checks"] if not check["passed"]]
+
+
+def test_worse_is_degraded(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten of forty answers lost: exit status 1 and a sentence that says so."""
+    status, found = compare(*runs, file=tmp_path / "c.json")
+
+    said = capsys.readouterr().out
+    paired = found["paired"]["strict-match"]
+    assert (status, found["verdict"]) == (1, "DEGRADED")
+    assert (paired["losses"], paired["gains"], paired["discordance"]) == (10, 0, 0.25)
+    assert said.rstrip().splitlines()[-1].startswith("DEGRADED: the candidate is worse: 10 answers")
+    assert "40 of 40 right, 100.00 %" in said
+    assert "30 of 40 right, 75.00 %" in said
+
+
+def test_better_is_preserved(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ten answers gained: exit status 0."""
+    status, found = compare(runs[1], runs[0], file=tmp_path / "c.json")
+
+    assert (status, found["verdict"]) == (0, "PRESERVED")
+    assert "PRESERVED: the score is preserved" in capsys.readouterr().out
+
+
+def test_too_few_questions_are_inconclusive_and_say_how_many_more(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Forty questions without a change cannot rule out 1.5 points: exit status 3."""
+    status, found = compare(runs[0], runs[0], file=tmp_path / "c.json")
+
+    assert (status, found["verdict"]) == (3, "INCONCLUSIVE")
+    said = capsys.readouterr().out
+    assert "INCONCLUSIVE: not decided" in said
+    assert "needs at least 178 questions" in said
+    assert main(["compare", runs[0], runs[0], "--margin", "10"]) == 0
+
+
+def test_control_gives_the_noise_floor(runs: tuple[str, str], tmp_path: Path) -> None:
+    """The swap's discordance is reported in excess of the baseline's own."""
+    status, found = compare(*runs, "--control", runs[0], file=tmp_path / "c.json")
+
+    assert status == 1
+    assert found["noise_floor"]["discordance"] == 0
+    assert found["noise_floor"]["excess"] == pytest.approx(0.25)
+
+
+def test_control_that_cannot_be_compared_is_refused(
+    runs: tuple[str, str], better: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """A control with other settings measures no noise floor."""
+    ask(better.url, tmp_path / "control", "--concurrency", "3")
+
+    status, found = compare(*runs, "--control", str(tmp_path / "control"), file=tmp_path / "c.json")
+
+    assert status == 2
+    assert failed(found) == ["baseline and control were asked alike"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ["--num-fewshot", "2"],
+        ["--max-tokens", "300"],
+        ["--concurrency", "3"],
+        ["--limit", "39"],
+        ["--task", "gsm8k_cot"],
+        ["--api", "chat"],
+    ],
+)
+def test_arms_that_were_asked_otherwise_are_refused(
+    runs: tuple[str, str],
+    better: Server,
+    ask: Ask,
+    tmp_path: Path,
+    changed: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Another prompt, limit, concurrency, task or endpoint is no swap of a kernel."""
+    ask(better.url, tmp_path / "other", *changed)
+
+    status, found = compare(runs[0], str(tmp_path / "other"), file=tmp_path / "c.json")
+
+    assert (status, found["verdict"], found["paired"]) == (2, "REFUSED", {})
+    assert "baseline and candidate were asked alike" in failed(found)
+    assert "this is not a pass" in capsys.readouterr().out
+
+
+def test_other_model_id_is_refused_unless_it_is_the_same_model(
+    runs: tuple[str, str], problems: list[dict[str, str]], ask: Ask, tmp_path: Path
+) -> None:
+    """Two model ids are two models until the user says otherwise."""
+    completions = {row["question"]: row["answer"] for row in problems}
+    with Server(completions, model="other") as second:
+        ask(second.url, tmp_path / "other")
+    other = str(tmp_path / "other")
+
+    status, found = compare(runs[0], other, file=tmp_path / "c.json")
+    allowed = main(["compare", runs[0], other, "--models-differ", "--margin", "10"])
+
+    assert status == 2
+    assert failed(found) == ["baseline and candidate serve one model id"]
+    assert allowed == 0
+
+
+def test_truncation_beyond_the_limit_and_in_one_arm_is_refused(
+    runs: tuple[str, str], better: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """An arm that the token limit cut is not compared; the limit can be stated otherwise."""
+
+    def cut(number: int, body: dict[str, Any]) -> None:
+        body["choices"][0]["finish_reason"] = "length" if number < 4 else "stop"
+
+    better.asked.clear()
+    better.change = cut
+    ask(better.url, tmp_path / "cut")
+    arms = (runs[0], str(tmp_path / "cut"))
+
+    status, found = compare(*arms, file=tmp_path / "c.json")
+    stated = compare(*arms, "--max-truncated", "10", file=tmp_path / "c.json")
+
+    assert status == 2
+    assert failed(found) == [
+        "truncations of baseline and candidate are within the limit",
+        "baseline and candidate are truncated alike",
+    ]
+    assert failed(stated[1]) == ["baseline and candidate are truncated alike"]
+
+
+def test_unknown_truncation_is_refused(
+    runs: tuple[str, str], better: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """Without finish_reason and usage nobody knows what was cut."""
+
+    def bare(_: int, body: dict[str, Any]) -> None:
+        del body["choices"][0]["finish_reason"], body["usage"]
+
+    better.change = bare
+    ask(better.url, tmp_path / "bare")
+
+    status, found = compare(runs[0], str(tmp_path / "bare"), file=tmp_path / "c.json")
+
+    assert status == 2
+    assert failed(found) == ["truncations of baseline and candidate are known"]
+
+
+def test_refused_run_is_never_compared(
+    runs: tuple[str, str], better: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """A run with null answers stays refused in every comparison."""
+
+    def null(number: int, body: dict[str, Any]) -> None:
+        body["choices"][0]["text"] = None if number % 2 else "#### 1"
+
+    better.change = null
+    assert ask(better.url, tmp_path / "null") == 2
+
+    status, found = compare(runs[0], str(tmp_path / "null"), file=tmp_path / "c.json")
+
+    assert status == 2
+    assert "baseline and candidate are whole runs" in failed(found)
+
+
+def test_format_drift_is_named(
+    runs: tuple[str, str], better: Server, ask: Ask, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Right numbers in another format look like lost accuracy to one filter, and that is said."""
+
+    def drift(_: int, body: dict[str, Any]) -> None:
+        body["choices"][0]["text"] = body["choices"][0]["text"].replace("#### ", "Answer: ")
+
+    better.change = drift
+    ask(better.url, tmp_path / "drift")
+
+    status = main(["compare", runs[0], str(tmp_path / "drift")])
+
+    said = capsys.readouterr().out
+    assert status == 1
+    assert "format drift: strict-match finds no number in 0.00 % and 100.00 %" in said
+    assert "the two filters disagree" in said
+    assert main(["compare", runs[0], str(tmp_path / "drift"), "--filter", "flexible-extract"]) == 3
+
+
+def test_changed_answers_are_shown_side_by_side(
+    runs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--show puts both texts of a lost question beside each other."""
+    main(["compare", *runs, "--show", "1"])
+
+    said = capsys.readouterr().out
+    assert "10 turned wrong, 0 turned right" in said
+    assert "question 0: right to wrong" in said
+    assert "baseline: 6" in said
+    assert "candidate: 69" in said
+
+
+def test_junit_fails_where_the_verdict_does(runs: tuple[str, str], tmp_path: Path) -> None:
+    """A CI that reads JUnit sees the verdict as a failed case."""
+    main(["compare", *runs, "--junit", str(tmp_path / "junit.xml")])
+
+    suite = ET.parse(tmp_path / "junit.xml").getroot()  # noqa: S314 - our own file
+    assert suite.get("failures") == "1"
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == [
+        "the score is preserved"
+    ]
+
+
+def test_folder_that_was_changed_is_refused(
+    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """samples.jsonl has to be what run.json says it was."""
+    samples = tmp_path / "bad" / "samples.jsonl"
+    samples.write_text(samples.read_text().replace('"strict-match": false', '"strict-match": true'))
+
+    status = main(["compare", *runs])
+
+    assert status == 2
+    assert "the folder was changed after the run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, "nonsense", "[]", '{"schema": 9}', '{"schema": 1}'])
+def test_folder_that_is_no_run_is_one_line(
+    runs: tuple[str, str], tmp_path: Path, content: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the folder holds, the error is one line and exit status 2."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    if content is not None:
+        (folder / "run.json").write_text(content)
+    capsys.readouterr()
+
+    status = main(["compare", runs[0], str(folder)])
+
+    said = capsys.readouterr().err
+    assert status == 2
+    assert said.count("\n") == 1
+    assert str(folder) in said
+
+
+def test_comparison_needs_no_journal(runs: tuple[str, str], tmp_path: Path) -> None:
+    """Years later, without the journals, the verdict is the same and only the speed is missing."""
+    for name in ("good", "bad"):
+        (tmp_path / name / "journal.jsonl").unlink()
+
+    status, found = compare(*runs, file=tmp_path / "c.json")
+
+    assert (status, found["throughput"]) == (1, None)
+
+
+def test_repeated_runs_are_clustered(
+    server: Server, better: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """Three passes with the same answers give the bound of one."""
+    for name, url in (("good", better.url), ("bad", server.url)):
+        ask(url, tmp_path / f"{name}1")
+        ask(url, tmp_path / f"{name}3", "--runs", "3")
+
+    _, once = compare(str(tmp_path / "good1"), str(tmp_path / "bad1"), file=tmp_path / "c.json")
+    _, thrice = compare(str(tmp_path / "good3"), str(tmp_path / "bad3"), file=tmp_path / "c.json")
+
+    bounds = [found["paired"]["strict-match"]["lower"] for found in (once, thrice)]
+    assert bounds[0] == pytest.approx(bounds[1])

@@ -1,0 +1,152 @@
+"""`tox -e gsm8k`: which servers are asked, and what is said where there are none."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evals import embedded, signoff
+from evals.__main__ import main
+from evals.errors import EvalError
+from tests.evals.support import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    SignOff = Callable[..., int]
+
+
+@pytest.fixture
+def sign_off(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SignOff:
+    """Return a function that signs off with these variables on our own questions."""
+    monkeypatch.setattr(signoff, "standin_is_here", lambda: False)
+
+    def run(*more: str, **variables: str) -> int:
+        for name in ("BASE_URL", "BASELINE_URL", "BASELINE_RUN"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        where = () if "--data" in more else ("--data", str(data), "--own-data")
+        return main(["signoff", "--out", str(tmp_path / "out"), "--margin", "10", *where, *more])
+
+    return run
+
+
+def test_candidate_against_baseline(
+    server: Server, sign_off: SignOff, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two servers: both are asked and the verdict is the exit status."""
+    status = sign_off(BASE_URL=server.url, BASELINE_URL=server.url)
+
+    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert (status, verdict["verdict"]) == (0, "PRESERVED")
+    assert len(server.asked) == 80
+    assert "PRESERVED: the score is preserved" in capsys.readouterr().out
+
+
+def test_candidate_against_an_earlier_run(
+    server: Server, sign_off: SignOff, ask: Callable[..., int], tmp_path: Path,
+    problems: list[dict[str, str]],
+) -> None:  # fmt: skip
+    """BASELINE_RUN takes the place of the baseline's server; a loss is exit status 1."""
+    with Server({row["question"]: row["answer"] for row in problems}) as better:
+        ask(better.url, tmp_path / "earlier")
+
+    assert sign_off(BASE_URL=server.url, BASELINE_RUN=str(tmp_path / "earlier")) == 1
+
+
+def test_both_baselines_are_refused(sign_off: SignOff, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which of two baselines is meant is not guessed."""
+    assert sign_off(BASE_URL="http://x", BASELINE_URL="http://y", BASELINE_RUN="z") == 2
+    assert "both set" in capsys.readouterr().err
+
+
+def test_baseline_without_candidate_is_refused(
+    sign_off: SignOff, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A forgotten BASE_URL does not turn into a demonstration."""
+    assert sign_off(BASELINE_URL="http://y") == 2
+    assert "no BASE_URL" in capsys.readouterr().err
+
+
+def test_candidate_with_null_answers_has_no_verdict(
+    server: Server, sign_off: SignOff, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refused run ends the sign-off with status 2."""
+    server.change = lambda _, body: body["choices"][0].update(text=None)
+
+    assert sign_off(BASE_URL=server.url, BASELINE_URL=server.url) == 2
+    assert "no verdict can be drawn" in capsys.readouterr().err
+
+
+def test_without_baseline_only_the_unpaired_check(
+    gsm8k: Path, sign_off: SignOff, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A candidate alone is compared with the published score, labelled as unpaired."""
+    with embedded.serving(
+        embedded.replay_command(gsm8k / "completions.jsonl", "175b_verification")
+    ) as url:
+        status = sign_off("--data", str(gsm8k), "--limit", "200", BASE_URL=url)
+
+    said = capsys.readouterr().out
+    assert status == 1
+    assert "UNPAIRED CHECK, no verdict" in said
+    assert "PRESERVED" not in said
+
+
+def test_demonstration_says_that_it_is_no_evidence(
+    data: Path, problems: list[dict[str, str]], sign_off: SignOff, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Without servers recorded completions are replayed: the swap is seen, the same arm is not."""
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    for name in ("train.jsonl", "test.jsonl"):
+        (folder / name).write_bytes((data / name).read_bytes())
+    rows = [
+        {
+            "question": row["question"],
+            "175b_verification": {"text": row["answer"]},
+            "6b_verification": {"text": "#### 0"},
+        }
+        for row in problems
+    ]
+    (folder / "completions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    status = sign_off("--data", str(folder), "--own-data")
+
+    said = capsys.readouterr().out
+    assert status == 0
+    assert said.count(signoff.NO_EVIDENCE) == 2
+    assert said.index("PRESERVED: ") < said.index("DEGRADED: ")
+
+
+def test_nothing_to_demonstrate_with(sign_off: SignOff, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without servers, stand-in and recordings the way out is named."""
+    assert sign_off() == 2
+    assert "set BASE_URL" in capsys.readouterr().err
+
+
+def test_standin_arms_are_two_routers() -> None:
+    """The stand-in is served through its own command, which tells the router."""
+    assert embedded.standin_command("golden")[1:] == [
+        "-m", "fixtures", "serve", "--router", "golden", "--port", "0"
+    ]  # fmt: skip
+
+
+def test_server_that_does_not_start_is_named() -> None:
+    """An embedded server that ends at once is an error, not a wait."""
+    command = [sys.executable, "-c", "print('no')"]
+
+    with pytest.raises(EvalError, match="did not start"), embedded.serving(command):
+        pass
+
+
+def test_resume_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which runs to continue is not guessed."""
+    assert main(["signoff", "--resume"]) == 2
+    assert "--resume needs --out" in capsys.readouterr().err
