@@ -1,0 +1,221 @@
+"""What is reported of a verdict: the first offending rows, JSON and JUnit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from accuracy.judge import Result
+from accuracy.rows import Reason, Verdict, judge_rows
+from accuracy.weights import ULP_EDGES, judge_weights
+from fixtures import Output, Recording
+from reference import Profile, score_error
+
+#: Offending rows that are shown.
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict with what it is about.
+
+    Attributes:
+        kernel: the outputs' folder or the `--kernel` argument.
+        recording: the recording's name.
+        result: the verdict; None if the input was refused.
+        profile: the arithmetic it was judged by.
+        output: the outputs that were judged.
+        faults: what calls did wrong, for a kernel that was run.
+        offences: text on the first offending rows.
+        refusal: why nothing could be judged.
+        recording_sha256: of the file read, if it could be.
+        rows: of the recording, if it could be read.
+
+    """
+
+    kernel: str
+    recording: str
+    result: Result | None = None
+    profile: str = ""
+    output: Output | None = None
+    faults: tuple[str, ...] = ()
+    offences: tuple[str, ...] = ()
+    refusal: str = ""
+    recording_sha256: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL or REFUSED."""
+        if self.result is None:
+            return "FAIL" if self.faults else "REFUSED"
+        return "PASS" if self.result.passed and not self.faults else "FAIL"
+
+
+def offences(
+    recording: Recording, output: Output, profile: Profile, result: Result, *, ordered: bool
+) -> tuple[str, ...]:
+    """Return a text on each of the first offending rows: ids, scores, gaps and bounds."""
+    return tuple(
+        _offence(recording, output, profile, int(row), Reason(reason), ordered=ordered)
+        for row, reason in zip(result.failing[:SHOWN], result.reasons[:SHOWN], strict=True)
+    )
+
+
+def _offence(
+    recording: Recording,
+    output: Output,
+    profile: Profile,
+    row: int,
+    reason: Reason,
+    *,
+    ordered: bool,
+) -> str:
+    spec, bias = recording.spec, recording.bias().astype(np.float64)
+    logits, ids = recording.logits(row, row + 1), output.ids(row, row + 1)
+    weights = output.weights(row, row + 1)
+    found = judge_rows(logits, bias, ids, spec, profile, ordered=ordered)
+    golden, c, errors = found.routing, found.routing.biased[0], found.errors[0]
+    lines = [f"row {row}: {reason.text}", f"  kernel ids {ids[0].tolist()}"]
+    if golden.defined[0]:
+        lines.append(f"  golden ids {golden.ids[0].tolist()}")
+    else:
+        lines.append("  the contract does not define this row; ids must be distinct and in range,")
+        lines.append("  weights finite")
+    if reason in (Reason.OTHER_EXPERTS, Reason.ORDER):
+        lines += _gap_lines(ids[0], golden.ids[0], c, errors, in_order=reason == Reason.ORDER)
+    if reason in (Reason.WEIGHT, Reason.NONFINITE_WEIGHT):
+        x = logits.astype(np.float64)
+        every = score_error(x, golden.scores, spec, profile)
+        s, e = (np.take_along_axis(a, ids, axis=1) for a in (golden.scores, every))
+        judged = judge_weights(weights, s, e, bias[ids], spec, profile)
+        worst = int(np.argmax(np.nan_to_num(judged.over_bound[0], nan=np.inf)))
+        expert = int(ids[0, worst])
+        lines.append(
+            f"  expert {expert} (slot {worst}): weight {weights[0, worst]:.9g}, expected "
+            f"{judged.expected[0, worst]:.9g}, bound {judged.bound[0, worst]:.3g}, "
+            f"logit {x[0, expert]:.9g}, score {s[0, worst]:.9g}"
+        )
+    return "\n".join(lines)
+
+
+def _gap_lines(
+    ids: np.ndarray[tuple[int], np.dtype[np.int32]],
+    golden: np.ndarray[tuple[int], np.dtype[np.int64]],
+    c: np.ndarray[tuple[int], np.dtype[np.float64]],
+    errors: np.ndarray[tuple[int], np.dtype[np.float64]],
+    *,
+    in_order: bool,
+) -> list[str]:
+    if in_order:
+        fall = int(np.argmin(-np.diff(c[ids])))
+        missed, taken = int(ids[fall + 1]), int(ids[fall])
+    else:
+        missed = int(next(i for i in golden if i not in ids))
+        taken = int(next((i for i in ids if i not in golden), ids[-1]))
+    gap, bound = c[missed] - c[taken], errors[missed] + errors[taken]
+    first, second = ("should precede", "it follows") if in_order else ("missed", "taken instead")
+    return [
+        f"  {first}: expert {missed}, biased score {c[missed]:.9g} +- {errors[missed]:.2g}",
+        f"  {second}: expert {taken}, biased score {c[taken]:.9g} +- {errors[taken]:.2g}",
+        f"  gap {gap:.3g}, of which rounding explains at most {bound:.3g}",
+    ]
+
+
+def to_json(judged: Sequence[Judged]) -> str:
+    """Return the evidence as JSON; the same input gives the same text."""
+    document = {"schema": 1, "results": [_result(one) for one in judged]}
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _result(one: Judged) -> dict[str, object]:
+    about: dict[str, object] = {
+        "kernel": one.kernel,
+        "recording": one.recording,
+        "verdict": one.verdict,
+        "sha256": {
+            "recording": one.recording_sha256,
+            "output": one.output.sha256 if one.output else None,
+        },
+    }
+    if one.result is None or one.output is None:
+        return about | {"refusal": one.refusal, "call_faults": list(one.faults)}
+    result, info = one.result, one.output.kernel
+    about |= {"rows": result.rows}
+    about |= {verdict.name.lower(): result.counts[verdict] for verdict in Verdict}
+    edges = [f"<={edge:g}" for edge in ULP_EDGES[:-1]] + [f">{ULP_EDGES[-2]:g}"]
+    drift = result.drift
+    return about | {
+        "known": result.known,
+        "failing": len(result.failing),
+        "weight_error_over_bound": result.weight_error_over_bound,
+        "ulp_histogram": dict(zip(edges, result.histogram.tolist(), strict=True)),
+        "drift": {
+            "found": bool(drift.found),
+            "size_u": drift.size,
+            "slope_u": drift.slope,
+            "slope_error_u": drift.slope_error,
+            "mean_u": drift.mean,
+            "mean_error_u": drift.mean_error,
+            "rows": drift.rows,
+        },
+        "rerouted_by_bias_cast": result.rerouted,
+        "profile": one.profile,
+        "execution": info.execution,
+        "ran": {"name": info.name, "version": info.version, "device": info.device},
+        "call_faults": list(one.faults),
+        "known_deviations": [
+            {"reason": d.reason, "rows": list(d.rows), "why": d.why, "link": d.link}
+            for d in result.deviations
+        ],
+        "stale_deviations": [{"reason": d.reason, "rows": list(rows)} for d, rows in result.stale],
+        "first_failures": list(one.offences),
+    }
+
+
+def to_junit(judged: Sequence[Judged]) -> str:
+    """Return the evidence as JUnit XML: a test case a kernel and recording."""
+    suite = ET.Element(
+        "testsuite",
+        name="kernel-parity",
+        tests=str(len(judged)),
+        failures=str(sum(one.verdict == "FAIL" for one in judged)),
+        errors=str(sum(one.verdict == "REFUSED" for one in judged)),
+    )
+    for one in judged:
+        case = ET.SubElement(suite, "testcase", classname=one.kernel, name=one.recording)
+        if one.verdict == "REFUSED":
+            ET.SubElement(case, "error", message=one.refusal)
+        elif one.verdict == "FAIL":
+            reasons = complaints(one)
+            failure = ET.SubElement(case, "failure", message=reasons[0])
+            failure.text = "\n".join((*reasons, *one.offences))
+    ET.indent(suite)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n"
+
+
+def complaints(one: Judged) -> list[str]:
+    """Return what is wrong, one line each; empty for a pass."""
+    if one.result is None:
+        return list(one.faults) or [one.refusal]
+    result, drift = one.result, one.result.drift
+    lines = []
+    if len(result.failing):
+        kinds, numbers = np.unique(result.reasons, return_counts=True)
+        parts = [f"{Reason(kind).text} {n}" for kind, n in zip(kinds, numbers, strict=True)]
+        lines.append(f"{len(result.failing)} of {result.rows} rows fail ({', '.join(parts)})")
+    if drift.found:
+        lines.append(
+            f"weights drift: systematic part {drift.size:.2f} u (limit 0.4), slope "
+            f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u, mean {drift.mean:+.2f} u (limit 0.5)"
+        )
+    lines += [f"the call is at fault: {fault}" for fault in one.faults]
+    for deviation, rows in result.stale:
+        lines.append(
+            f"known deviation {deviation.reason!r} no longer happens in rows {list(rows)}: "
+            "take them off the deviations file"
+        )
+    return lines

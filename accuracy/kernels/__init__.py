@@ -1,0 +1,117 @@
+"""Kernels that can be run here: one small module each, found by being in this folder.
+
+A module has `KERNEL`, a `Kernel`. What it runs has aiter's signature, the outputs written in place:
+
+    fn(gating_output, correction_bias, topk_weights, topk_ids,
+       num_expert_group, topk_group, need_renorm, routed_scaling_factor=1.0)
+
+torch tensors: gating_output [T, E], correction_bias [E], topk_weights float32 [T, k], topk_ids
+int32 [T, k].
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reference import RoutingSpec
+
+Route = Callable[..., Any]
+
+
+class KernelError(Exception):
+    """A kernel that is not there or cannot be used: one line with what would help."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A kernel ready to be called.
+
+    Attributes:
+        route: the function, with aiter's signature.
+        name: the function's name, as it stands in output files and deviations.
+        version: of the package it comes from.
+        device: torch's name of the device that its tensors must be on.
+        arithmetic: the name of its arithmetic profile.
+        note: what a reader of its outputs should know.
+
+    """
+
+    route: Route
+    name: str
+    version: str
+    device: str
+    arithmetic: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that may run on some machines.
+
+    Attributes:
+        name: what `--kernel` calls it.
+        summary: what it is and where it comes from.
+        missing: returns why it cannot run here and what would run it, or None if it can.
+        load: imports it; called only where nothing is missing.
+        supports: why a router is beyond it, or None.
+
+    """
+
+    name: str
+    summary: str
+    missing: Callable[[], str | None]
+    load: Callable[[], Loaded]
+    supports: Callable[[RoutingSpec], str | None]
+
+
+def registry() -> dict[str, Kernel]:
+    """Return every kernel of this folder by name."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    found = (importlib.import_module(f"{__name__}.{module}").KERNEL for module in modules)
+    return {kernel.name: kernel for kernel in found}
+
+
+def sigmoid_only(spec: RoutingSpec) -> str | None:
+    """Refuse routers with another scoring."""
+    return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
+
+
+def load_function(path: str, arithmetic: str) -> Loaded:
+    """Load a user's own kernel, "package.module:function".
+
+    Raises:
+        KernelError: it cannot be imported or is not callable.
+
+    """
+    module_name, _, function_name = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001 - whatever a user's module raises is theirs to read
+        reason = " ".join(str(error).split())
+        raise KernelError(
+            f"--kernel {path}: {module_name} cannot be imported ({type(error).__name__}: {reason})"
+        ) from None
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise KernelError(f"--kernel {path}: {module_name} has no function {function_name!r}")
+    version = str(getattr(module, "__version__", "unversioned"))
+    device = str(getattr(module, "DEVICE", "")) or default_device()
+    return Loaded(function, path, version, device, arithmetic)
+
+
+def default_device() -> str:
+    """Return "cuda" where torch has a CUDA or ROCm device, else "cpu"; torch must be there.
+
+    Raises:
+        KernelError: there is no torch.
+
+    """
+    try:
+        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
+    except ImportError:
+        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,234 @@
+"""What the commands do: find files and kernels, judge them one by one, keep what was found.
+
+Every input that cannot be used becomes a refusal of its own; the rest is judged all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from accuracy.deviations import Deviation
+from accuracy.evidence import Judged, offences
+from accuracy.judge import judge
+from accuracy.kernels import Kernel, KernelError, Loaded, load_function, registry
+from accuracy.running import run
+from fixtures import (
+    FixtureError,
+    Output,
+    Recording,
+    open_output,
+    open_recording,
+    write_output,
+)
+from reference import PROFILES
+
+#: What ships with the suite.
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+Advance = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How everything of one command is judged.
+
+    Attributes:
+        profile: judge by this arithmetic profile; None: by what an output's metadata names.
+        ordered: whether ids must be in descending order.
+        deviations: the known ones.
+
+    """
+
+    profile: str | None
+    ordered: bool
+    deviations: tuple[Deviation, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kernel on one recording, not judged yet: `do` judges it."""
+
+    kernel: str
+    recording: str
+    rows: int
+    do: Callable[[Advance], Judged]
+
+
+def recordings_in(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
+    """Open every recording of a folder (or the one file): by name, and refusals by name."""
+    if not folder.exists():
+        raise FixtureError(f"{folder}: no such folder: expected recordings, *.safetensors")
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors"))
+    if not files:
+        raise FixtureError(f"{folder}: no recordings: expected files *.safetensors")
+    opened, refused = {}, {}
+    for path in files:
+        name = path.stem if folder.is_file() else str(path.relative_to(folder).with_suffix(""))
+        try:
+            opened[name] = open_recording(path)
+        except FixtureError as error:
+            refused[name] = str(error)
+    return opened, refused
+
+
+def judge_tasks(recordings: Path, outputs: Path, options: Options) -> Iterator[Task]:
+    """Yield a task for each output file of KERNEL/NAME.safetensors under a folder.
+
+    Raises:
+        FixtureError: a folder is missing or holds nothing to judge.
+
+    """
+    opened, refused = recordings_in(recordings)
+    for name, why in refused.items():
+        yield _refusal("-", name, why)
+    if not outputs.is_dir():
+        raise FixtureError(f"{outputs}: no such folder: expected KERNEL/NAME.safetensors in it")
+    folders = sorted(path for path in outputs.iterdir() if path.is_dir())
+    if any(outputs.glob("*.safetensors")):  # a single kernel's folder
+        folders = [outputs]
+    files = [(folder, path) for folder in folders for path in sorted(folder.rglob("*.safetensors"))]
+    if not files:
+        raise FixtureError(f"{outputs}: no outputs: expected KERNEL/NAME.safetensors")
+    for folder, path in files:
+        name = str(path.relative_to(folder).with_suffix(""))
+        if name in opened:
+            yield _output_task(folder.name, opened[name], path, options)
+        elif name in refused:
+            yield _refusal(folder.name, name, f"{path}: its recording was refused")
+        else:
+            why = f"{path}: no recording {name!r} in {recordings}: outputs need theirs"
+            yield _refusal(folder.name, name, why)
+
+
+def live_tasks(
+    named: Sequence[str],
+    recordings: Path,
+    options: Options,
+    *,
+    device: str | None,
+    save: Path | None,
+) -> tuple[list[Task], list[str]]:
+    """Return a task for each kernel and recording, and what is not run here and why.
+
+    Args:
+        named: kernels by name or "package.module:function"; empty: every one that can run.
+        recordings: the folder.
+        options: how to judge; a profile also names the arithmetic of the user's own kernels.
+        device: run the user's own kernels on this torch device.
+        save: write outputs to KERNEL/NAME.safetensors in this folder.
+
+    Raises:
+        FixtureError: no recordings.
+        KernelError: a named kernel is unknown.
+
+    """
+    known = registry()
+    for name in named:
+        if ":" not in name and name not in known:
+            raise KernelError(
+                f"--kernel {name}: no such kernel: expected {', '.join(known)} "
+                "or package.module:function"
+            )
+    opened, refused = recordings_in(recordings)
+    tasks = [_refusal("-", name, why) for name, why in refused.items()]
+    notes = []
+    for name in named or known:
+        try:
+            kernel, loaded = _load(name, known, options, device)
+        except KernelError as error:
+            if named:
+                tasks.append(_refusal(name, "-", str(error)))
+            else:
+                notes.append(f"{name}: not run here: {error}")
+            continue
+        for title, recording in opened.items():
+            beyond = kernel.supports(recording.spec) if kernel else None
+            if beyond:
+                notes.append(f"{name}: not run on {title}: it {beyond}")
+            else:
+                tasks.append(_live_task(name, loaded, title, recording, options, save))
+    return tasks, notes
+
+
+def _load(
+    name: str, known: dict[str, Kernel], options: Options, device: str | None
+) -> tuple[Kernel | None, Loaded]:
+    if ":" in name:
+        loaded = load_function(name, options.profile or "conservative")
+        if device:
+            loaded = Loaded(loaded.route, name, loaded.version, device, loaded.arithmetic)
+        return None, loaded
+    kernel = known[name]
+    if why := kernel.missing():
+        raise KernelError(why)
+    return kernel, kernel.load()
+
+
+def _output_task(kernel: str, recording: Recording, path: Path, options: Options) -> Task:
+    def do(advance: Advance) -> Judged:
+        try:
+            output = open_output(path, recording)
+        except FixtureError as error:
+            return _refused(kernel, recording.name, str(error), recording)
+        return _judged(kernel, recording.name, recording, output, options, (), advance)
+
+    return Task(kernel, recording.name, recording.rows, do)
+
+
+def _live_task(
+    name: str,
+    loaded: Loaded,
+    title: str,
+    recording: Recording,
+    options: Options,
+    save: Path | None,
+) -> Task:
+    def do(advance: Advance) -> Judged:
+        try:
+            ran = run(loaded, recording)
+        except KernelError as error:
+            return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
+        if save is not None:
+            folder = name.replace(":", ".").replace("/", ".")
+            write_output(save / folder / f"{title}.safetensors", ran.output, recording)
+        return _judged(name, title, recording, ran.output, options, ran.faults, advance)
+
+    return Task(name, title, recording.rows, do)
+
+
+def _judged(
+    kernel: str,
+    title: str,
+    recording: Recording,
+    output: Output,
+    options: Options,
+    faults: tuple[str, ...],
+    advance: Advance,
+) -> Judged:
+    name = options.profile or output.kernel.arithmetic
+    if name not in PROFILES:
+        why = f"{kernel}/{title}: arithmetic {name!r}: expected one of {', '.join(PROFILES)}"
+        return _refused(kernel, title, why, recording)
+    profile = PROFILES[name]
+    result = judge(
+        recording,
+        output,
+        profile,
+        ordered=options.ordered,
+        deviations=options.deviations,
+        advance=advance,
+    )
+    shown = offences(recording, output, profile, result, ordered=options.ordered)
+    return Judged(
+        kernel, title, result, name, output, faults, shown, recording_sha256=recording.sha256
+    )
+
+
+def _refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
+    return Judged(kernel, title, refusal=why, recording_sha256=recording.sha256)
+
+
+def _refusal(kernel: str, title: str, why: str) -> Task:
+    return Task(kernel, title, 0, lambda _: Judged(kernel, title, refusal=why))

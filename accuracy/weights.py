@@ -1,0 +1,92 @@
+"""The verdict on weights: each id-weight pair against its own bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference import U, Profile, RoutingSpec, weight_error
+
+Float64 = NDArray[np.float64]
+
+#: Upper edges of the histogram of errors, in ulps of the exact weight as float32.
+ULP_EDGES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, np.inf)
+
+
+@dataclass(frozen=True)
+class WeightVerdicts:
+    """Weights of n rows against their bounds.
+
+    Attributes:
+        expected: the exact weights at the ids, float64 [n, k].
+        bound: on |weight - expected|, float64 [n, k]; inf where only range can be asked.
+        over_bound: |weight - expected| / bound, above 1 also for a weight outside its range where
+            only that can be asked, NaN for one that is not finite; float64 [n, k].
+
+    """
+
+    expected: Float64
+    bound: Float64
+    over_bound: Float64
+
+
+def judge_weights(
+    weights: NDArray[np.float32],
+    s: Float64,
+    s_error: Float64,
+    bias: Float64,
+    spec: RoutingSpec,
+    profile: Profile,
+) -> WeightVerdicts:
+    """Judge the weights of n rows as pairs with the ids that the kernel chose.
+
+    Args:
+        weights: float32 [n, k], as the kernel returned them.
+        s: exact scores at the kernel's ids, [n, k].
+        s_error: the bound on a float32 kernel's error of each, [n, k].
+        bias: biases at the ids, [n, k].
+        spec: the router.
+        profile: the kernel's arithmetic.
+
+    """
+    expected = expected_weights(s, spec)
+    bound = weight_error(s, s_error, bias, spec, profile)
+    got = weights.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        over = np.abs(got - expected) / bound
+    # Where nothing bounds the error, a weight must still be one: 0 to the scale.
+    most = spec.routed_scaling_factor * (1.0 + 1e-6) if spec.renormalize else np.inf
+    unbounded = ~np.isfinite(bound) | ~np.isfinite(expected)
+    in_range = (got >= 0.0) & (got <= most)
+    over = np.where(unbounded, np.where(in_range, 0.0, 1.0 + np.abs(got)), over)
+    return WeightVerdicts(expected, bound, np.where(np.isfinite(got), over, np.nan))
+
+
+def expected_weights(s: Float64, spec: RoutingSpec) -> Float64:
+    """Return the exact weights of chosen scores s [n, k]: NaN where the contract has none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        w = s / s.sum(axis=1, keepdims=True) if spec.renormalize else s
+    return np.asarray(w * spec.routed_scaling_factor)
+
+
+def ulp_histogram(
+    weights: NDArray[np.float32], judged: WeightVerdicts, rows: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Count the given rows' errors in ulps of the expected weight, by `ULP_EDGES`."""
+    expected, got = judged.expected[rows], weights[rows].astype(np.float64)
+    ulp = np.spacing(np.maximum(expected.astype(np.float32), np.float32(2.0**-126)))
+    with np.errstate(invalid="ignore"):
+        error = np.nan_to_num(np.abs(got - expected) / ulp, nan=0.0)
+    buckets = np.searchsorted(ULP_EDGES, error.ravel(), side="left")
+    return np.bincount(buckets, minlength=len(ULP_EDGES))
+
+
+def signed_errors(weights: NDArray[np.float32], judged: WeightVerdicts) -> Float64:
+    """Return r = (weight / expected - 1) / u, [n, k]; NaN where rounding has no small bound."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Past 2**-10 the bound says that cancellation or underflow, not rounding, makes the error.
+        sharp = judged.bound < judged.expected * 2.0**-10
+        r = (weights.astype(np.float64) / judged.expected - 1.0) / U
+    return np.where(sharp & np.isfinite(r), r, np.nan)

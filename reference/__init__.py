@@ -1,0 +1,28 @@
+"""What a routing kernel must compute: the golden router, and how far rounding may move it."""
+
+from reference.bounds import (
+    U,
+    group_error,
+    score_error,
+    selection_error,
+    selection_error_ceiling,
+    weight_error,
+)
+from reference.profiles import PROFILES, Profile
+from reference.router import Routing, route
+from reference.spec import MINIMAX_M2_5, RoutingSpec
+
+__all__ = [
+    "MINIMAX_M2_5",
+    "PROFILES",
+    "Profile",
+    "Routing",
+    "RoutingSpec",
+    "U",
+    "group_error",
+    "route",
+    "score_error",
+    "selection_error",
+    "selection_error_ceiling",
+    "weight_error",
+]

@@ -1,0 +1,111 @@
+"""Arithmetic profiles: how accurate a kernel's exponential and division are, with the sources.
+
+The figures are worst cases that vendors state or that follow from the source code; u = 2**-24.
+"k ulp of the true value" is at most 2k u, "k ulp of the correctly rounded value" (the convention of
+CUDA's tables) at most (2k + 1) u, since half an ulp more goes into the rounding. An exhaustive
+sweep of all float32 inputs on the device would turn a vendor's claim into a measurement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Relative errors of a float32 kernel's elementary operations, in units of u = 2**-24.
+
+    Attributes:
+        name: what an output file's metadata calls it.
+        exponent: alpha, the relative error of the exponential's argument.
+        exp: relative error of the exponential.
+        exp_per_unit: the same per unit of |argument|.
+        divide: relative error of a division or reciprocal.
+        log: relative error of a logarithm (sqrtsoftplus only).
+        recovered: whether weights are computed as (score + bias) - bias instead of gathered.
+        source: where the figures come from.
+
+    """
+
+    name: str
+    exponent: float
+    exp: float
+    exp_per_unit: float
+    divide: float
+    log: float
+    recovered: bool
+    source: str
+
+
+_ALL = (
+    Profile(
+        name="rcp_exp2",
+        exponent=1.0,
+        exp=2.0,
+        exp_per_unit=0.0,
+        divide=2.0,
+        log=2.0,
+        recovered=False,
+        source=(
+            "aiter csrc/kernels/topk_softmax_kernels_group.cu from 2026-06 on: "
+            "rcp(1 + exp2(-log2e x)) with log2e a double, the product rounded once to float32; "
+            "v_exp_f32, v_log_f32 and v_rcp_f32 1 ulp (AMD CDNA3 instruction set architecture)"
+        ),
+    ),
+    Profile(
+        name="expf_div_subtract",
+        exponent=0.0,
+        exp=3.0,
+        exp_per_unit=0.0,
+        divide=3.0,
+        log=3.0,
+        recovered=True,
+        source=(
+            "aiter csrc/kernels/topk_softmax_kernels_group.cu before aiter pull request 3466, what "
+            "sglang pull request 23611 adopted: 1 / (1 + expf(-x)), the weight recovered as "
+            "(score + bias) - bias; expf and division 1 ulp (HIP device library tables)"
+        ),
+    ),
+    Profile(
+        name="fast_math",
+        exponent=0.0,
+        exp=5.0,
+        exp_per_unit=2 * 1.173,
+        divide=5.0,
+        log=7.0,
+        recovered=False,
+        source=(
+            "CUDA C++ programming guide, intrinsic functions: __expf 2 + floor(1.173 |x|) ulp, "
+            "__fdividef 2 ulp, __logf 3 ulp; sglang 0.5.23 topk_sigmoid is built with "
+            "--use_fast_math and gathers its weights; Triton's exp and division are this class"
+        ),
+    ),
+    Profile(
+        name="ieee",
+        exponent=0.0,
+        exp=6.0,
+        exp_per_unit=0.0,
+        divide=1.0,
+        log=5.0,
+        recovered=False,
+        source=(
+            "float32 libraries with IEEE division: CUDA expf 2 ulp (programming guide, "
+            "single-precision table), numpy's vectorised exp 2.52 ulp (its loops' source), SLEEF's "
+            "expf 1 ulp as torch uses it on CPUs; logf 2 ulp"
+        ),
+    ),
+)
+
+#: Every profile by name. "conservative", the default for a kernel nothing is known of, takes the
+#: largest of each figure and recovers its weights by subtraction.
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in _ALL}
+PROFILES["conservative"] = Profile(
+    name="conservative",
+    exponent=max(profile.exponent for profile in _ALL),
+    exp=max(profile.exp for profile in _ALL),
+    exp_per_unit=max(profile.exp_per_unit for profile in _ALL),
+    divide=max(profile.divide for profile in _ALL),
+    log=max(profile.log for profile in _ALL),
+    recovered=True,
+    source="the largest figure of every other profile",
+)
