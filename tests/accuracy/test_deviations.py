@@ -23,7 +23,7 @@ def _edge(deviations: tuple[Deviation, ...]) -> Result:
 
 
 def test_shipped_deviations_cover_what_fails_and_still_show_it() -> None:
-    """aiter's NaN weights and duplicate ids pass as known, and are counted as wrong."""
+    """Aiter's NaN weights and duplicate ids pass as known, and are counted as wrong."""
     result = _edge(read_deviations(SHIPPED))
 
     assert result.passed

@@ -43,7 +43,7 @@ def recording() -> Recording:
 
 
 def test_honest_kernel_passes(recording: Recording) -> None:
-    """torch eager is at parity, and its calls are without fault."""
+    """Torch eager is at parity, and its calls are without fault."""
     assert_parity(route, recording, profile="ieee", device="cpu")
 
     assert run(_loaded(route), recording).faults == ()
@@ -52,7 +52,9 @@ def test_honest_kernel_passes(recording: Recording) -> None:
 def test_parity_fails_with_what_to_look_at(recording: Recording) -> None:
     """The assertion names the kernel, the row, the ids and the gap."""
 
-    def swap(_: torch.Tensor, __: torch.Tensor, ___: torch.Tensor, ids: torch.Tensor, *____: object) -> None:
+    def swap(
+        _: torch.Tensor, __: torch.Tensor, ___: torch.Tensor, ids: torch.Tensor, *____: object
+    ) -> None:
         ids[7, 0] = (ids[7, 0] + 1) % 256
 
     with pytest.raises(AssertionError, match="not at parity") as failure:
@@ -83,7 +85,9 @@ def test_writes_outside_the_outputs_are_seen(
 def test_unwritten_rows_fail(recording: Recording) -> None:
     """Rows that a kernel leaves unwritten hold poison, which no verdict takes for an answer."""
 
-    def half(x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+    def half(
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any
+    ) -> None:
         route(x[:40], b, w[:40], i[:40], *more)
 
     with pytest.raises(AssertionError, match="25 of 65 rows fail"):
@@ -93,7 +97,9 @@ def test_unwritten_rows_fail(recording: Recording) -> None:
 def test_stale_weights_fail(recording: Recording) -> None:
     """A kernel that writes ids but not weights does not pass on what was there before."""
 
-    def ids_only(x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+    def ids_only(
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any
+    ) -> None:
         route(x, b, w.clone(), i, *more)
 
     with pytest.raises(AssertionError, match="nonfinite weight 65"):
@@ -143,7 +149,7 @@ def test_types_reach_the_kernel_as_recorded(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["groups_4_of_8", "scaled", "unnormalised", "negative_groups"])
 def test_torch_eager_routes_groups_and_scales(name: str) -> None:
-    """torch eager is at parity on grouped, scaled and unnormalised routers."""
+    """Torch eager is at parity on grouped, scaled and unnormalised routers."""
     assert_parity(route, construct(name), profile="ieee", device="cpu")
 
 
