@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-Kernel = Callable[
+Honest = Callable[
     [NDArray[np.float32], NDArray[np.float32], int, bool],
     tuple[NDArray[np.int32], NDArray[np.float32]],
 ]
@@ -51,7 +51,7 @@ def _route32(
 
 
 @pytest.fixture(scope="session")
-def honest() -> Kernel:
+def honest() -> Honest:
     """Return a function (logits, bias, k, subtract) -> (ids, weights), all in float32."""
 
     def run(

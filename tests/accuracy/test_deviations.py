@@ -14,6 +14,7 @@ from reference import PROFILES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 AITER = "aiter-2026-08-gfx942-emulated"
+_HEAD = '[[deviation]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\n'
 
 
 def _edge(deviations: tuple[Deviation, ...]) -> Result:
@@ -69,18 +70,15 @@ def test_another_reason_is_not_excused() -> None:
         ("deviation = 3", "expected tables"),
         ('[[deviation]]\nkernel = "k"', "has no 'version'"),
         (
-            '[[deviation]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\n'
-            'reason="bad mood"\nwhy="w"\nrows=[1]',
+            f'{_HEAD}reason="bad mood"\nwhy="w"\nrows=[1]',
             "reason: expected one of",
         ),
         (
-            '[[deviation]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\n'
-            'reason="weight"\nwhy="w"\nrows=[]',
+            f'{_HEAD}reason="weight"\nwhy="w"\nrows=[]',
             "has no 'rows'",
         ),
         (
-            '[[deviation]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\n'
-            'reason="weight"\nwhy="w"\nrows=[1]\nmood="bad"',
+            f'{_HEAD}reason="weight"\nwhy="w"\nrows=[1]\nmood="bad"',
             "unknown mood",
         ),
     ],

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from accuracy.blocks import judge_block
+from accuracy.blocks import Block, judge_block
 from accuracy.drift import drift
 from accuracy.rows import Verdict
 from reference import MINIMAX_M2_5, PROFILES
 
+Honest = Callable[
+    [NDArray[np.float32], NDArray[np.float32], int, bool],
+    tuple[NDArray[np.int32], NDArray[np.float32]],
+]
+Case = tuple[tuple[float, float], tuple[float, float], bool]
+
 #: (scale, shift) of the logits; (centre, spread) of the bias; weights recovered by subtraction.
-CASES = [
+CASES: list[Case] = [
     ((1.0, 0.0), (0.0, 0.1), False),
     ((1.0, 0.0), (0.0, 0.0), False),
     ((3.0, 0.0), (0.0, 0.2), False),
@@ -33,7 +40,7 @@ BLOCK = 32768
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_honest_rows_are_never_wrong(honest, case) -> None:  # type: ignore[no-untyped-def]
+def test_honest_rows_are_never_wrong(honest: Honest, case: Case) -> None:
     """No row of an honest kernel is wrong, no weight reaches its bound, nothing drifts."""
     (scale, shift), (centre, spread), subtract = case
     rng = np.random.default_rng([20260423, CASES.index(case)])
@@ -43,7 +50,7 @@ def test_honest_rows_are_never_wrong(honest, case) -> None:  # type: ignore[no-u
     # Fresh rows at the price of an addition: every block shifts the base by another row of it.
     blocks = -(-ROWS // (len(CASES) * BLOCK))
 
-    def judged(block: int):  # type: ignore[no-untyped-def]
+    def judged(block: int) -> Block:
         x: NDArray[np.float32] = (base + base[block]) * np.float32(scale * 0.7071)
         x += np.float32(shift)
         ids, weights = honest(x, bias, 8, subtract)

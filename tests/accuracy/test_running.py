@@ -76,7 +76,7 @@ def test_parity_fails_with_what_to_look_at(recording: Recording) -> None:
 def test_writes_outside_the_outputs_are_seen(
     recording: Recording, change: Callable[..., None], fault: str
 ) -> None:
-    """A kernel that writes its inputs or past its outputs is at fault, right as its answer may be."""
+    """A kernel that writes its inputs or past its outputs is at fault, right answer or not."""
     faults = run(_loaded(_after(change)), recording).faults
 
     assert any(fault in found for found in faults)
@@ -86,9 +86,9 @@ def test_unwritten_rows_fail(recording: Recording) -> None:
     """Rows that a kernel leaves unwritten hold poison, which no verdict takes for an answer."""
 
     def half(
-        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
     ) -> None:
-        route(x[:40], b, w[:40], i[:40], *more)
+        route(x[:40], b, w[:40], i[:40], *more)  # type: ignore[arg-type]  # passed through
 
     with pytest.raises(AssertionError, match="25 of 65 rows fail"):
         assert_parity(half, recording, profile="ieee", device="cpu")
@@ -98,9 +98,9 @@ def test_stale_weights_fail(recording: Recording) -> None:
     """A kernel that writes ids but not weights does not pass on what was there before."""
 
     def ids_only(
-        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: Any
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
     ) -> None:
-        route(x, b, w.clone(), i, *more)
+        route(x, b, w.clone(), i, *more)  # type: ignore[arg-type]  # passed through
 
     with pytest.raises(AssertionError, match="nonfinite weight 65"):
         assert_parity(ids_only, recording, profile="ieee", device="cpu")
@@ -133,7 +133,8 @@ def test_a_raising_kernel_is_one_line(recording: Recording) -> None:
 @pytest.mark.parametrize("name", ["lattice_bf16", "lattice_f16", "bfloat16_bias"])
 def test_types_reach_the_kernel_as_recorded(name: str) -> None:
     """Sixteen-bit logits and biases are passed in their own types, bit for bit."""
-    held, seen = construct(name), {}
+    held = construct(name)
+    seen: dict[str, torch.Tensor] = {}
 
     def look(x: torch.Tensor, b: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
         seen.update(x=x.clone(), b=b.clone())
@@ -210,7 +211,7 @@ def _stub_aiter(monkeypatch: pytest.MonkeyPatch, record: list[dict[str, Any]]) -
 
 
 def test_aiter_is_called_as_sglang_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Around a stub with aiter's signature: the bias is cast to the gate's type, outputs in place."""
+    """Around a stub with aiter's signature: the bias takes the gate's type, nothing else moves."""
     record: list[dict[str, Any]] = []
     _stub_aiter(monkeypatch, record)
     kernel = registry()["aiter"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,6 +13,11 @@ from accuracy.blocks import judge_block
 from accuracy.screen import CHEAP_ERROR, UNSETTLED, cheap_sigmoid, screen
 from fixtures.adversarial import CONSTRUCTORS, construct
 from reference import MINIMAX_M2_5, PROFILES
+
+Honest = Callable[
+    [NDArray[np.float32], NDArray[np.float32], int, bool],
+    tuple[NDArray[np.int32], NDArray[np.float32]],
+]
 
 NAMES = [
     name
@@ -38,8 +45,8 @@ def test_cheap_sigmoid_is_as_good_as_claimed() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("profile", ["ieee", "conservative", "fast_math"])
-def test_screened_and_defined_agree(  # type: ignore[no-untyped-def]
-    honest, monkeypatch: pytest.MonkeyPatch, name: str, profile: str
+def test_screened_and_defined_agree(
+    honest: Honest, monkeypatch: pytest.MonkeyPatch, name: str, profile: str
 ) -> None:
     """Verdicts, worst errors, histogram and drift are the same with and without screening."""
     held = construct(name)
@@ -63,7 +70,7 @@ def test_screened_and_defined_agree(  # type: ignore[no-untyped-def]
     assert vars(fast.sums) == pytest.approx(vars(slow.sums), rel=1e-6, abs=1e-6)
 
 
-def test_screening_settles_ordinary_rows(honest) -> None:  # type: ignore[no-untyped-def]
+def test_screening_settles_ordinary_rows(honest: Honest) -> None:
     """Of ordinary rows at most one in a hundred is left to the definition."""
     rng = np.random.default_rng(2)
     x = rng.standard_normal((20000, 256), dtype=np.float32)
