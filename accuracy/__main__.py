@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -163,6 +164,11 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="the judge's speed beside torch's float64 router")
     bench.add_argument("--rows", type=int, default=1 << 19, help="rows to judge (default 524288)")
     bench.set_defaults(command=_bench)
+
+    if find_spec("torch"):  # faults are planted in kernels, which take torch tensors
+        from accuracy.mutants.command import add  # noqa: PLC0415 - needs torch, judging does not
+
+        add(commands)
     return parser
 
 

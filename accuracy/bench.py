@@ -98,7 +98,7 @@ def _torch64(logits: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         weights /= weights.sum(dim=1, keepdim=True)
 
 
-@numba.njit(parallel=True, fastmath=True)  # type: ignore[untyped-decorator]
+@numba.njit(parallel=True, fastmath=True)
 def _read(values: NDArray[np.float32]) -> float:
     total = np.float32(0)
     for i in numba.prange(values.size):

@@ -1,4 +1,4 @@
-"""The verdicts on a block of rows: screened first, then judged row by row where that says nothing."""
+"""The verdicts on a block of rows: screened first, the rest judged by the definition."""
 
 from __future__ import annotations
 
@@ -9,24 +9,16 @@ from numpy.typing import NDArray
 
 from accuracy.drift import DriftSums, drift_sums
 from accuracy.rows import Reason, RowVerdicts, Verdict, judge_rows
-from accuracy.screen import DESCENDING, UNORDERED, screen
-from accuracy.weights import judge_weights, signed_errors, ulp_histogram
-from reference import (
-    Profile,
-    RoutingSpec,
-    route,
-    score_error,
-    selection_error_ceiling,
-)
+from accuracy.screen import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
+from accuracy.weights import ULP_EDGES, judge_weights, signed_errors, ulp_histogram
+from reference import Profile, RoutingSpec, route, score_error
+from reference.exact import ExactRow
 from reference.scoring import scores, sensitivity
 
 Float64 = NDArray[np.float64]
 
 #: Rows that the definition takes at a time: its float64 [n, E] arrays stay near 100 MB at E = 256.
 _DEFINITION_ROWS = 2048
-
-#: Float64 error of a biased score relative to 1 + |b|, as in `accuracy.screen`.
-_ERROR64 = 1e-14
 
 
 @dataclass(frozen=True)
@@ -71,17 +63,45 @@ def judge_block(
     ordered: bool,
 ) -> Block:
     """Judge n rows: logits [n, E], bias [E], ids and weights [n, k], padding [n]."""
-    verdict, reason = _settle(logits, bias, ids, spec, profile, ordered=ordered)
-    doubtful = np.flatnonzero(verdict < 0)
-    at = np.clip(ids, 0, spec.num_experts - 1)
-    chosen = _elementwise(np.take_along_axis(logits, at, axis=1), spec, profile)
-    for start in range(0, len(doubtful), _DEFINITION_ROWS):
-        part = doubtful[start : start + _DEFINITION_ROWS]
-        rows = judge_rows(logits[part], bias, ids[part], spec, profile, ordered=ordered)
-        verdict[part], reason[part] = rows.verdict, rows.reason
-        if spec.scoring != "sigmoid":
-            _gather(chosen, part, rows, logits[part], at[part], spec, profile)
+    rows = len(logits)
+    verdict = np.full(rows, Verdict.PADDING, dtype=np.int8)
+    reason, over = np.zeros(rows, dtype=np.int8), np.zeros(rows)
+    histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), DriftSums()
+    open_rows = ~padding
+    if applies(spec):
+        screened = screen(logits, bias, ids, weights, padding, spec, profile, ordered=ordered)
+        histogram, sums, over = screened.histogram, screened.sums, screened.over_bound
+        verdict[screened.codes == DESCENDING] = Verdict.EXACT
+        verdict[screened.codes == UNORDERED] = Verdict.REORDERED
+        same = _same_order(logits, bias, ids, screened.codes == UNORDERED)
+        verdict[same] = Verdict.EXACT
+        open_rows &= screened.codes == UNSETTLED
+    left = np.flatnonzero(open_rows)
+    for start in range(0, len(left), _DEFINITION_ROWS):
+        part = left[start : start + _DEFINITION_ROWS]
+        found = _define(
+            logits[part], bias, ids[part], weights[part], spec, profile, ordered=ordered
+        )
+        verdict[part], reason[part], over[part] = found.verdict, found.reason, found.over_bound
+        histogram, sums = histogram + found.histogram, sums + found.sums
+    return Block(verdict, reason, over, histogram, sums)
 
+
+def _define(
+    logits: NDArray[np.float32],
+    bias: Float64,
+    ids: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    spec: RoutingSpec,
+    profile: Profile,
+    *,
+    ordered: bool,
+) -> Block:
+    """Judge rows by the definition."""
+    rows = judge_rows(logits, bias, ids, spec, profile, ordered=ordered)
+    verdict, reason = rows.verdict, rows.reason
+    at = np.clip(ids, 0, spec.num_experts - 1)
+    chosen = _gather(rows, logits, at, spec, profile)
     judged = judge_weights(weights, chosen.s, chosen.error, bias[at], spec, profile)
     finite = np.isfinite(weights).all(axis=1)
     over = np.nan_to_num(judged.over_bound, nan=0.0).max(axis=1)
@@ -89,16 +109,13 @@ def judge_block(
     defined = verdict != Verdict.UNDEFINED
     reason = np.where((reason == Reason.NONE) & ~finite, Reason.NONFINITE_WEIGHT, reason)
     reason = np.where((reason == Reason.NONE) & defined & (over > 1.0), Reason.WEIGHT, reason)
-    verdict = np.where(defined & (reason != Reason.NONE), Verdict.WRONG, verdict)
-    verdict = np.where(padding, Verdict.PADDING, verdict).astype(np.int8)
-    reason = np.where(padding, Reason.NONE, reason).astype(np.int8)
-
-    counted = ids_usable & defined & ~padding
+    verdict = np.where(defined & (reason != Reason.NONE), Verdict.WRONG, verdict).astype(np.int8)
+    counted = ids_usable & defined
     sound = counted & (verdict != Verdict.WRONG)
     r = np.where(sound[:, None], signed_errors(weights, judged), np.nan)
     return Block(
         verdict,
-        reason,
+        reason.astype(np.int8),
         np.where(counted, over, 0.0),
         ulp_histogram(weights, judged, counted & finite),
         drift_sums(r, chosen.z),
@@ -118,52 +135,38 @@ def rerouted(
     return changed
 
 
-def _settle(
-    logits: NDArray[np.float32],
-    bias: Float64,
-    ids: NDArray[np.int32],
-    spec: RoutingSpec,
-    profile: Profile,
-    *,
-    ordered: bool,
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Return verdicts of the rows that screening settles, -1 for the others, and no reasons."""
-    verdict = np.full(len(logits), -1, dtype=np.int8)
-    reason = np.zeros(len(logits), dtype=np.int8)
-    if spec.scoring != "sigmoid" or spec.num_expert_group > 1:
-        return verdict, reason
-    codes = screen(logits, bias, selection_error_ceiling(bias, profile), ids)
-    verdict[codes == DESCENDING] = Verdict.EXACT
-    unordered = np.flatnonzero(codes == UNORDERED)
-    if len(unordered) and not ordered:
-        at = ids[unordered]
-        x = np.take_along_axis(logits[unordered], at, axis=1).astype(np.float64)
-        c = scores(x, "sigmoid") + bias[at]
-        slack = 2 * _ERROR64 * (1.0 + np.abs(bias[at]).max(axis=1, keepdims=True))
-        rises = (c[:, 1:] - c[:, :-1] > slack).any(axis=1)
-        verdict[unordered[rises]] = Verdict.REORDERED
-    return verdict, reason
+def _same_order(
+    logits: NDArray[np.float32], bias: Float64, ids: NDArray[np.int32], rows: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return which of the settled rows do have the golden order, though float64 cannot see it.
 
-
-def _elementwise(x32: NDArray[np.float32], spec: RoutingSpec, profile: Profile) -> _Chosen:
-    """Sigmoid scores need only the chosen logits; other scorings are filled in from whole rows."""
-    x = x32.astype(np.float64)
-    if spec.scoring != "sigmoid":
-        return _Chosen(np.zeros_like(x), np.zeros_like(x), np.zeros_like(x))
-    s = scores(x, spec.scoring)
-    return _Chosen(s, score_error(x, s, spec, profile), sensitivity(x, s, spec.scoring))
+    Screening says "descending" only of gaps beyond float64's error; where one is within it, exact
+    comparison decides, equal scores by the lower id.
+    """
+    part = np.flatnonzero(rows)
+    if not len(part):
+        return part
+    at = ids[part]
+    x = np.take_along_axis(logits[part], at, axis=1).astype(np.float64)
+    c = scores(x, "sigmoid") + bias[at]
+    slack = 2 * ERROR64 * (1.0 + np.abs(bias[at]).max(axis=1, keepdims=True))
+    possible = (c[:, 1:] - c[:, :-1] <= slack).all(axis=1)
+    same = []
+    for t in np.flatnonzero(possible):
+        row = ExactRow(x[t].tolist(), bias[at[t]].tolist(), "sigmoid")
+        signs = [row.compare(j, j + 1) or (at[t, j + 1] > at[t, j]) for j in range(at.shape[1] - 1)]
+        if all(sign > 0 for sign in signs):
+            same.append(part[t])
+    return np.array(same, dtype=np.int64)
 
 
 def _gather(
-    chosen: _Chosen,
-    part: NDArray[np.int64],
     rows: RowVerdicts,
     logits: NDArray[np.float32],
     at: NDArray[np.int32],
     spec: RoutingSpec,
     profile: Profile,
-) -> None:
+) -> _Chosen:
     x, s = logits.astype(np.float64), rows.routing.scores
     whole = (s, score_error(x, s, spec, profile), sensitivity(x, s, spec.scoring))
-    for target, values in zip((chosen.s, chosen.error, chosen.z), whole, strict=True):
-        target[part] = np.take_along_axis(values, at, axis=1)
+    return _Chosen(*(np.take_along_axis(values, at, axis=1) for values in whole))

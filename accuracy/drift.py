@@ -25,12 +25,11 @@ SIZE_LIMIT = 0.4
 #: The mean signed error that is drift, in u. Honest kernels measured here stay within 0.2.
 MEAN_LIMIT = 0.5
 
-#: Rows below which nothing is drift: a standard error taken from a few rows is itself a guess, and
-#: from a single row it is 0. The honest kernels of `accuracy.mutants` showed drift on one row.
-ROWS_LIMIT = 64
-
 #: Standard errors that either must be away from 0 as well, so that few rows prove nothing.
 SIGNIFICANCE = 5.0
+
+#: Fewer rows prove nothing: their standard error is itself too uncertain.
+MIN_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -128,6 +127,6 @@ def drift(sums: DriftSums) -> Drift:
     slope_error = math.sqrt(max(residual, 0.0)) / sums.d if sums.d else 0.0
     size = abs(slope) * math.sqrt(sums.d / sums.weights)
     found = size > SIZE_LIMIT and abs(slope) > SIGNIFICANCE * slope_error
-    found |= abs(mean) > MEAN_LIMIT and abs(mean) > SIGNIFICANCE * mean_error
-    found &= sums.rows >= ROWS_LIMIT
+    found = found or (abs(mean) > MEAN_LIMIT and abs(mean) > SIGNIFICANCE * mean_error)
+    found = found and sums.rows >= MIN_ROWS
     return Drift(sums.rows, slope, slope_error, size, mean, mean_error, found)

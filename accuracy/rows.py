@@ -1,4 +1,4 @@
-"""The verdict on each row: are the ids right, in the sense of judge.md's row verdicts?
+"""The verdict on each row: whether its ids are right.
 
 `judge_rows` is the definition, on whole rows in float64, with exact arithmetic where a kernel and
 the golden router differ. `accuracy.blocks` calls it for the rows that screening leaves.

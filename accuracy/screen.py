@@ -1,23 +1,30 @@
-"""Most rows are settled without the golden router: their ids are certified in one cheap pass.
+"""Most rows pass without the golden router: ids certified and weights measured in one cheap pass.
 
 A row is settled if the ids the kernel chose beat every other expert by more than rounding can move
-either (`reference.selection_error_ceiling`); then they are the golden ids, in some order. The pass
+either (`reference.selection_error_ceiling`): then they are the golden ids, in some order. The pass
 takes the chosen experts' scores in float64 and, for the others, only an upper bound of a cheap
-float32 sigmoid; an expert that comes near is looked at again in float64. Rows that are not settled
-say nothing: the golden router decides them.
+float32 sigmoid; an expert that comes near is looked at again in float64. The weights of a settled
+row are held against the same bounds as `accuracy.weights` states for arrays (a test keeps the two
+equal). A row that is not settled, for whatever reason, is only not settled: the definition in
+`accuracy.rows` and `accuracy.weights` decides it. So nothing fails here.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import U
+from accuracy.drift import DriftSums
+from accuracy.weights import SHARP, ULP_EDGES
+from reference import Profile, RoutingSpec, U, selection_error_ceiling
+from reference.bounds import SECOND_ORDER, TINY
 
-#: Codes of `screen`: not settled; settled, in descending order; settled, in another order.
+#: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
 
 #: Bound on the absolute error of the cheap sigmoid: the polynomial's remainder and the rounding of
@@ -27,52 +34,105 @@ CHEAP_ERROR = 1e-5
 
 #: Bound on the float64 error of a biased score, relative to 1 + |b|: 4 u64 for the sigmoid and
 #: rounding of the addition, generously.
-_ERROR64 = 1e-14
+ERROR64 = 1e-14
+
+_EDGES = np.array(ULP_EDGES[:-1])
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What the pass found in n rows.
+
+    Attributes:
+        codes: `UNSETTLED`, `DESCENDING` or `UNORDERED`, uint8 [n].
+        over_bound: a settled row's largest weight error over its bound, float64 [n].
+        histogram: of the settled rows' weight errors in ulps, by `accuracy.weights.ULP_EDGES`.
+        sums: of the settled rows, for the drift.
+
+    """
+
+    codes: NDArray[np.uint8]
+    over_bound: NDArray[np.float64]
+    histogram: NDArray[np.int64]
+    sums: DriftSums
+
+
+def applies(spec: RoutingSpec) -> bool:
+    """Say whether rows of this router can be screened: sigmoid scores and one group."""
+    return spec.scoring == "sigmoid" and spec.num_expert_group == 1
 
 
 def screen(
     logits: NDArray[np.float32],
     bias: NDArray[np.float64],
-    ceiling: NDArray[np.float64],
     ids: NDArray[np.int32],
-) -> NDArray[np.uint8]:
-    """Return a code for each row: `UNSETTLED`, `DESCENDING` or `UNORDERED`, uint8 [n].
-
-    For sigmoid scores and one group.
+    weights: NDArray[np.float32],
+    skip: NDArray[np.bool_],
+    spec: RoutingSpec,
+    profile: Profile,
+    *,
+    ordered: bool = False,
+) -> Screened:
+    """Screen n rows of a router that `applies`.
 
     Args:
         logits: float32 [n, E].
         bias: float64 [E].
-        ceiling: a bound on |c' - c| over all logits, float64 [E].
         ids: int32 [n, k], as the kernel returned them, whatever they are.
+        weights: float32 [n, k], likewise.
+        skip: rows to leave unsettled, bool [n].
+        spec: the router.
+        profile: the kernel's arithmetic.
+        ordered: whether to leave rows unsettled whose ids do not descend.
 
     """
+    ceiling = selection_error_ceiling(bias, profile)
     top = float(bias.max())
     # Biases relative to the largest keep float32 exact enough; what it still rounds is added.
-    spread = float(top - bias.min())
-    slack = CHEAP_ERROR + 8 * U * (spread + 2.0)
+    slack = CHEAP_ERROR + 8 * U * (float(top - bias.min()) + 2.0)
     raised = (bias - top + ceiling + slack).astype(np.float32)
-    codes = np.empty(len(logits), dtype=np.uint8)
+    figures = np.array(
+        (
+            profile.exponent + profile.exp_per_unit,
+            profile.exp,
+            profile.divide,
+            float(profile.recovered),
+            float(spec.renormalize),
+            spec.routed_scaling_factor,
+        )
+    )
+    codes = np.zeros(len(logits), dtype=np.uint8)
+    over = np.zeros(len(logits))
+    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
+    sums = np.zeros(11)
     _screen(
         np.ascontiguousarray(logits),
         bias,
         ceiling,
         raised,
-        np.float64(top),
+        top,
         np.ascontiguousarray(ids),
+        np.ascontiguousarray(weights),
+        skip,
+        ordered,
+        figures,
         codes,
+        over,
+        histogram,
+        sums,
     )
-    return codes
+    rows, used, *rest = sums.tolist()
+    return Screened(codes, over, histogram, DriftSums(int(rows), int(used), *rest))
 
 
-@numba.njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator]
-def _cheap_exp(t: np.float32) -> np.float32:
+@numba.njit(nogil=True, cache=True, inline="always")
+def _cheap_exp(t: Any) -> Any:  # noqa: ANN401 - a float32, which mypy's numpy widens
     """exp(t) for |t| <= 20, in operations that vectorise: a polynomial of t / 64, squared 6 times.
 
     Outside, t is clamped: the sigmoid is then within 2.1e-9 of its limit. NaN counts as 20.
     """
-    t = t if t < np.float32(20) else np.float32(20)  # noqa: PLR1730 - min() treats NaN otherwise
-    t = t if t > np.float32(-20) else np.float32(-20)  # noqa: PLR1730 - as above
+    t = min(np.float32(20), t)
+    t = max(np.float32(-20), t)
     y = t * np.float32(1 / 64)
     p = np.float32(1 / 720)
     p = p * y + np.float32(1 / 120)
@@ -90,7 +150,7 @@ def _cheap_exp(t: np.float32) -> np.float32:
     return p
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def cheap_sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the cheap sigmoid of a one-dimensional array; for the test that measures its error."""
     out = np.empty_like(logits)
@@ -99,28 +159,108 @@ def cheap_sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return out
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _biased(x: np.float32, b: np.float64) -> np.float64:
-    return 1.0 / (1.0 + math.exp(-np.float64(x))) + b if x > -700 else b + 0.0 * x
+@numba.njit(nogil=True, cache=True)
+def _sigmoid(x: np.float32) -> float:
+    return 1.0 / (1.0 + math.exp(-np.float64(x))) if x > -700 else 0.0
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _weigh(
+    x: NDArray[np.float64],
+    s: NDArray[np.float64],
+    b: NDArray[np.float64],
+    weights: NDArray[np.float32],
+    figures: NDArray[np.float64],
+    histogram: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> float:
+    """Return a row's largest weight error over bound; add the row up if it is at most 1.
+
+    `reference.weight_error` for one row of sigmoid scores; 2 stands for "not settled here".
+    """
+    slope, exp, divide, recovered, renormalize, scale = figures
+    k = len(s)
+    total = s.sum()
+    error = np.empty(k)
+    for j in range(k):
+        if not (abs(x[j]) < np.inf) or s[j] <= 0.0:
+            return 2.0
+        rho = (1.0 - s[j]) * (slope * abs(x[j]) + exp) + 1.0 + divide
+        error[j] = SECOND_ORDER * U * rho * s[j] + TINY
+        if recovered > 0.0:
+            error[j] += SECOND_ORDER * U * (abs(s[j] + b[j]) + s[j])
+    moved = error.sum() / total
+    moved += (k - 1) * U * (1.0 + moved)
+    if moved >= 1.0:
+        return 2.0
+    last = 1.0 + SECOND_ORDER * (divide + 2.0) * U
+    worst = 0.0
+    r = np.empty(k)
+    z = np.empty(k)
+    buckets = np.empty(k, dtype=np.int64)
+    count = 0
+    for j in range(k):
+        got = np.float64(weights[j])
+        if renormalize > 0.0:
+            expected = s[j] / total * scale
+            bound = scale * ((s[j] + error[j]) * last / (1.0 - moved) - s[j]) / total + TINY
+        else:
+            expected = s[j] * scale
+            bound = scale * SECOND_ORDER * (error[j] + 2 * U * s[j]) + TINY
+        off = abs(got - expected)
+        if not off <= bound:
+            return 2.0
+        worst = max(worst, off / bound)
+        _, exponent = math.frexp(max(np.float64(np.float32(expected)), TINY))
+        buckets[j] = np.searchsorted(_EDGES, off / 2.0 ** (exponent - 24), side="left")
+        if bound < expected * SHARP:
+            r[count] = (got / expected - 1.0) / U
+            z[count] = x[j] * (1.0 - s[j])
+            count += 1
+    for j in range(k):
+        histogram[buckets[j]] += 1
+    if count >= 2:
+        n = float(count)
+        m = r[:count].sum()
+        center = z[:count].sum() / n
+        a = 0.0
+        d = 0.0
+        for j in range(count):
+            a += (r[j] - m / n) * (z[j] - center)
+            d += (z[j] - center) ** 2
+        for i, value in enumerate((1.0, n, a, d, a * a, a * d, d * d, m, m * m, m * n, n * n)):
+            sums[i] += value
+    return worst
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def _screen(
     logits: NDArray[np.float32],
     bias: NDArray[np.float64],
     ceiling: NDArray[np.float64],
     raised: NDArray[np.float32],
-    top: np.float64,
+    top: float,
     ids: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    skip: NDArray[np.bool_],
+    ordered: bool,
+    figures: NDArray[np.float64],
     codes: NDArray[np.uint8],
+    over: NDArray[np.float64],
+    histogram: NDArray[np.int64],
+    sums: NDArray[np.float64],
 ) -> None:
     experts = logits.shape[1]
     k = ids.shape[1]
     chosen = np.zeros(experts, dtype=np.bool_)
     one = np.float32(1)
+    s = np.empty(k)
+    x = np.empty(k)
+    b = np.empty(k)
     for t in range(logits.shape[0]):
+        if skip[t]:
+            continue
         row = logits[t]
-        codes[t] = UNSETTLED
         marked = 0
         threshold = np.inf
         before = np.inf
@@ -131,8 +271,10 @@ def _screen(
                 break
             chosen[i] = True
             marked += 1
-            error = _ERROR64 * (1.0 + abs(bias[i]))
-            c = _biased(row[i], bias[i])
+            error = ERROR64 * (1.0 + abs(bias[i]))
+            x[j], b[j] = row[i], bias[i]
+            s[j] = _sigmoid(row[i])
+            c = s[j] + b[j]
             descending = descending and before - c > error
             before = c - error
             threshold = min(threshold, c - ceiling[i] - error)
@@ -146,11 +288,13 @@ def _screen(
                 near = k
                 for i in range(experts):
                     if not chosen[i] and not np.isnan(row[i]):
-                        bar = threshold - bias[i] - ceiling[i] - _ERROR64 * (1.0 + abs(bias[i]))
-                        if bar <= 0.0 or _biased(row[i], 0.0) >= bar:
+                        bar = threshold - bias[i] - ceiling[i] - ERROR64 * (1.0 + abs(bias[i]))
+                        if bar <= 0.0 or _sigmoid(row[i]) >= bar:
                             near += 1
                             break
-            if near == k:
-                codes[t] = DESCENDING if descending else UNORDERED
+            if near == k and (descending or not ordered):
+                over[t] = _weigh(x, s, b, weights[t], figures, histogram, sums)
+                if over[t] <= 1.0:
+                    codes[t] = DESCENDING if descending else UNORDERED
         for j in range(marked):
             chosen[ids[t, j]] = False

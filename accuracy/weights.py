@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import U, Profile, RoutingSpec, weight_error
+from reference import Profile, RoutingSpec, U, weight_error
 
 Float64 = NDArray[np.float64]
 
 #: Upper edges of the histogram of errors, in ulps of the exact weight as float32.
 ULP_EDGES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, np.inf)
+
+#: Relative bounds past this say that cancellation or underflow, not rounding, makes the error; such
+#: weights take no part in the drift.
+SHARP = 2.0**-10
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,6 @@ def ulp_histogram(
 def signed_errors(weights: NDArray[np.float32], judged: WeightVerdicts) -> Float64:
     """Return r = (weight / expected - 1) / u, [n, k]; NaN where rounding has no small bound."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Past 2**-10 the bound says that cancellation or underflow, not rounding, makes the error.
-        sharp = judged.bound < judged.expected * 2.0**-10
+        sharp = judged.bound < judged.expected * SHARP
         r = (weights.astype(np.float64) / judged.expected - 1.0) / U
     return np.where(sharp & np.isfinite(r), r, np.nan)

@@ -3,7 +3,7 @@
 u = 2**-24 is float32's unit roundoff. Every bound is on |computed - real|, holds for every order of
 summation, and includes 2**-126 for hardware that flushes subnormal results to zero; that also
 covers the overflow of exp(-x) below x = -88.7, where the score, under 2**-126, becomes 0. Products
-of errors are covered by the factor `_SECOND_ORDER`.
+of errors are covered by the factor `SECOND_ORDER`.
 
 Derivation for sigmoid. t = fl(x log2e) has relative error alpha u, so exp2(-t) has relative error
 alpha |x| u + eps_exp(x); in 1 + exp(-x) that counts (1 - s) times; the sum and the division add
@@ -32,7 +32,7 @@ TINY = 2.0**-126
 
 #: Errors here stay below 1e-4 relative wherever the bound is not absolute, so that products of two
 #: of them are below 1e-4 of the sum.
-_SECOND_ORDER = 1.0001
+SECOND_ORDER = 1.0001
 
 #: The maximum of s (1 - s) |x| over all x is 0.2239; see the test that searches for it.
 _PEAK = 0.224
@@ -61,7 +61,7 @@ def score_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile
         inner = (scores(logits, "sigmoid") * exponential + 1.0) / softplus + profile.log
         # 1 - sqrt(1 - r) is at most r, and at most r / 2 up to second order for small r.
         rho = np.where(inner * U < 1e-4, inner / 2.0, inner) + 2.0
-    return np.asarray(_SECOND_ORDER * U * rho * s + TINY)
+    return np.asarray(SECOND_ORDER * U * rho * s + TINY)
 
 
 def shared_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile) -> Float64:
@@ -92,7 +92,7 @@ def selection_error(
 
     """
     moved = score_error(logits, s, spec, profile) + s * shared_error(logits, s, spec, profile)
-    total = moved + _SECOND_ORDER * U * (np.abs(s + bias) + moved)
+    total = moved + SECOND_ORDER * U * (np.abs(s + bias) + moved)
     return np.asarray(np.where(np.isfinite(total), total, 0.0))
 
 
@@ -102,8 +102,8 @@ def selection_error_ceiling(bias: Float64, profile: Profile) -> Float64:
     Cheaper than the bound itself, it lets most rows be certified without their exact scores.
     """
     slope = _PEAK * (profile.exponent + profile.exp_per_unit) + 0.25 * profile.exp
-    moved = _SECOND_ORDER * U * (slope + 1.0 + profile.divide) + TINY
-    return np.asarray(moved + _SECOND_ORDER * U * (1.0 + np.abs(bias) + moved))
+    moved = SECOND_ORDER * U * (slope + 1.0 + profile.divide) + TINY
+    return np.asarray(moved + SECOND_ORDER * U * (1.0 + np.abs(bias) + moved))
 
 
 def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
@@ -121,7 +121,7 @@ def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
     largest = np.partition(biased.reshape(groups), -2, axis=2)[:, :, -2:]
     g = np.where(np.isfinite(largest), np.abs(largest), 0.0).sum(axis=2)
     twice = 2.0 * errors.reshape(groups).max(axis=2)
-    return np.asarray(twice + _SECOND_ORDER * U * (g + twice))
+    return np.asarray(twice + SECOND_ORDER * U * (g + twice))
 
 
 def weight_error(
@@ -143,14 +143,14 @@ def weight_error(
 
     """
     if profile.recovered:
-        s_error = s_error + _SECOND_ORDER * U * (np.abs(s + bias) + s)
+        s_error = s_error + SECOND_ORDER * U * (np.abs(s + bias) + s)
     scale = spec.routed_scaling_factor
     if not spec.renormalize:
-        return np.asarray(scale * _SECOND_ORDER * (s_error + 2 * U * s) + TINY)
+        return np.asarray(scale * SECOND_ORDER * (s_error + 2 * U * s) + TINY)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = s.sum(axis=1, keepdims=True)
         moved = s_error.sum(axis=1, keepdims=True) / total
         moved = moved + (s.shape[1] - 1) * U * (1.0 + moved)
-        last = 1.0 + _SECOND_ORDER * (profile.divide + 2.0) * U
+        last = 1.0 + SECOND_ORDER * (profile.divide + 2.0) * U
         above = ((s + s_error) * last / (1.0 - moved) - s) / total
     return np.asarray(np.where(moved < 1.0, scale * above + TINY, np.inf))

@@ -30,6 +30,9 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import flint
+import numpy as np
+
+from reference.scoring import TINY64, U64, float64_error, scores
 
 #: Arb's precision doubles from the first to the last, in bits. The last is far beyond need: float32
 #: logits and biases that differ at all separate at the latest around 300 bits.
@@ -50,6 +53,12 @@ class ExactRow:
         self._x = [float(x) + 0.0 for x in logits]  # + 0.0 makes -0.0 the same key as 0.0
         self._b = [float(b) for b in bias]
         self._scoring = scoring
+        # Most gaps are far beyond what float64 errs by; only the others need more.
+        x = np.array([self._x])
+        s = scores(x, scoring)
+        c = s + np.array(self._b)
+        error = float64_error(x, s, scoring) + U64 * np.abs(c) + TINY64
+        self._c, self._e = c[0].tolist(), error[0].tolist()
 
     def compare(self, i: int, j: int) -> int:
         """Return the sign of c_i - c_j: -1, 0 or 1.
@@ -58,6 +67,8 @@ class ExactRow:
             ArithmeticError: sqrtsoftplus only: 2**16 bits do not decide.
 
         """
+        if abs(self._c[i] - self._c[j]) > self._e[i] + self._e[j]:
+            return 1 if self._c[i] > self._c[j] else -1
         if self._b[i] == self._b[j]:  # each scoring is strictly increasing in the logit
             return (self._x[i] > self._x[j]) - (self._x[i] < self._x[j])
         return self.compare_sums([i], [j])
@@ -86,10 +97,11 @@ class ExactRow:
 
 def dense_ranks(items: Sequence[int], compare: Callable[[int, int], int]) -> list[int]:
     """Return each item's dense rank under an exact comparison: 0 is the largest, ties share."""
-    order = sorted(
-        range(len(items)),
-        key=functools.cmp_to_key(lambda a, b: compare(items[b], items[a])),
-    )
+
+    def descending(a: int, b: int) -> int:
+        return compare(items[b], items[a])
+
+    order = sorted(range(len(items)), key=functools.cmp_to_key(descending))
     ranks = [0] * len(items)
     for before, after in itertools.pairwise(order):
         ranks[after] = ranks[before] + (compare(items[before], items[after]) != 0)

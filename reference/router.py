@@ -152,15 +152,21 @@ def _route_exactly(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Route one row by exact comparison alone: slow, and right where float64 cannot tell."""
     row = ExactRow(x.tolist(), b.tolist(), spec.scoring)
-    best_first = functools.cmp_to_key(lambda i, j: row.compare(j, i) or i - j)
+
+    def descending(i: int, j: int) -> int:
+        return row.compare(j, i) or i - j
+
+    def groups_descending(g: int, h: int) -> int:
+        return _compare_groups(row, members, h, g) or g - h
+
+    best_first = functools.cmp_to_key(descending)
     members = [
         sorted((i for i in range(*_bounds(g, spec)) if not np.isnan(x[i])), key=best_first)
         for g in range(groups)
     ]
     kept = list(range(groups))
     if spec.topk_group < groups:
-        by_score = functools.cmp_to_key(lambda g, h: _compare_groups(row, members, h, g) or g - h)
-        kept = sorted(kept, key=by_score)[: spec.topk_group]
+        kept = sorted(kept, key=functools.cmp_to_key(groups_descending))[: spec.topk_group]
     stays = np.isin(np.arange(groups), kept)
     best = sorted((i for g in kept for i in members[g]), key=best_first)[: spec.top_k]
     best += [0] * (spec.top_k - len(best))  # an undefined row: its ids mean nothing

@@ -43,7 +43,7 @@ def scores(logits: Float64, scoring: str) -> Float64:
         if scoring == "softmax":
             e = np.exp(x)
             return np.asarray(e / np.nansum(e, axis=-1, keepdims=True))
-        return np.sqrt(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
+        return np.asarray(np.sqrt(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))))
 
 
 def float64_error(logits: Float64, s: Float64, scoring: str) -> Float64:
@@ -62,8 +62,8 @@ def float64_error(logits: Float64, s: Float64, scoring: str) -> Float64:
 def sensitivity(logits: Float64, s: Float64, scoring: str) -> Float64:
     """Return z [T, E]: the relative change of a score for a relative change of its exponent.
 
-    z = x s'(x) / s(x), NaN for infinite x: sigmoid (1 - s) x; softmax x - max, up to a term the whole row shares;
-    sqrtsoftplus x sigmoid(x) / (2 log(1 + exp(x))).
+    z = x s'(x) / s(x), NaN for infinite x. sigmoid: (1 - s) x. softmax: x - max, up to a term the
+    whole row shares. sqrtsoftplus: x sigmoid(x) / (2 log(1 + exp(x))).
     """
     x = exponents(logits, scoring)
     if scoring == "softmax":

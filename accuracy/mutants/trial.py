@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from fixtures import (
     write_output,
     write_recording,
 )
+from fixtures.tensorfile import tensor
 from reference import PROFILES
 
 #: Every fault planted in a kernel, and every one planted in a file.
@@ -86,7 +86,7 @@ def try_fault(fault: Fault) -> tuple[Trial, Trial]:
     return own, unknown
 
 
-def try_file(fault: FileFault) -> tuple[Trial, Trial]:
+def try_file(fault: FileFault) -> tuple[Trial, Trial, Output | None]:
     """Write an honest kernel's outputs, damage the file, and judge what can be opened."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -96,11 +96,14 @@ def try_file(fault: FileFault) -> tuple[Trial, Trial]:
         write_output(path / "output.safetensors", run(loaded, recording).output, recording)
         fault.damage(path / "output.safetensors")
         try:
-            output = open_output(path / "output.safetensors", recording)
+            opened = open_output(path / "output.safetensors", recording)
         except FixtureError:
             refused = Trial({REFUSED: 0}, recording.rows)
-            return refused, refused
-        return judged(recording, output, "ieee"), judged(recording, output, "conservative")
+            return refused, refused, None
+        # Copied: the file is gone when this returns.
+        weights, ids = tensor(opened.weights().copy()), tensor(opened.ids().copy())
+        output = Output(opened.kernel, weights, ids)
+        return judged(recording, output, "ieee"), judged(recording, output, "conservative"), output
 
 
 def _seen(result: Result, calls: int) -> dict[str, int]:
@@ -114,6 +117,3 @@ def _seen(result: Result, calls: int) -> dict[str, int]:
         seen[CALL] = 0
     return seen
 
-
-#: Called with the number of trials done.
-Advance = Callable[[int], object]
