@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from accuracy.deviations import SHIPPED, DeviationError, read_deviations
 from accuracy.evidence import Judged, to_json, to_junit
 from accuracy.kernels import KernelError, registry
+from accuracy.mutants import command as mutants
 from accuracy.session import FIXTURES, Options, Task, judge_tasks, live_tasks
 from accuracy.table import console, show
 from fixtures import FixtureError
@@ -165,10 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--rows", type=int, default=1 << 19, help="rows to judge (default 524288)")
     bench.set_defaults(command=_bench)
 
-    if find_spec("torch"):  # faults are planted in kernels, which take torch tensors
-        from accuracy.mutants.command import add  # noqa: PLC0415 - needs torch, judging does not
-
-        add(commands)
+    mutants.add(commands)
     return parser
 
 

@@ -33,7 +33,7 @@ def exp2_sigmoid(log2e: float) -> Steps:
         t = (x.astype(np.float64) * log2e).astype(np.float32)
         with np.errstate(over="ignore"):
             y = np.exp2(-t.astype(np.float64)).astype(np.float32)
-        return _ONE / (_ONE + y)
+        return np.asarray(_ONE / (_ONE + y))
 
     return Steps(score=score)
 
@@ -41,25 +41,25 @@ def exp2_sigmoid(log2e: float) -> Steps:
 def _schraudolph(x: Float32) -> Float32:
     """Schraudolph's exponential (Neural Computation 11, 1999): the bits of a float as a line."""
     bits = np.clip(-x.astype(np.float64) * 2**23 / np.log(2) + 127 * 2**23 - 486411, 0, 2**31 - 1)
-    return _ONE / (_ONE + bits.astype(np.uint32).view(np.float32))
+    return np.asarray(_ONE / (_ONE + bits.astype(np.uint32).view(np.float32)))
 
 
 def _compounded(x: Float32) -> Float32:
     y = _ONE - x / np.float32(256)
     for _ in range(8):
         y = y * y
-    return _ONE / (_ONE + y)
+    return np.asarray(_ONE / (_ONE + y))
 
 
 def _hard(x: Float32) -> Float32:
-    return np.clip(x / np.float32(6) + np.float32(0.5), np.float32(0), _ONE)
+    return np.asarray(np.clip(x / np.float32(6) + np.float32(0.5), np.float32(0), _ONE))
 
 
 def _pade(x: Float32) -> Float32:
     half = x / np.float32(2)
     square = half * half
     ratio = half * (27 + square) / (27 + 9 * square)
-    return np.float32(0.5) + np.float32(0.5) * np.clip(ratio, -_ONE, _ONE)
+    return np.asarray(np.float32(0.5) + np.float32(0.5) * np.clip(ratio, -_ONE, _ONE))
 
 
 def _table(x: Float32) -> Float32:
@@ -75,13 +75,13 @@ def _softmax(x: Float32) -> Float32:
 def _overflowing(x: Float32) -> Float32:
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.exp(x.astype(np.float64)).astype(np.float32)
-        return y / (_ONE + y)
+        return np.asarray(y / (_ONE + y))
 
 
 def _mantissa(values: Float32, bits: int) -> Float32:
     """Cut a float32's mantissa to so many bits, as a reciprocal estimate has them."""
     mask = np.uint32(0xFFFFFFFF << (23 - bits) & 0xFFFFFFFF)
-    return (np.ascontiguousarray(values).view(np.uint32) & mask).view(np.float32)
+    return np.asarray((np.ascontiguousarray(values).view(np.uint32) & mask).view(np.float32))
 
 
 def _subtracted(s: Float32, _c: Float32, b: Float32, ids: Ids) -> Float32:

@@ -17,18 +17,27 @@ import torch
 from numpy.typing import NDArray
 
 from accuracy.kernels import Route
-from accuracy.mutants.steps import Call, Float32, Steps, keep_groups, kernel, two_largest
+from accuracy.mutants.steps import Call, Steps, keep_groups, kernel, two_largest
 from fixtures import Recording
 
+Float32 = NDArray[np.float32]
 Ids = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Weights and ids [T, k], and what a check may look at besides: c [T, E] of the reference."""
+    """Weights and ids [T, k]."""
 
     weights: Float32
     ids: Ids
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a check may look at besides: the reference's biased scores c [T, E] and the bias [E]."""
+
+    biased: Float32
+    bias: Float32
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Check:
         does: what it does, in a sentence.
         masked: what its reference puts in place of excluded experts.
         calls: how often it calls the kernel into the same buffers before it looks.
-        complains: whether it would, for the reference's outputs, the kernel's and c [T, E].
+        complains: whether it would, for the reference's outputs and the kernel's.
 
     """
 
@@ -50,7 +59,7 @@ class Check:
     does: str
     masked: float
     calls: int
-    complains: Callable[[Outputs, Outputs, Float32], bool]
+    complains: Callable[[Outputs, Outputs, Given], bool]
 
 
 def reference(masked: float) -> Route:
@@ -94,43 +103,46 @@ def outputs(route: Route, recording: Recording, calls: int) -> Outputs | None:
 def _close(a: Float32, b: Float32, rtol: float, atol: float) -> NDArray[np.bool_]:
     """Compare as torch.isclose(a, b) does: |a - b| <= atol + rtol |b|."""
     with np.errstate(invalid="ignore"):
-        return np.asarray((a == b) | (np.abs(a - b) <= atol + rtol * np.abs(b)))
+        near = np.abs(a - b) <= atol + rtol * np.abs(b)
+        return np.asarray((a == b) | (near & np.isfinite(a) & np.isfinite(b)))
 
 
-def _aiter(right: Outputs, got: Outputs, c: Float32) -> bool:
-    """check_topk_softmax_allclose: sorted by biased score, 5 % of the weights may differ."""
-    last = c.shape[1] - 1
+def _aiter(right: Outputs, got: Outputs, given: Given) -> bool:
+    """check_topk_softmax_allclose: sorted by weight + bias, 5 % of the weights may differ."""
+    c, last = given.biased, given.biased.shape[1] - 1
 
-    def by_score(out: Outputs) -> tuple[Float32, Ids]:
-        order = np.argsort(np.take_along_axis(c, np.clip(out.ids, 0, last), 1), axis=1)
+    def in_order(out: Outputs) -> tuple[Float32, Ids]:
+        key = out.weights + given.bias[np.clip(out.ids, 0, last)]
+        order = np.argsort(key, axis=1, kind="stable")
         return np.take_along_axis(out.weights, order, 1), np.take_along_axis(out.ids, order, 1)
 
-    (w, i), (v, j) = by_score(right), by_score(got)
+    (w, i), (v, j) = in_order(right), in_order(got)
     close = _close(w, v, 1e-2, 1e-2)
     if not close.all():
         return bool((~close).mean() > 0.05)
-    same = _close(i.astype(np.float32), j.astype(np.float32), 1e-5, 1e-8)
-    scores = (np.take_along_axis(c, np.clip(ids, 0, last), 1)[~same] for ids in (i, j))
-    return not _close(*scores, 1e-2, 1e-2).all()
+    # Ids, too, to isclose's default of 1e-5 relative, which for ids means equal.
+    other = i != j
+    expected, chosen = (np.take_along_axis(c, np.clip(ids, 0, last), 1)[other] for ids in (i, j))
+    return not _close(expected, chosen, 1e-2, 1e-2).all()
 
 
-def _sgl_fused_gate(right: Outputs, got: Outputs, _: Float32) -> bool:
+def _sgl_fused_gate(right: Outputs, got: Outputs, _: Given) -> bool:
     same = (np.sort(right.ids, axis=1) == np.sort(got.ids, axis=1)).all()
     close = _close(np.sort(right.weights, axis=1), np.sort(got.weights, axis=1), 1e-2, 1e-3)
     return not (same and close.all())
 
 
-def _sgl_topk_sigmoid(right: Outputs, got: Outputs, _: Float32) -> bool:
+def _sgl_topk_sigmoid(right: Outputs, got: Outputs, _: Given) -> bool:
     same = (right.ids == got.ids).all()
     return not (same and _close(right.weights, got.weights, 1e-3, 1e-3).all())
 
 
-def _vllm(right: Outputs, got: Outputs, _: Float32) -> bool:
+def _vllm(right: Outputs, got: Outputs, _: Given) -> bool:
     same = (right.ids == got.ids).all()
     return not (same and _close(right.weights, got.weights, 0.0, 2e-2).all())
 
 
-def _flashinfer_bench(right: Outputs, got: Outputs, _: Float32) -> bool:
+def _flashinfer_bench(right: Outputs, got: Outputs, _: Given) -> bool:
     if not np.isfinite(got.weights).all():
         return True
     for y, x in ((right.weights, got.weights), (right.ids, got.ids)):
@@ -141,7 +153,7 @@ def _flashinfer_bench(right: Outputs, got: Outputs, _: Float32) -> bool:
     return False
 
 
-def _torch_testing(right: Outputs, got: Outputs, _: Float32) -> bool:
+def _torch_testing(right: Outputs, got: Outputs, _: Given) -> bool:
     try:
         for expected, actual in ((right.weights, got.weights), (right.ids, got.ids)):
             torch.testing.assert_close(torch.from_numpy(actual), torch.from_numpy(expected))
@@ -155,7 +167,7 @@ CHECKS = (
         "aiter",
         "https://github.com/ROCm/aiter/blob/e4048607a535ace3a2b51ded31b1c8c2d45c0879"
         "/op_tests/test_moeTopkSoftmax.py",
-        "pairs sorted by biased score; weights to rtol = atol = 1e-2, up to 5 % of them may "
+        "pairs sorted by weight + bias; weights to rtol = atol = 1e-2, up to 5 % of them may "
         "differ, and then ids are not looked at; other ids pass if their scores are within 1e-2. "
         "The result is logged, not asserted. Its reference masks excluded groups with 0",
         0.0,

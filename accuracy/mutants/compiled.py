@@ -16,8 +16,8 @@ Float32 = NDArray[np.float32]
 
 #: How the sigmoid is evaluated: 1 / (1 + exp(-x)); e / (1 + e) for negative x; exp2 and a
 #: reciprocal, each at the far side of its last bit; exp and division off by the ulps that CUDA
-#: states for fast math, either way; and 1/2 + tanh(x/2) / 2.
-EXP, TWO_BRANCHES, EXP2, FAST_MATH, TANH = range(5)
+#: states for fast math, either way.
+EXP, TWO_BRANCHES, EXP2, FAST_MATH = range(4)
 
 #: In which order the selected scores are added.
 BY_RANK, REVERSED, PAIRWISE, BY_ID = range(4)
@@ -73,47 +73,48 @@ def compiled(
     return route
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def _far(exact: float) -> np.float32:
     """The float32 neighbour of a number that is further away: off by 1/2 to 1 ulp."""
     near = np.float32(exact)
-    if np.float64(near) > exact:
-        return np.nextafter(near, np.float32(-np.inf))
-    return np.nextafter(near, np.float32(np.inf))
+    beyond = -np.inf if np.float64(near) > exact else np.inf
+    far: np.float32 = np.nextafter(near, np.float32(beyond))
+    return far
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def _off(exact: float, ulps: float, up: bool) -> np.float32:
     """A number rounded to float32 and moved by so many ulps."""
-    near = np.float32(exact)
-    if near == np.float32(0) or np.isinf(near):
-        return near
-    ulp = np.float64(np.nextafter(near, np.float32(np.inf))) - np.float64(near)
-    return np.float32(np.float64(near) + (ulps * ulp if up else -ulps * ulp))
+    near: np.float32 = np.float32(exact)
+    if near != np.float32(0) and not np.isinf(near):
+        ulp = np.float64(np.nextafter(near, np.float32(np.inf))) - np.float64(near)
+        near = np.float32(np.float64(near) + (ulps * ulp if up else -ulps * ulp))
+    return near
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def _sigmoid(x: np.float32, form: int) -> np.float32:
     one = np.float32(1)
+    s: np.float32
     if form == 1:
         e = math.exp(-abs(x))
-        return one / (one + e) if x >= 0 else e / (one + e)
-    if form == 2:
+        s = one / (one + e) if x >= 0 else e / (one + e)
+    elif form == 2:
         t = np.float32(np.float64(x) * 1.4426950408889634)
-        return _far(1.0 / np.float64(one + _far(2.0 ** -np.float64(t))))
-    if form == 3:
+        s = _far(1.0 / np.float64(one + _far(2.0 ** -np.float64(t))))
+    elif form == 3:
         # Which way each is off is a hash of the logit: a device's errors have no direction either.
         odd = np.int64(np.float64(x) * 1048583.0)
         ulps = 2.0 + math.floor(1.173 * abs(np.float64(x)))
         d = one + _off(math.exp(-np.float64(x)), ulps, odd % 3 == 0 or odd % 7 == 1)
-        return _off(1.0 / np.float64(d), 2.0, odd % 2 == 0)
-    if form == 4:
-        return np.float32(0.5) * math.tanh(np.float32(0.5) * x) + np.float32(0.5)
-    return one / (one + math.exp(-x))
+        s = _off(1.0 / np.float64(d), 2.0, odd % 2 == 0)
+    else:
+        s = one / (one + math.exp(-x))
+    return s
 
 
-@numba.njit(parallel=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _route(
+@numba.njit(parallel=True, cache=True, error_model="numpy")
+def _route(  # noqa: C901, PLR0912 - one loop, compiled: a call for each branch would hide it
     logits: Float32,
     bias: Float32,
     weights: Float32,
@@ -171,6 +172,10 @@ def _route(
         for j in range(k):
             w = s[j]
             if renormalize:
-                w = _off(np.float64(w) / np.float64(total), 2.0, (j + t) % 2 == 0) if form == 3 else w / total
+                w = (
+                    _off(np.float64(w) / np.float64(total), 2.0, (j + t) % 2 == 0)
+                    if form == 3
+                    else w / total
+                )
             weights[t, j] = w * scale
             out[t, j] = ids[j]

@@ -38,13 +38,15 @@ class Honest:
 
 #: For routers of one group.
 COMPILED = (
-    Honest("expf, divide, added by rank", "ieee", lambda: c.compiled()),
+    Honest("expf, divide, added by rank", "ieee", c.compiled),
     Honest(
         "two branches, added in reverse", "ieee", lambda: c.compiled(c.TWO_BRANCHES, c.REVERSED)
     ),
     Honest("exp2, rcp, last bits wrong", "rcp_exp2", lambda: c.compiled(c.EXP2, c.PAIRWISE)),
     Honest(
-        "fast math, as many ulps off as stated", "fast_math", lambda: c.compiled(c.FAST_MATH, c.BY_ID)
+        "fast math, as many ulps off as stated",
+        "fast_math",
+        lambda: c.compiled(c.FAST_MATH, c.BY_ID),
     ),
     Honest(
         "weights recovered by subtraction",
@@ -70,9 +72,7 @@ def _rows(turn: int) -> Recording:
     logits = rng.standard_normal((CALL_ROWS, 256), dtype=np.float32)
     if turn % 10 == 9:
         zero = np.zeros(256, np.float32)
-        return recording(
-            f"volume {turn}", tensor(bfloat16(logits), "BF16"), zero, MINIMAX_M2_5
-        )
+        return recording(f"volume {turn}", tensor(bfloat16(logits), "BF16"), zero, MINIMAX_M2_5)
     spread, mean, bias_spread = _SPREADS[turn % 3]
     logits *= np.float32(spread)
     bias = rng.normal(mean, bias_spread, 256).astype(np.float32)
@@ -80,7 +80,7 @@ def _rows(turn: int) -> Recording:
 
 
 def volume(rows: int) -> Iterator[tuple[Honest, Trial]]:
-    """Judge the compiled kernels in turn on fresh rows, 256 experts and top-8, until there are so many.
+    """Judge the compiled kernels in turn on so many fresh rows of 256 experts and top-8, or more.
 
     One block in ten has bfloat16 logits and no bias, where ties are frequent.
     """

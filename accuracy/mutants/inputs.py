@@ -27,7 +27,7 @@ def bfloat16(values: Float32) -> Float32:
     """Round float32 values to bfloat16, to nearest, ties to even."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)
-    return (rounded & np.uint32(0xFFFF0000)).view(np.float32)
+    return np.asarray((rounded & np.uint32(0xFFFF0000)).view(np.float32))
 
 
 def _made(

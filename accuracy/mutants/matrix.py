@@ -1,4 +1,4 @@
-"""The kill matrix: every fault and honest kernel before every check, as a document and a picture."""
+"""The kill matrix: every fault and honest kernel before every check, as page and picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from accuracy.mutants.checks import CHECKS, Float32, Outputs, outputs, reference
+from accuracy.mutants.checks import CHECKS, Given, Outputs, outputs, reference
 from accuracy.mutants.fault import CALL, DRIFT, REFUSED, Fault, FileFault
 from accuracy.mutants.honest import COMPILED, Honest
 from accuracy.mutants.inputs import DESCRIPTIONS, made
@@ -110,8 +110,9 @@ def _right(on: str, masked: float) -> Outputs:
 
 
 @cache
-def _biased(on: str) -> Float32:
-    return np.nan_to_num(sigmoid(made(on).logits())) + made(on).bias()
+def _given(on: str) -> Given:
+    bias = made(on).bias()
+    return Given(np.nan_to_num(sigmoid(made(on).logits())) + bias, bias)
 
 
 def _complaints(on: str, take: Callable[[int], Outputs | None]) -> tuple[bool, ...]:
@@ -120,7 +121,7 @@ def _complaints(on: str, take: Callable[[int], Outputs | None]) -> tuple[bool, .
     for check in CHECKS:
         got = taken[check.calls]
         said.append(
-            got is None or check.complains(_right(on, check.masked), got, _biased(on))
+            got is None or check.complains(_right(on, check.masked), got, _given(on))
         )  # a kernel that raises fails every test
     return tuple(said)
 
@@ -150,10 +151,11 @@ def document(lines: Sequence[Line]) -> str:
     """Return the whole document."""
     faults = [line for line in lines if line.family not in ("honest", "inside rounding")]
     headings = ["goldgate", "unknown profile", *(check.name for check in CHECKS)]
-    totals = [sum(bool(line.caught[j]) for line in faults) for j in range(len(headings))]
-    asked = [sum(line.caught[j] is not None for line in faults) for j in range(len(headings))]
+    columns = range(len(headings))
+    totals = [sum(bool(line.caught[j]) for line in faults) for j in columns]
+    asked = [sum(line.caught[j] is not None for line in faults) for j in columns]
     alarms = [line for line in lines if line.family in ("honest", "inside rounding")]
-    false = [sum(bool(line.caught[j]) for line in alarms) for j in range(len(headings))]
+    false = [sum(bool(line.caught[j]) for line in alarms) for j in columns]
     text = [
         "# The kill matrix",
         "",
@@ -171,8 +173,9 @@ def document(lines: Sequence[Line]) -> str:
         f"| of {len(faults)} faults caught | "
         + " | ".join(f"{t} of {a}" for t, a in zip(totals, asked, strict=True))
         + " |",
-        f"| of {len(alarms)} honest kernels called wrong | " + " | ".join(map(str, false)) + " |",
+        f"| of {len(alarms)} right results called wrong | " + " | ".join(map(str, false)) + " |",
         "",
+        "Right results are those of honest kernels and of changes inside rounding.",
         "*goldgate* judges by the profile of the kernel's own arithmetic; *unknown profile* by",
         "`conservative`, the widest, which is what a kernel nothing is known of gets. Numbers beside",
         "a reason are rows that fail; *drift* is the systematic error in u = 2**-24; *call* is a",
@@ -257,5 +260,3 @@ def picture_digest(path: Path) -> str:
     key = b"Description\x00"
     at = data.find(key)
     return "" if at < 0 else data[at + len(key) : at + len(key) + 64].decode("ascii", "replace")
-
-

@@ -104,7 +104,6 @@ def _padded_as(last: int, expert: int, weight: float) -> Write:
     return fault
 
 
-
 def _writes(argument: int) -> Callable[[], Route]:
     """Make a kernel that uses an input as its scratch memory."""
 

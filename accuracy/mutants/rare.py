@@ -112,7 +112,7 @@ def _race() -> Route:
     return after(edit)()
 
 
-def _replayed() -> Route:
+def captured() -> Route:
     """Return a kernel that, as a captured graph, reads its first call's inputs ever after."""
     honest = kernel()
     captured: dict[torch.Size, Tensor] = {}
@@ -185,7 +185,7 @@ FAULTS = (
         "one-row",
         _WEIGHT,
         "a kernel for decoding, chosen at one row",
-        after(lambda x, w, _: w.mul_(1.01) if len(x) == 1 else None),  # type: ignore[arg-type,return-value]  # a statement
+        after(lambda x, w, _: w.mul_(1.01) if len(x) == 1 else None),  # type: ignore[arg-type]  # a statement
     ),
     _fault(
         "wrong on every call but the first",
@@ -206,6 +206,6 @@ FAULTS = (
         "normal",
         _OTHER,
         "pointers frozen at capture; emulated on the CPU, no graph is captured here",
-        _replayed,
+        captured,
     ),
 )

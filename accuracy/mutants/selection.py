@@ -57,7 +57,9 @@ def _grouped(c: Float32, call: Call, masked: float) -> Float32:
 
 
 def _fewer(c: Float32, call: Call) -> Float32:
-    less = Call(call.groups, call.topk_group - 1, call.renormalize, call.scale, call.k, call.experts)
+    less = Call(
+        call.groups, call.topk_group - 1, call.renormalize, call.scale, call.k, call.experts
+    )
     return exclude(c, less)
 
 

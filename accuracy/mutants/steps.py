@@ -34,14 +34,14 @@ def same(values: Float32) -> Float32:
 
 
 def exp(x: Float32) -> Float32:
-    """Return exp(x) rounded correctly to float32 (but for ties that float64 cannot tell)."""
+    """Return the exponential, rounded once: correctly, but where float64 cannot tell."""
     with np.errstate(over="ignore", under="ignore"):
         return np.exp(x.astype(np.float64)).astype(np.float32)
 
 
 def sigmoid(x: Float32) -> Float32:
     """Return 1 / (1 + exp(-x)), each operation rounded to float32."""
-    return np.float32(1) / (np.float32(1) + exp(-x))
+    return np.asarray(np.float32(1) / (np.float32(1) + exp(-x)))
 
 
 def keep_groups(c: Float32, call: Call, score: Callable[[Float32], Float32]) -> NDArray[np.bool_]:
@@ -146,7 +146,7 @@ def write(
     topk_ids.copy_(ids)
 
 
-def kernel(steps: Steps = Steps(), write: Write = write) -> Route:  # noqa: B008 - frozen
+def kernel(steps: Steps = Steps(), write: Write = write) -> Route:
     """Return a kernel with aiter's signature that does these steps and writes so."""
 
     def route(

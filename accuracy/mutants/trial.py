@@ -116,4 +116,3 @@ def _seen(result: Result, calls: int) -> dict[str, int]:
     if calls:
         seen[CALL] = 0
     return seen
-
