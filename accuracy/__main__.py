@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from accuracy.deviations import SHIPPED, DeviationError, read_deviations
 from accuracy.evidence import Judged, to_json, to_junit
 from accuracy.kernels import KernelError, registry
+from accuracy.mutants import command as mutants
 from accuracy.session import FIXTURES, Options, Task, judge_tasks, live_tasks
 from accuracy.table import console, show
 from fixtures import FixtureError
@@ -163,6 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="the judge's speed beside torch's float64 router")
     bench.add_argument("--rows", type=int, default=1 << 19, help="rows to judge (default 524288)")
     bench.set_defaults(command=_bench)
+
+    mutants.add(commands)
     return parser
 
 

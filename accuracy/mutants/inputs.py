@@ -1,0 +1,142 @@
+"""The recordings on which faults are planted: made of one seed, each hard in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixtures import Recording
+from fixtures.recording import recording
+from fixtures.tensorfile import tensor
+from reference import MINIMAX_M2_5, RoutingSpec
+
+SEED = 20260423
+
+Float32 = NDArray[np.float32]
+
+#: Rows of most recordings.
+_ROWS = 1024
+
+_GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4, routed_scaling_factor=2.5)
+
+
+def bfloat16(values: Float32) -> Float32:
+    """Round float32 values to bfloat16, to nearest, ties to even."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    rounded = bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)
+    return np.asarray((rounded & np.uint32(0xFFFF0000)).view(np.float32))
+
+
+def _made(
+    rng: np.random.Generator,
+    name: str,
+    *,
+    rows: int = _ROWS,
+    spec: RoutingSpec = MINIMAX_M2_5,
+    spread: float = 1.0,
+    bias_mean: float = 0.0,
+    bias_spread: float = 0.1,
+) -> Recording:
+    logits = np.float32(spread) * rng.standard_normal((rows, spec.num_experts), dtype=np.float32)
+    bias = rng.normal(bias_mean, bias_spread, spec.num_experts).astype(np.float32)
+    return recording(name, logits, bias, spec)
+
+
+def _uniform(rng: np.random.Generator, name: str, low: float, high: float) -> Recording:
+    logits = rng.uniform(low, high, (_ROWS, 256)).astype(np.float32)
+    return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), MINIMAX_M2_5)
+
+
+def _bfloat16(rng: np.random.Generator, name: str) -> Recording:
+    """Rows whose logits tie often, under a bias of zero."""
+    logits = bfloat16(rng.standard_normal((_ROWS, 256), dtype=np.float32))
+    return recording(name, tensor(logits, "BF16"), np.zeros(256, np.float32), MINIMAX_M2_5)
+
+
+def _nonfinite(rng: np.random.Generator, name: str) -> Recording:
+    """Rows with one NaN, one -inf and every eighth row one +inf."""
+    logits = rng.standard_normal((_ROWS, 256), dtype=np.float32)
+    at = np.argsort(rng.random((_ROWS, 256)), axis=1)[:, :3]
+    values = np.tile(np.array([np.nan, -np.inf, 0.0], np.float32), (_ROWS, 1))
+    values[::8, 2] = np.inf
+    np.put_along_axis(logits, at, values, axis=1)
+    return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), MINIMAX_M2_5)
+
+
+_MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] = {
+    "normal": ("logits N(0, 1), bias N(0, 0.1)", _made),
+    "offset": (
+        "logits N(0, 1.5), bias near 7 as MiniMax-M2.5 has it",
+        lambda rng, name: _made(rng, name, spread=1.5, bias_mean=7.0, bias_spread=0.08),
+    ),
+    "wide": (
+        "logits N(0, 6): saturated and vanishing scores",
+        lambda rng, name: _made(rng, name, spread=6.0, bias_spread=0.3),
+    ),
+    "deep": (
+        "logits from -60 to -20: scores that the bias swallows",
+        lambda rng, name: _uniform(rng, name, -60.0, -20.0),
+    ),
+    "high": (
+        "logits from 80 to 120: exp(x) overflows, every score is 1",
+        lambda rng, name: _uniform(rng, name, 80.0, 120.0),
+    ),
+    "bfloat16": ("bfloat16 logits N(0, 1), no bias: exact ties", _bfloat16),
+    "nonfinite": ("every row with a NaN and a -inf, every eighth with +inf", _nonfinite),
+    "negative": (
+        "bias near -3: every biased score is below -1",
+        lambda rng, name: _made(rng, name, bias_mean=-3.0),
+    ),
+    "grouped": (
+        "8 groups of which 4 stay, bias N(0, 1), scale 2.5 (DeepSeek-V3's shape)",
+        lambda rng, name: _made(rng, name, spec=_GROUPED, bias_spread=1.0),
+    ),
+    "grouped-negative": (
+        "8 groups of which 4 stay, bias near -3: every biased score is below 0",
+        lambda rng, name: _made(rng, name, spec=_GROUPED, bias_mean=-3.0),
+    ),
+    "four-groups": (
+        "4 groups of which 2 stay",
+        lambda rng, name: _made(
+            rng, name, spec=RoutingSpec(256, 8, num_expert_group=4, topk_group=2)
+        ),
+    ),
+    "unnormalised": (
+        "not renormalised, scale 2.5",
+        lambda rng, name: _made(
+            rng, name, spec=RoutingSpec(256, 8, renormalize=False, routed_scaling_factor=2.5)
+        ),
+    ),
+    "128-experts": (
+        "128 experts, top-8",
+        lambda rng, name: _made(rng, name, spec=RoutingSpec(128, 8)),
+    ),
+    "384-experts": (
+        "384 experts, top-8",
+        lambda rng, name: _made(rng, name, spec=RoutingSpec(384, 8)),
+    ),
+    "one-row": ("a single token", lambda rng, name: _made(rng, name, rows=1)),
+    "many": (
+        "65,536 rows in one call, 64 experts, scale 2.5",
+        lambda rng, name: _made(
+            rng, name, rows=65536, spec=RoutingSpec(64, 8, routed_scaling_factor=2.5)
+        ),
+    ),
+    "million": (
+        "1,048,576 rows, 32 experts, top-4",
+        lambda rng, name: _made(rng, name, rows=1 << 20, spec=RoutingSpec(32, 4)),
+    ),
+}
+
+#: What each recording is, by name.
+DESCRIPTIONS = {name: text for name, (text, _) in _MAKERS.items()}
+
+
+@cache
+def made(name: str) -> Recording:
+    """Return the recording of that name; the same bits every time."""
+    rng = np.random.default_rng([SEED, *name.encode()])
+    return _MAKERS[name][1](rng, name)

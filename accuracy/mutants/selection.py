@@ -1,0 +1,318 @@
+"""Faults of selection: bias, groups, masks, ties, ranges of experts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accuracy.mutants.fault import Fault
+from accuracy.mutants.steps import (
+    Call,
+    Float32,
+    Ids,
+    Steps,
+    exclude,
+    keep_groups,
+    kernel,
+    largest,
+    sigmoid,
+    two_largest,
+)
+
+_NOTHING = np.float32(-np.inf)
+
+
+def _rounds(c: Float32, k: int, start: float, clear: float) -> Ids:
+    """Select by k rounds of finding the largest above `start` and clearing it to `clear`."""
+    c = np.array(c)
+    ids = np.zeros((len(c), k), np.int64)
+    rows = np.arange(len(c))
+    for j in range(k):
+        best = c.argmax(axis=1)
+        ids[:, j] = np.where(c[rows, best] > np.float32(start), best, 0)
+        c[rows, ids[:, j]] = np.float32(clear)
+    return ids
+
+
+def _unseen(c: Float32, experts: slice | list[int]) -> Float32:
+    c = np.array(c)
+    c[:, experts] = _NOTHING
+    return c
+
+
+def _interleaved(c: Float32, call: Call) -> Float32:
+    """Take expert i to be of group i mod G instead of i // (E / G)."""
+    order = np.arange(call.experts).reshape(-1, call.groups).T.reshape(-1)
+    out = np.empty_like(c)
+    out[:, order] = exclude(np.ascontiguousarray(c[:, order]), call)
+    return out
+
+
+def _one_lane(c: Float32, call: Call) -> Float32:
+    """Score only the first expert of every four, as a wrong lane count does with few groups."""
+    return exclude(np.where(np.arange(call.experts) % 4 == 0, c, _NOTHING), call)
+
+
+def _grouped(c: Float32, call: Call, masked: float) -> Float32:
+    return np.where(keep_groups(c, call, two_largest), c, np.float32(masked))
+
+
+def _fewer(c: Float32, call: Call) -> Float32:
+    less = Call(
+        call.groups, call.topk_group - 1, call.renormalize, call.scale, call.k, call.experts
+    )
+    return exclude(c, less)
+
+
+def _by_group_sum(c: Float32, call: Call) -> Float32:
+    return np.where(keep_groups(c, call, lambda g: g.sum(axis=-1)), c, _NOTHING)
+
+
+def _by_group_largest(c: Float32, call: Call) -> Float32:
+    return np.where(keep_groups(c, call, lambda g: g.max(axis=-1)), c, _NOTHING)
+
+
+def _packed(c: Float32, k: int) -> Ids:
+    """Select by keys whose lowest eight bits hold the expert, so that one maximum finds both."""
+    bits = np.ascontiguousarray(c).view(np.int32)
+    keys = (bits & ~np.int32(0xFF)) | (255 - np.arange(c.shape[1], dtype=np.int32))
+    return np.argsort(-keys.astype(np.int64), axis=1, kind="stable")[:, :k]
+
+
+def _near_ties(c: Float32, k: int) -> Ids:
+    return largest(np.round(c / np.float32(1e-4)), k)
+
+
+def _all_equal(c: Float32, k: int) -> Ids:
+    """Return for equal scores the first of them every time."""
+    ids = largest(c, k)
+    chosen = np.take_along_axis(c, ids, axis=1)
+    for j in range(1, k):
+        ids[:, j] = np.where(chosen[:, j] == chosen[:, j - 1], ids[:, j - 1], ids[:, j])
+    return ids
+
+
+def _repeat_last(c: Float32, k: int) -> Ids:
+    ids = largest(c, k)
+    ids[:, -1] = ids[:, -2]
+    return ids
+
+
+def _nan_first(c: Float32, k: int) -> Ids:
+    return np.argsort(-np.where(np.isnan(c), np.float32(np.inf), c), axis=1, kind="stable")[:, :k]
+
+
+def _skip_best(c: Float32, k: int) -> Ids:
+    return largest(c, k + 1)[:, 1:]
+
+
+def _fault(name: str, on: str, seen_as: str, stands_for: str, steps: Steps) -> Fault:
+    return Fault(name, "selection", on, seen_as, stands_for, lambda: kernel(steps))
+
+
+_OTHER, _TWICE, _OUTSIDE = "other experts", "duplicate id", "id out of range"
+
+FAULTS = (
+    _fault(
+        "no bias",
+        "normal",
+        _OTHER,
+        "the correction bias never reaches the kernel",
+        Steps(add=lambda s, _: s),
+    ),
+    _fault(
+        "bias subtracted",
+        "normal",
+        _OTHER,
+        "a sign",
+        Steps(add=lambda s, b: s - b),
+    ),
+    _fault(
+        "bias shifted by one expert",
+        "normal",
+        _OTHER,
+        "an index base",
+        Steps(bias=lambda b: np.roll(b, 1)),
+    ),
+    _fault(
+        "bias added before the sigmoid",
+        "normal",
+        _OTHER,
+        "another model's definition",
+        Steps(add=lambda s, b: sigmoid(np.log(s / (1 - s)) + b)),
+    ),
+    _fault(
+        "last expert never seen",
+        "normal",
+        _OTHER,
+        "a loop that ends one early",
+        Steps(select=lambda c, k: largest(_unseen(c, [c.shape[1] - 1]), k)),
+    ),
+    _fault(
+        "first expert never seen",
+        "bfloat16",
+        _OTHER,
+        "a loop that begins at one",
+        Steps(select=lambda c, k: largest(_unseen(c, [0]), k)),
+    ),
+    _fault(
+        "last expert of each block never seen",
+        "normal",
+        _OTHER,
+        "off by one at the edges of blocks of 64",
+        Steps(select=lambda c, k: largest(_unseen(c, slice(63, None, 64)), k)),
+    ),
+    _fault(
+        "experts beyond 128 never seen",
+        "normal",
+        _OTHER,
+        "a compile-time limit on experts",
+        Steps(select=lambda c, k: largest(_unseen(c, slice(128, None)), k)),
+    ),
+    _fault(
+        "experts beyond 256 never seen",
+        "384-experts",
+        _OTHER,
+        "384 experts on a kernel made for 256: aiter#2359, aiter#2369, aiter#2604",
+        Steps(select=lambda c, k: largest(_unseen(c, slice(256, None)), k)),
+    ),
+    _fault(
+        "ids of eight bits, signed",
+        "normal",
+        _OUTSIDE,
+        "ids carried in int8",
+        Steps(select=lambda c, k: largest(c, k).astype(np.int8).astype(np.int64)),
+    ),
+    _fault(
+        "score and id packed in one word",
+        "offset",
+        _OTHER,
+        "the lowest eight bits of the score give way to the id",
+        Steps(select=_packed),
+    ),
+    _fault(
+        "scores within 1e-4 held equal",
+        "normal",
+        _OTHER,
+        "a tie rule with an epsilon",
+        Steps(select=_near_ties),
+    ),
+    _fault(
+        "ties give one expert twice",
+        "bfloat16",
+        _TWICE,
+        "a tie rule that does not take the winner out",
+        Steps(select=_all_equal),
+    ),
+    _fault(
+        "start value -1",
+        "negative",
+        _TWICE,
+        "'inputs are probabilities': sgl-kernel topk_sigmoid's fallback repeats expert 0",
+        Steps(select=lambda c, k: _rounds(c, k, -1.0, -10000.0)),
+    ),
+    _fault(
+        "start value 0",
+        "grouped",
+        _TWICE,
+        "biased scores below 0 never win",
+        Steps(select=lambda c, k: _rounds(np.minimum(c, np.float32(0.5)), k, 0.5, _NOTHING)),
+    ),
+    _fault(
+        "clear value -1",
+        "negative",
+        _TWICE,
+        "a cleared winner beats what is left below -1",
+        Steps(select=lambda c, k: _rounds(c, k, -np.inf, -1.0)),
+    ),
+    _fault(
+        "clear value 0",
+        "negative",
+        _TWICE,
+        "the winner of every round is the one just cleared",
+        Steps(select=lambda c, k: _rounds(c, k, -np.inf, 0.0)),
+    ),
+    _fault(
+        "groups ignored",
+        "grouped",
+        _OTHER,
+        "num_expert_group not passed on",
+        Steps(exclude=lambda c, _: c),
+    ),
+    _fault(
+        "excluded groups masked with 0",
+        "grouped-negative",
+        _OTHER,
+        "negative biased scores lose to excluded experts: aiter's torch reference, vllm#13474",
+        Steps(exclude=lambda c, call: _grouped(c, call, 0.0)),
+    ),
+    _fault(
+        "one group too few stays",
+        "grouped",
+        _OTHER,
+        "topk_group off by one",
+        Steps(exclude=_fewer),
+    ),
+    _fault(
+        "group score is its largest",
+        "grouped",
+        _OTHER,
+        "the grouped top-k of a router without bias",
+        Steps(exclude=_by_group_largest),
+    ),
+    _fault(
+        "group score is its sum",
+        "grouped",
+        _OTHER,
+        "all members added instead of two",
+        Steps(exclude=_by_group_sum),
+    ),
+    _fault(
+        "groups interleaved",
+        "grouped",
+        _OTHER,
+        "expert i taken to be of group i mod G",
+        Steps(exclude=_interleaved),
+    ),
+    _fault(
+        "one lane's experts scored",
+        "four-groups",
+        _OTHER,
+        "2 or 4 groups: aiter#2153, 25 of 64 rows right under emulation",
+        Steps(exclude=_one_lane),
+    ),
+    _fault(
+        "selection by |c|",
+        "grouped",
+        _OTHER,
+        "keys compared without their sign",
+        Steps(select=lambda c, k: largest(np.abs(np.where(np.isinf(c), 0, c)), k)),
+    ),
+    _fault(
+        "seven experts and one repeated",
+        "normal",
+        _TWICE,
+        "the last round does not run",
+        Steps(select=_repeat_last),
+    ),
+    _fault(
+        "best expert skipped",
+        "normal",
+        _OTHER,
+        "the first round's result is overwritten",
+        Steps(select=_skip_best),
+    ),
+    _fault(
+        "smallest selected",
+        "normal",
+        _OTHER,
+        "a comparison the wrong way round",
+        Steps(select=lambda c, k: largest(-c, k)),
+    ),
+    _fault(
+        "NaN selected first",
+        "nonfinite",
+        _OTHER,
+        "torch.topk orders NaN above every number",
+        Steps(select=_nan_first),
+    ),
+)
