@@ -279,6 +279,20 @@ def test_sigmoid_weights_stay_within_their_bounds(name: str, distribution: str) 
             assert usable.all()
 
 
+def test_the_weights_bound_counts_every_addition_of_the_sum() -> None:
+    """Exact scores whose k - 1 additions all round down move a weight by nearly (k - 1) u."""
+    s = np.full((1, K), 0.999 * U, dtype=np.float32)
+    s[0, 0] = 1.0
+    real = s.astype(np.float64)
+
+    w = s / descending(s)
+
+    error = np.abs(w - real / real.sum())
+    bound = weight_error(real, np.zeros((1, K)), np.zeros(K), spec_of(), PROFILES["ieee"])
+    assert error.max() > (K - 2) * U
+    assert (error <= bound).all()
+
+
 @pytest.mark.parametrize("distribution", sorted(set(DISTRIBUTIONS) - {"overflowing", "deepest"}))
 def test_numpys_own_float32_sigmoid_stays_within_the_ieee_bound(distribution: str) -> None:
     """Numpy's float32 exp and division, with no noise added, are inside the profile ieee."""

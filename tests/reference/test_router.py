@@ -305,6 +305,25 @@ def test_groups_that_tie_exactly_keep_the_lower_group() -> None:
     assert (sums[:, 0] < sums[:, 1]).any()  # the float64 order would have been wrong
 
 
+def test_group_sums_that_cancel_are_compared_exactly() -> None:
+    """Sums near 0 carry the errors of their terms, far above their own rounding."""
+    spec = RoutingSpec(4, 2, num_expert_group=2, topk_group=1)
+    x, y = np.random.default_rng(19).normal(0, 3, (2, 200))
+
+    routing = route(np.stack([x, -x, -y, y], axis=1), np.full(4, -0.5), spec)
+
+    assert routing.groups.tolist() == [[True, False]] * 200
+
+
+def test_a_run_of_equal_experts_does_not_hide_a_larger_one() -> None:
+    """Equal bits fill the places around the k-th while a larger score, rounded equal, follows."""
+    x = np.array([[40.0, 40.0, 40.0, 50.0]])
+
+    routing = route(x, np.zeros(4), RoutingSpec(4, 1))
+
+    assert routing.ids.tolist() == [[3]]
+
+
 @pytest.mark.parametrize("scoring", SCORINGS)
 def test_nan_is_never_selected(scoring: str) -> None:
     """A row with exactly k experts that are not NaN selects those."""
@@ -335,12 +354,12 @@ def test_fewer_than_k_selectable_experts_leave_a_row_undefined(
 
 def test_selectable_experts_are_counted_in_the_groups_that_stay() -> None:
     """Experts of excluded groups do not make up for NaN in those that stay."""
-    x = np.array([[3.0, 3.0, np.nan, np.nan, 1.0, 1.0, 1.0, 1.0]])
+    x = np.array([[1.0, 1.0, 1.0, 1.0, 3.0, 3.0, np.nan, np.nan]])
     spec = RoutingSpec(8, 3, num_expert_group=2, topk_group=1)
 
     routing = route(x, np.zeros(8), spec)
 
-    assert routing.groups.tolist() == [[True, False]]
+    assert routing.groups.tolist() == [[False, True]]
     assert routing.defined.tolist() == [False]
 
 
