@@ -36,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        status = int(options.command(options))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has enough of it; Python must not try to flush the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
     except EvalError as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
         return REFUSED
@@ -47,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{options.prog}: interrupted; every answer so far is kept", file=sys.stderr)
         return INTERRUPTED
+    return status
 
 
 def _gsm8k(options: argparse.Namespace) -> int:
@@ -93,13 +99,13 @@ def _rules(options: argparse.Namespace) -> Rules:
 
 
 def _sign_off(options: argparse.Namespace) -> int:
-    from evals.signoff import default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
+    from evals.signoff import arms_of, default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
 
     if options.resume and options.out is None:
         raise EvalError("--resume needs --out: which folder is to be continued?")
     return sign_off(
         _request(options, base_url=""),
-        os.environ,
+        arms_of(os.environ, control=options.control),
         options.out or default_out(),
         rules=_rules(options),
         published=tuple(options.published),
@@ -144,13 +150,10 @@ def _compare(options: argparse.Namespace) -> int:
     if options.show and found.paired is not None:
         Console().print(side_by_side(found, options.show))
     print(comparison_report(found))
-    try:
-        if options.json is not None:
-            write_json(options.json, as_json(found))
-        if options.junit is not None:
-            write_junit(options.junit, "goldgate.gsm8k.compare", as_checks(found))
-    except OSError as error:
-        raise EvalError(f"{error.filename}: cannot be written ({error.strerror})") from error
+    if options.json is not None:
+        write_json(options.json, as_json(found))
+    if options.junit is not None:
+        write_junit(options.junit, "goldgate.gsm8k.compare", as_checks(found))
     return found.status
 
 
@@ -166,6 +169,8 @@ def _power(options: argparse.Namespace) -> int:
     from evals.power import plot  # noqa: PLC0415 - scipy
     from evals.power_report import power_report  # noqa: PLC0415 - scipy
 
+    if options.plot is not None and not options.plot.parent.is_dir():
+        raise EvalError(f"{options.plot}: no such folder {options.plot.parent}; name another")
     print(power_report())
     if options.plot is not None:
         plot(options.plot)
@@ -218,6 +223,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     signs.add_argument("--out", type=Path, metavar="DIR", help="by default a new gsm8k-runs/TIME")
     signs.add_argument("--resume", action="store_true", help="continue the runs in DIR")
+    signs.add_argument(
+        "--control", action="store_true", help="ask BASELINE_URL twice: the noise floor"
+    )
     signs.add_argument(
         "--published",
         type=_not_negative,

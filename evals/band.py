@@ -11,6 +11,7 @@ from scipy import stats
 from evals.errors import EvalError
 from evals.folder import read_run
 from evals.tasks import FILTERS
+from evals.totals import MAX_TRUNCATED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,10 +42,16 @@ class Band:
         return self.p_below >= ALPHA
 
 
-def check_band(path: Path, published: tuple[float, float], filter_name: str = FILTERS[0]) -> Band:
+def check_band(
+    path: Path,
+    published: tuple[float, float],
+    filter_name: str = FILTERS[0],
+    max_truncated: float = MAX_TRUNCATED,
+) -> Band:
     """Compare the first pass of a run with a band published in percent.
 
-    Raises EvalError for a band that is none, for a refused run and for own questions.
+    Raises EvalError for a band that is none, for a refused run, for own questions and where more
+    than `max_truncated` of the answers were cut off.
     """
     low, high = published
     if not 0 < low <= high < 100:
@@ -54,8 +61,16 @@ def check_band(path: Path, published: tuple[float, float], filter_name: str = FI
         raise EvalError(f"{path}: the run was refused ({run.facts['reasons'][0]}); run it again")
     if run.facts["data"] != "GSM8K":
         raise EvalError(f"{path}: asked own questions; a published score is about GSM8K's")
+    totals = run.facts["totals"]
+    rate = totals["truncated"] / totals["answers"]
+    if rate > max_truncated:
+        raise EvalError(
+            f"{path}: {100 * rate:.2f} % of the answers were cut off at the token limit "
+            f"(allowed: {100 * max_truncated:g} %), which a score hides; "
+            "ask again with more --max-tokens"
+        )
     questions = run.settings["questions"]
-    right = run.facts["totals"]["right"][filter_name][0]
+    right = totals["right"][filter_name][0]
     counts = np.arange(questions + 1)
     # A published score is rounded to a tenth: 93.3 stands for everything that rounds to it.
     scores = 100 * counts / questions

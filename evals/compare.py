@@ -14,6 +14,7 @@ from evals.journal import read_journal
 from evals.junit import Check
 from evals.tasks import FILTERS
 from evals.throughput import Ratio, compare_throughput
+from evals.totals import MAX_TRUNCATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,13 +32,12 @@ STATUS = {
     verdict.REFUSED: 2,
     verdict.INCONCLUSIVE: 3,
 }
-DEFAULT_MAX_TRUNCATED = 0.05  # of the answers; a stated limit, not a measured one
 
 # What both arms must share; base_url and model are what a swap may change (the model id only
 # where the user says so).
 _SHARED = (
     "api", "task", "task_hash", "prompts_hash", "extractor_hash", "questions", "limit",
-    "num_fewshot", "generation", "concurrency", "order",
+    "num_fewshot", "generation", "concurrency", "order", "lm_eval",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ class Rules:
 
     margin: float = verdict.DEFAULT_MARGIN
     alpha: float = verdict.DEFAULT_ALPHA
-    max_truncated: float = DEFAULT_MAX_TRUNCATED
+    max_truncated: float = MAX_TRUNCATED
     main_filter: str = FILTERS[0]
     models_differ: bool = False
 
@@ -85,6 +85,7 @@ def compare(
     checks = [*_checks(base, cand, rules, "candidate")]
     if again is not None:
         checks += _checks(base, again, rules, "control")
+        checks.append(_two_runs(cand, again, "candidate and control"))
     found: dict[str, Paired] | None = None
     noise = None
     decided = verdict.REFUSED
@@ -137,6 +138,7 @@ def _checks(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
     ]
     same_model = set(ids[0]) == set(ids[1])
     return [
+        _two_runs(base, other, f"baseline and {name}"),
         Check(
             f"baseline and {name} are whole runs",
             not refused,
@@ -152,6 +154,18 @@ def _checks(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
         ),
         *_truncation(base, other, rules, name),
     ]
+
+
+def _two_runs(one: Run, other: Run, names: str) -> Check:
+    # A journal holds times to the microsecond: two runs never share its bytes.
+    same = one.facts["hashes"]["journal"] == other.facts["hashes"]["journal"]
+    return Check(
+        f"{names} are two runs",
+        not same,
+        f"{one.path} and {other.path} hold the same journal, so nothing was asked twice"
+        if same
+        else "each has a journal of its own",
+    )
 
 
 def _names(models: Mapping[str, int]) -> str:

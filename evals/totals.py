@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from evals.journal import Answer, Failure
 
+# The share of truncated answers that a verdict allows: a stated limit, not a measured one.
+MAX_TRUNCATED = 0.05
+
 
 def truncated(answer: Answer, max_tokens: int) -> bool | None:
     """Whether the token limit cut an answer, or None where the server does not let one tell."""
@@ -45,6 +48,9 @@ def count(
         "not_extracted": {
             name: sum(s["extracted"][name] == INVALID for s in samples) for name in FILTERS
         },
+        "void_truncated": sum(
+            a.text is None and s["truncated"] is True for s, a in zip(samples, answers, strict=True)
+        ),
         "null": sum(a.text is None and not a.text_missing for a in answers),
         "missing": {
             "text": sum(a.text_missing for a in answers),

@@ -45,7 +45,7 @@ def gsm8k() -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def answers(problems: list[dict[str, str]]) -> dict[str, str]:
     """Hold completions of which every fourth is wrong: 30 of 40 right."""
     return {
@@ -61,7 +61,7 @@ def server(answers: dict[str, str]) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ask(data: Path) -> Callable[..., int]:
     """Return a function that runs `python -m evals gsm8k` in this process on our questions."""
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from aiohttp import web
 
 from evals.__main__ import main
-from tests.evals.support import Server
+from evals.folder import sha256
+from evals.tasks import FILTERS
+from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Ask = Callable[..., int]
 
@@ -25,13 +32,36 @@ def better(problems: list[dict[str, str]]) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def arms(
+    problems: list[dict[str, str]],
+    answers: dict[str, str],
+    ask: Ask,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Hold three finished runs: 40 of 40 right, the same once more, 30 of 40."""
+    folder = tmp_path_factory.mktemp("arms")
+    with Server({row["question"]: row["answer"] for row in problems}) as better:
+        assert ask(better.url, folder / "good") == 0
+        assert ask(better.url, folder / "again") == 0
+    with Server(answers) as server:
+        assert ask(server.url, folder / "bad") == 0
+    return folder
+
+
 @pytest.fixture
-def runs(server: Server, better: Server, ask: Ask, tmp_path: Path) -> tuple[str, str]:
-    """Hold two finished runs: 40 and 30 of 40 right."""
-    good, bad = tmp_path / "good", tmp_path / "bad"
-    assert ask(better.url, good) == 0
-    assert ask(server.url, bad) == 0
-    return str(good), str(bad)
+def runs(arms: Path, tmp_path: Path) -> tuple[str, str]:
+    """Hold copies of two runs, 40 and 30 of 40 right; a test may change them."""
+    for name in ("good", "again", "bad"):
+        shutil.copytree(arms / name, tmp_path / name)
+    return str(tmp_path / "good"), str(tmp_path / "bad")
+
+
+@pytest.fixture
+def again(runs: tuple[str, str], tmp_path: Path) -> str:
+    """Hold the better server's second run."""
+    assert runs
+    return str(tmp_path / "again")
 
 
 def compare(*arguments: str, file: Path) -> tuple[int, dict[str, Any]]:
@@ -39,6 +69,24 @@ def compare(*arguments: str, file: Path) -> tuple[int, dict[str, Any]]:
     status = main(["compare", *arguments, "--json", str(file)])
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return status, found
+
+
+def edit_settings(run: Path, **settings: object) -> None:
+    """Let a run claim other settings."""
+    facts = facts_of(run)
+    facts["settings"].update(settings)
+    (run / "run.json").write_text(json.dumps(facts))
+
+
+def edit_samples(run: Path, changes: list[dict[str, object]]) -> None:
+    """Change the first samples of a run and the hash that covers them."""
+    samples = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]
+    for sample, change in zip(samples, changes, strict=False):
+        sample.update(change)
+    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
+    facts = facts_of(run)
+    facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
+    (run / "run.json").write_text(json.dumps(facts))
 
 
 def failed(found: dict[str, Any]) -> list[str]:
@@ -72,21 +120,111 @@ def test_better_is_preserved(
 
 
 def test_too_few_questions_are_inconclusive_and_say_how_many_more(
-    runs: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: tuple[str, str], again: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Forty questions without a change cannot rule out 1.5 points: exit status 3."""
-    status, found = compare(runs[0], runs[0], file=tmp_path / "c.json")
+    status, found = compare(runs[0], again, file=tmp_path / "c.json")
 
     assert (status, found["verdict"]) == (3, "INCONCLUSIVE")
     said = capsys.readouterr().out
     assert "INCONCLUSIVE: not decided" in said
     assert "needs at least 178 questions" in said
-    assert main(["compare", runs[0], runs[0], "--margin", "10"]) == 0
+    assert main(["compare", runs[0], again, "--margin", "10"]) == 0
 
 
-def test_control_gives_the_noise_floor(runs: tuple[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limit", "proposed"),
+    [(40, "questions would decide 90 times in 100"), (None, "more runs of each arm (--runs ")],
+)
+def test_undecided_run_proposes_what_would_decide(
+    runs: tuple[str, str],
+    again: str,
+    limit: int | None,
+    proposed: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What was asked in part is to be asked in full, what was asked in full more often."""
+    for run in (runs[0], again):
+        edit_settings(Path(run), limit=limit)
+    edit_samples(Path(again), [{"right": dict.fromkeys(FILTERS, False)}] * 2)
+
+    status = main(["compare", runs[0], again, "--margin", "10"])
+
+    assert status == 3
+    assert proposed in capsys.readouterr().out.rstrip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_run_is_not_compared_with_itself(
+    runs: tuple[str, str], tmp_path: Path, *, control: bool
+) -> None:
+    """A copy of a run is no second run: neither an arm nor a control that agrees with itself."""
+    copy = str(shutil.copytree(runs[0], tmp_path / "copy"))
+    asked = (*runs, "--control", copy) if control else (runs[0], copy)
+
+    status, found = compare(*asked, file=tmp_path / "c.json")
+
+    assert status == 2
+    assert failed(found) == [f"baseline and {'control' if control else 'candidate'} are two runs"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("task_hash", "0" * 64),
+        ("extractor_hash", "0" * 64),
+        ("order", "shuffled"),
+        ("lm_eval", "0.4.12"),
+        ("generation", {"max_tokens": 256, "temperature": 0.7}),
+    ],
+)
+def test_setting_that_no_option_changes_is_compared_too(
+    runs: tuple[str, str], tmp_path: Path, setting: str, value: object
+) -> None:
+    """Another task, extractor, order, release of lm-eval or sampling is refused by its name."""
+    edit_settings(tmp_path / "bad", **{setting: value})
+
+    status, found = compare(*runs, file=tmp_path / "c.json")
+
+    assert status == 2
+    assert failed(found) == ["baseline and candidate were asked alike"]
+    assert setting in next(c["detail"] for c in found["checks"] if not c["passed"])
+
+
+def test_single_prompt_that_differs_is_refused(runs: tuple[str, str], tmp_path: Path) -> None:
+    """Prompts are compared question by question, whatever the settings say."""
+    edit_samples(tmp_path / "bad", [{"prompt_hash": "0" * 64}])
+
+    status, found = compare(*runs, file=tmp_path / "c.json")
+
+    assert status == 2
+    assert failed(found) == ["baseline and candidate had the same prompts"]
+
+
+def test_unfinished_run_is_refused(
+    runs: tuple[str, str], better: Server, ask: Ask, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A run that a dead server ended scores nothing and is compared with nothing."""
+
+    async def dead(number: int, _: web.Request) -> web.Response | None:
+        return web.Response(status=503) if number >= 20 else None
+
+    better.fault = dead
+    assert ask(better.url, tmp_path / "part", "--attempts", "1") == 2
+    capsys.readouterr()
+
+    status = main(["compare", runs[0], str(tmp_path / "part")])
+
+    said = capsys.readouterr().err
+    assert status == 2
+    assert "the run did not finish (question" in said
+    assert "continue it with --resume" in said
+
+
+def test_control_gives_the_noise_floor(runs: tuple[str, str], again: str, tmp_path: Path) -> None:
     """The swap's discordance is reported in excess of the baseline's own."""
-    status, found = compare(*runs, "--control", runs[0], file=tmp_path / "c.json")
+    status, found = compare(*runs, "--control", again, file=tmp_path / "c.json")
 
     assert status == 1
     assert found["noise_floor"]["discordance"] == 0
@@ -252,6 +390,20 @@ def test_junit_fails_where_the_verdict_does(runs: tuple[str, str], tmp_path: Pat
     assert [case.get("name") for case in suite if case.find("failure") is not None] == [
         "the score is preserved"
     ]
+
+
+def test_output_into_a_closed_pipe_is_quiet(runs: tuple[str, str]) -> None:
+    """`python -m evals compare ... | head` ends without a traceback."""
+    command = shlex.join([sys.executable, "-m", "evals", "compare", *runs])
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{command} | true"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.stderr == b""
 
 
 def test_folder_that_was_changed_is_refused(

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def runs(gsm8k: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Hold one run over the recorded completions of each model."""
+    """Hold a run over the recorded completions of each model, and the larger one's once more."""
     folders = {}
-    for arm in ("6b_verification", "175b_verification"):
-        folders[arm] = tmp_path_factory.mktemp(arm) / "run"
+    for name in ("6b_verification", "175b_verification", "175b_verification again"):
+        folders[name] = tmp_path_factory.mktemp(name.replace(" ", "-")) / "run"
+        arm = name.partition(" ")[0]
         with Server(read_completions(gsm8k / "completions.jsonl", arm)) as server:
             status = main(
                 [
@@ -31,7 +32,7 @@ def runs(gsm8k: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
                     "--data",
                     str(gsm8k),
                     "--out",
-                    str(folders[arm]),
+                    str(folders[name]),
                 ]
             )
         assert status == 0
@@ -77,7 +78,7 @@ def test_swap_is_found_degraded_and_the_same_arm_preserved(runs: dict[str, Path]
     large, small = str(runs["175b_verification"]), str(runs["6b_verification"])
 
     assert main(["compare", large, small]) == 1
-    assert main(["compare", large, large]) == 0
+    assert main(["compare", large, str(runs["175b_verification again"])]) == 0
 
 
 def test_band_is_labelled_unpaired(
@@ -94,3 +95,20 @@ def test_band_is_labelled_unpaired(
     assert "UNPAIRED CHECK" in said
     assert "lands inside 13 times in 100" in said
     assert "PRESERVED" not in said
+
+
+def test_band_of_a_truncated_run_is_refused(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the token limit cut the answers the score is no score."""
+    run = runs["6b_verification"]
+    facts = facts_of(run)
+    cut = {**facts, "totals": {**facts["totals"], "truncated": 100}}
+    try:
+        (run / "run.json").write_text(json.dumps(cut), encoding="utf-8")
+        status = main(["band", str(run), "--published", "93.3", "93.4"])
+    finally:
+        (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    assert status == 2
+    assert "7.58 % of the answers were cut off at the token limit" in capsys.readouterr().err

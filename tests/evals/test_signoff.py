@@ -14,10 +14,17 @@ from evals.errors import EvalError
 from tests.evals.support import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     SignOff = Callable[..., int]
+
+
+@pytest.fixture
+def baseline(answers: dict[str, str]) -> Iterator[Server]:
+    """Serve the same answers at another address."""
+    with Server(answers) as running:
+        yield running
 
 
 @pytest.fixture
@@ -36,16 +43,65 @@ def sign_off(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sig
     return run
 
 
+@pytest.mark.parametrize("control", [(), ("--control",)])
 def test_candidate_against_baseline(
-    server: Server, sign_off: SignOff, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server,
+    baseline: Server,
+    sign_off: SignOff,
+    tmp_path: Path,
+    control: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Two servers: both are asked and the verdict is the exit status."""
-    status = sign_off(BASE_URL=server.url, BASELINE_URL=server.url)
+    """Two servers: both are asked, on demand the baseline twice; the verdict is the status."""
+    status = sign_off(*control, BASE_URL=server.url, BASELINE_URL=baseline.url)
 
     verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
-    assert (status, verdict["verdict"]) == (0, "PRESERVED")
-    assert len(server.asked) == 80
+    assert (status, verdict["verdict"], verdict["note"]) == (0, "PRESERVED", None)
+    assert (len(server.asked), len(baseline.asked)) == (40, 80 if control else 40)
+    assert (verdict["noise_floor"] is not None) == bool(control)
     assert "PRESERVED: the score is preserved" in capsys.readouterr().out
+
+
+def test_one_server_as_both_arms_is_refused(
+    server: Server, sign_off: SignOff, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server is not compared with itself, however its address is written."""
+    status = sign_off(BASE_URL=server.url, BASELINE_URL=server.url + "/v1")
+
+    assert status == 2
+    assert "nothing was swapped" in capsys.readouterr().err
+    assert server.asked == []
+
+
+def test_earlier_run_that_was_asked_otherwise_is_named_before_asking(
+    server: Server, sign_off: SignOff, ask: Callable[..., int], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """No hour is spent on a candidate run that no comparison would take."""
+    ask(server.url, tmp_path / "earlier", "--max-tokens", "300")
+    server.asked.clear()
+
+    status = sign_off(BASE_URL=server.url, BASELINE_RUN=str(tmp_path / "earlier"))
+
+    assert status == 2
+    assert "--max-tokens 300, not 256" in capsys.readouterr().err
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("more", [(), ("--control",)])
+def test_earlier_run_that_is_none_is_named_before_asking(
+    server: Server,
+    sign_off: SignOff,
+    tmp_path: Path,
+    more: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A mistyped BASELINE_RUN costs nothing, and a folder cannot be asked a second time."""
+    status = sign_off(*more, BASE_URL=server.url, BASELINE_RUN=str(tmp_path / "typo"))
+
+    assert status == 2
+    assert ("set BASELINE_URL" if more else "typo: holds no run.json") in capsys.readouterr().err
+    assert server.asked == []
 
 
 def test_candidate_against_an_earlier_run(
@@ -74,26 +130,35 @@ def test_baseline_without_candidate_is_refused(
 
 
 def test_candidate_with_null_answers_has_no_verdict(
-    server: Server, sign_off: SignOff, capsys: pytest.CaptureFixture[str]
+    server: Server, baseline: Server, sign_off: SignOff, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A refused run ends the sign-off with status 2."""
     server.change = lambda _, body: body["choices"][0].update(text=None)
 
-    assert sign_off(BASE_URL=server.url, BASELINE_URL=server.url) == 2
+    assert sign_off(BASE_URL=server.url, BASELINE_URL=baseline.url) == 2
     assert "no verdict can be drawn" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("published", "expected"), [(("93.3", "93.4"), 1), (("56.2", "56.3"), 3)])
 def test_without_baseline_only_the_unpaired_check(
-    gsm8k: Path, sign_off: SignOff, capsys: pytest.CaptureFixture[str]
+    gsm8k: Path,
+    sign_off: SignOff,
+    tmp_path: Path,
+    published: tuple[str, str],
+    expected: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A candidate alone is compared with the published score, labelled as unpaired."""
+    """A candidate alone is compared with the published score, labelled, and never passes."""
     with embedded.serving(
         embedded.replay_command(gsm8k / "completions.jsonl", "175b_verification")
     ) as url:
-        status = sign_off("--data", str(gsm8k), "--limit", "200", BASE_URL=url)
+        status = sign_off(
+            *("--data", str(gsm8k), "--limit", "200", "--published", *published), BASE_URL=url
+        )
 
     said = capsys.readouterr().out
-    assert status == 1
+    assert status == expected
+    assert (tmp_path / "out" / "unpaired.json").exists()
     assert "UNPAIRED CHECK, no verdict" in said
     assert "PRESERVED" not in said
 
@@ -123,6 +188,8 @@ def test_demonstration_says_that_it_is_no_evidence(
     assert status == 0
     assert said.count(signoff.NO_EVIDENCE) == 2
     assert said.index("PRESERVED: ") < said.index("DEGRADED: ")
+    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert verdict["note"] == signoff.NO_EVIDENCE
 
 
 def test_nothing_to_demonstrate_with(sign_off: SignOff, capsys: pytest.CaptureFixture[str]) -> None:
