@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.columns import Columns
@@ -9,7 +10,7 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
-from evals import verdict
+from evals import sample_size, verdict
 from evals.compare import right
 from evals.tasks import FILTERS
 
@@ -75,19 +76,28 @@ def sentence(found: Comparison) -> str:
 def _more(paired: verdict.Paired, found: Comparison) -> str:
     now = min(found.baseline.settings["runs"], found.candidate.settings["runs"])
     needed = paired.repeats_needed
-    fewest = verdict.fewest_questions(paired.margin, paired.alpha)
+    fewest = sample_size.fewest_questions(paired.margin, paired.alpha)
     if paired.questions < fewest:
         return f"This margin needs at least {fewest} questions, however often they are asked."
+    often = f"{100 * sample_size.TARGET_POWER:g} times in 100 if nothing truly changed"
+    if found.baseline.settings["limit"] is not None:
+        more = sample_size.questions_needed(
+            paired.discordance, margin=paired.margin, alpha=paired.alpha
+        )
+        return (
+            f"About {math.ceil(more)} questions would decide {often}: ask without --limit, and "
+            "with --runs if there are not so many."
+        )
     if needed is None:
         return "No number of repeats would decide at this margin: the changes are not noise."
     runs = max(needed - now, 1)
-    words = (
-        f"{runs} more run{'s' if runs > 1 else ''} of each arm (--runs {now + runs}) would decide "
-        f"{100 * verdict.TARGET_POWER:g} times in 100 if nothing truly changed"
-    )
+    plural = "s" if runs > 1 else ""
+    words = f"{runs} more run{plural} of each arm (--runs {now + runs}) would decide {often}"
     observed = paired.repeats_needed_if_observed
     if observed is not None and observed > needed:
         words += f", {max(observed - now, 1)} more if the change is as observed"
+    if found.noise is None and now == 1:
+        words += "; every change is taken for noise here, --control RUN measures how many are"
     return words + "."
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from evals.verdict import DEFAULT_ALPHA, DEFAULT_MARGIN, tango_score
+from evals.tango import tango_score
+from evals.verdict import DEFAULT_ALPHA, DEFAULT_MARGIN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

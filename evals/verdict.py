@@ -10,10 +10,13 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
+
+from evals.sample_size import repeats_needed
+from evals.tango import tango_bound
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,7 +25,6 @@ PRESERVED, DEGRADED, INCONCLUSIVE, REFUSED = "PRESERVED", "DEGRADED", "INCONCLUS
 
 DEFAULT_MARGIN = 0.015  # fixed before any run: 1.5 points
 DEFAULT_ALPHA = 0.05  # one-sided
-TARGET_POWER = 0.9  # what "would decide" means when more runs are proposed
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def judge(
         within,
         questions=questions,
         now=min(base.shape[1], cand.shape[1]),
+        margin=margin,
         alpha=alpha,
     )
     return Paired(
@@ -122,39 +125,9 @@ def judge(
         p_value=p_value,
         margin=margin,
         alpha=alpha,
-        repeats_needed=needed(room=margin),
-        repeats_needed_if_observed=needed(room=margin + min(change, 0.0)),
+        repeats_needed=needed(),
+        repeats_needed_if_observed=needed(change=min(change, 0.0)),
     )
-
-
-def tango_score(losses: Any, gains: Any, questions: int, difference: float) -> Any:  # noqa: ANN401 - a number or an array, as given
-    """Tango's score statistic of the hypothesis that candidate - baseline is `difference`.
-
-    T. Tango, Statistics in Medicine 17 (1998) 891-908, equations 8 to 12: standard normal under
-    the hypothesis. `losses` and `gains` may be arrays (they broadcast) and need not be whole;
-    `difference` lies in (-1, 1) and is not 0 where nothing changed.
-    """
-    root_a = 2 * questions
-    root_b = -gains - losses + (2 * questions - gains + losses) * difference
-    root_c = -losses * difference * (1 - difference)
-    lost = (np.sqrt(np.maximum(root_b**2 - 4 * root_a * root_c, 0)) - root_b) / (2 * root_a)
-    variance = questions * (2 * lost + difference * (1 - difference))
-    return (gains - losses - questions * difference) / np.sqrt(np.maximum(variance, 1e-300))
-
-
-def tango_bound(losses: float, gains: float, questions: int, alpha: float) -> float:
-    """One-sided lower bound of candidate - baseline: what the score test just keeps."""
-    z = stats.norm.isf(alpha)
-    change = (gains - losses) / questions
-    if change <= -1:
-        return -1.0
-
-    def excess(difference: float) -> float:
-        return float(tango_score(losses, gains, questions, difference) - z)
-
-    # Just below the estimate the statistic is 0 (or, where nothing changed, still below z);
-    # towards -1 it grows without bound.
-    return float(optimize.brentq(excess, -1 + 1e-12, change - 1e-12, xtol=1e-12))
 
 
 def quasi_counts(differences: NDArray[np.float64]) -> tuple[float, float]:
@@ -175,7 +148,8 @@ def mid_p(units: NDArray[np.int64]) -> float:
 
     `units` are whole per-question differences. Under no change each is as likely to have the
     other sign; the sum's distribution is enumerated. For differences of one size this is the
-    mid-p McNemar test (M. Fagerland et al., BMC Medical Research Methodology 13 (2013) 91).
+    mid-p McNemar test (M. Fagerland et al., BMC Medical Research Methodology 13 (2013) 91). It is
+    exact where both arms have as many repeats, else as good as its first two moments.
     """
     sizes, counts = np.unique(np.abs(units[units != 0]), return_counts=True)
     # The distribution of the sum of |losses|, in steps of one unit.
@@ -203,35 +177,6 @@ def noise_floor(
         excess_lower=tango_bound(less, more, len(extra), alpha),
         excess_upper=-tango_bound(more, less, len(extra), alpha),
     )
-
-
-def repeats_needed(
-    total: float, within: float, *, questions: int, now: int, room: float, alpha: float
-) -> int | None:
-    """How many repeats of each arm show PRESERVED with TARGET_POWER, None where none do.
-
-    `total` is the mean square of the per-question differences with `now` repeats, `within` the
-    part of it that is noise between repeats, `room` the distance from the true change to the
-    margin. Normal approximation: the variance of the mean is that of the questions, which
-    repeats leave as it is, plus the noise divided by the repeats.
-    """
-    z = stats.norm.isf(alpha) + stats.norm.ppf(TARGET_POWER)
-    if room <= 0 or questions < fewest_questions(room, alpha):
-        return None
-    allowed = questions * (room / z) ** 2
-    between = max(total - within, 0.0)
-    if allowed <= between:
-        return None
-    return max(math.ceil(float(within * now / (allowed - between))), 1)
-
-
-def fewest_questions(margin: float, alpha: float) -> int:
-    """How many questions can show PRESERVED at all: with fewer not even no change would.
-
-    Where nothing changed Tango's bound is -z^2 / (n + z^2), whatever the number of repeats.
-    """
-    z2 = float(stats.norm.isf(alpha)) ** 2
-    return math.floor(z2 * (1 - margin) / margin) + 1
 
 
 def _within(base: NDArray[np.int64], cand: NDArray[np.int64], noise: float | None) -> float:
