@@ -20,6 +20,7 @@ from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompleti
 
 from evals.errors import EvalError
 from evals.journal import Answer, Failure
+from evals.server import uses_proxy
 from evals.tasks import prompt_sha256
 
 if TYPE_CHECKING:
@@ -72,13 +73,19 @@ class _Journaling:
         journal: Journal,
         backoff_s: float,
         answered: Callable[[Answer], None],
+        failed: Callable[[str, str], None],
         **kwargs: Any,  # noqa: ANN401 - lm-eval's own arguments
     ) -> None:
-        """Take lm-eval's arguments and the journal; `answered` is told of each new answer."""
+        """Take lm-eval's arguments and the journal.
+
+        `answered` is told of each new answer, `failed` of each attempt that failed: the kind
+        of failure and what was seen.
+        """
         super().__init__(**kwargs)
         self.journal = journal
         self.backoff_s = backoff_s
         self.answered = answered
+        self.failed = failed
         self.repeat = 0
         self._broken: EvalError | None = None
 
@@ -122,7 +129,9 @@ class _Journaling:
     async def _ask_all(self, pending: deque[Any]) -> None:
         connector = aiohttp.TCPConnector(limit=self._concurrent)
         timeout = aiohttp.ClientTimeout(total=self.timeout)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, trust_env=uses_proxy(self.base_url)
+        ) as session:
             await asyncio.gather(*(self._work(session, pending) for _ in range(self._concurrent)))
         if self._broken is not None:
             raise self._broken
@@ -178,6 +187,7 @@ class _Journaling:
                         return await self._attempt(session, instance, payload, tuple(errors))
                     except _RequestError as error:
                         errors.append(error.name)
+                        self.failed(error.name, str(error))
                         raise
         except _RequestError as error:
             self.journal.failed(
@@ -273,4 +283,6 @@ def _text(value: object) -> str | None:
 
 
 def _excerpt(body: bytes) -> str:
-    return " ".join(body.decode("utf-8", "replace").split())[:200]
+    # A server's words end up on a terminal: nothing in them may steer it.
+    words = " ".join(body.decode("utf-8", "replace").split())[:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in words)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = 1
+_FACTS = ("settings", "data", "status", "reasons", "totals", "speed", "hashes")
 RUN, SAMPLES, JOURNAL, JUNIT = "run.json", "samples.jsonl", "journal.jsonl", "junit.xml"
 
 
@@ -61,15 +62,16 @@ def read_run(path: Path) -> Run:
         raise EvalError(
             f"{path}: run.json has schema {facts.get('schema')!r}, this version reads {SCHEMA}"
         )
-    status = facts.get("status")
-    if status == "incomplete":
-        raise EvalError(
-            f"{path}: the run did not finish ({facts['reasons'][0]}); continue it with --resume"
-        )
+    if facts.get("status") == "incomplete":
+        reason = (facts.get("reasons") or ["no reason is given"])[0]
+        raise EvalError(f"{path}: the run did not finish ({reason}); continue it with --resume")
+    missing = [name for name in _FACTS if name not in facts]
+    if missing:
+        raise EvalError(f"{path}: run.json lacks {', '.join(missing)}; the folder is damaged")
     try:
         expected = facts["hashes"]["samples"]
         found = sha256(path / SAMPLES)
-    except (KeyError, OSError) as error:
+    except (KeyError, TypeError, OSError) as error:
         raise EvalError(
             f"{path}: {SAMPLES} or its hash is missing; the folder is damaged"
         ) from error
@@ -101,5 +103,8 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise EvalError(f"{path}: cannot be written ({error.strerror}); name another") from error

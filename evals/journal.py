@@ -241,6 +241,7 @@ class Journal:
 
     def _append(self, record: Mapping[str, object]) -> None:
         line = json.dumps(record).encode() + b"\n"
+        end = os.fstat(self._file.fileno()).st_size
         try:
             written = self._file.write(line)
         except OSError as error:
@@ -249,4 +250,6 @@ class Journal:
                 "make room and continue with --resume"
             ) from error
         if written != len(line):
+            # Other answers may still come in: no line may follow half of one.
+            os.ftruncate(self._file.fileno(), end)
             raise EvalError(f"{self.path}: disk full; make room and continue with --resume")

@@ -51,6 +51,8 @@ def serving(model: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [
         *(sys.executable, "-m", "llama_cpp.server", "--model", str(model)),
+        # Else the model's id is its path on this machine, and no other machine's run compares.
+        *("--model_alias", model.stem),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--n_ctx", str(CONTEXT), "--verbose", "False"),
     ]

@@ -67,7 +67,7 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
     """
     base_url = server.normalise(request.base_url)
     key = os.environ.get("OPENAI_API_KEY", "")
-    model = request.model or _only_model(base_url, key)
+    model = _model(request.model, base_url, key)
     task = load_task(
         request.task,
         data=request.data,
@@ -78,8 +78,10 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
     )
     before = server.stable_identity(base_url, key=key, timeout_s=30)
     settings = _settings(request, base_url, model, task)
-    with Journal(out / folder.JOURNAL, {**settings, "server": before}, resume=resume) as journal:
-        console.print(_opening(journal, settings, task), highlight=False, soft_wrap=True)
+    asked = {**settings, "server": server.across_starts(before)}
+    with Journal(out / folder.JOURNAL, asked, resume=resume) as journal:
+        opening = _opening(journal, settings, task)
+        console.print(opening, highlight=False, markup=False, soft_wrap=True)
         started = datetime.now(timezone.utc)
         facts = {
             "schema": folder.SCHEMA,
@@ -106,8 +108,11 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
         return _finish(out, facts, samples, journal, after)
 
 
-def _only_model(base_url: str, key: str) -> str:
+def _model(named: str | None, base_url: str, key: str) -> str:
+    """Return the model to ask for, once a server was seen at the address."""
     listed = server.models(base_url, key=key, timeout_s=30)
+    if named is not None:
+        return named
     if len(listed) != 1:
         found = ", ".join(listed) if listed else "none"
         raise EvalError(f"{base_url}: lists {found} as its models; name one with --model")
@@ -160,21 +165,28 @@ def _ask(
     right = sum(
         score(task, answer.doc_id, answer.text or "")[main] for answer in journal.answers.values()
     )
+
+    def cut(answer: Answer) -> bool:
+        return totals.truncated(answer, request.max_tokens) is True
+
     samples: list[dict[str, Any]] = []
     with RunProgress(
         console,
         total=task.questions * request.runs,
         done=len(journal.answers),
         right=right,
+        truncated=sum(cut(answer) for answer in journal.answers.values()),
     ) as progress:
 
         def answered(answer: Answer) -> None:
-            progress.answered(right=score(task, answer.doc_id, answer.text or "")[main])
+            right = score(task, answer.doc_id, answer.text or "")[main]
+            progress.answered(right=right, truncated=cut(answer))
 
         lm = MODELS[request.api](
             journal=journal,
             backoff_s=request.backoff_s,
             answered=answered,
+            failed=progress.failed,
             model=settings["model"],
             base_url=settings["base_url"] + PATHS[request.api],
             tokenizer_backend=None,
@@ -285,7 +297,8 @@ def _checks(
             "every question is answered",
             counted["answers"] == asked and void == 0,
             f"{counted['answers'] - void} of {asked} with a text, {counted['null']} null, "
-            f"{counted['missing']['text']} without a text field",
+            f"{counted['missing']['text']} without a text field"
+            + _cut_before_text(counted["void_truncated"]),
         ),
         Check(
             "one model id throughout",
@@ -305,6 +318,12 @@ def _checks(
             else f"own questions, not GSM8K's: task hash {settings['task_hash']}",
         ),
     ]
+
+
+def _cut_before_text(number: int) -> str:
+    if not number:
+        return ""
+    return f"; {number} of these were cut off at the token limit, raise --max-tokens"
 
 
 def _environment() -> dict[str, Any]:

@@ -15,14 +15,19 @@ from evals.journal import leaves
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# sglang, vLLM and llama.cpp, in that order; a server that lacks one answers 404.
-INFO_PATHS = ("/get_server_info", "/get_model_info", "/version", "/props")
+# sglang (new names, then old), vLLM and llama.cpp; a server that lacks one answers 404.
+INFO_PATHS = (
+    "/server_info", "/model_info", "/get_server_info", "/get_model_info", "/version", "/props",
+)  # fmt: skip
 
 # Parts that change while a server stays the same: vLLM stamps models with the time of the
 # request, sglang reports its load.
 _VOLATILE = {
     "created", "internal_states", "last_gen_throughput", "load", "permission", "slots", "uptime",
 }  # fmt: skip
+# What sglang draws anew at every start: a server that was started again is still the same one to a
+# journal, while a restart in the middle of a run is told by it.
+_OF_THIS_START = {"random_seed", "nccl_port", "dist_init_addr"}
 _SECRET = ("api_key", "password", "secret", "hf_token", "auth_token", "ssl_keyfile_password")
 
 Identity = dict[str, str]
@@ -43,10 +48,22 @@ def normalise(base_url: str) -> str:
         raise EvalError(
             f"{base_url!r} is no address; expected http://HOST:PORT, with or without /v1"
         )
+    if parts.username is not None or parts.password is not None:
+        # Not repeated here: the address holds a secret, and a run folder would too.
+        raise EvalError(
+            "the address holds a user name or password; expected http://HOST:PORT, "
+            "with the server's key in OPENAI_API_KEY"
+        )
     if parts.query or parts.fragment:
         raise EvalError(f"{base_url!r} has a query or fragment; expected http://HOST:PORT")
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def uses_proxy(base_url: str) -> bool:
+    """Whether HTTP_PROXY and its kin apply: to every address but this machine's own."""
+    host = urlsplit(base_url).hostname or ""
+    return host != "localhost" and not host.startswith("127.") and host != "::1"
 
 
 def models(base_url: str, *, key: str, timeout_s: float) -> list[str]:
@@ -55,7 +72,7 @@ def models(base_url: str, *, key: str, timeout_s: float) -> list[str]:
     Raises EvalError where nothing answers at the address.
     """
     try:
-        response = requests.get(f"{base_url}/v1/models", headers=_headers(key), timeout=timeout_s)
+        response = _get(f"{base_url}/v1/models", key, timeout_s)
     except requests.RequestException as error:
         raise EvalError(
             f"{base_url}: no server answers ({type(error).__name__}); start it, or mend --base-url"
@@ -81,7 +98,7 @@ def identify(base_url: str, *, key: str, timeout_s: float) -> Identity:
     said: dict[str, Any] = {}
     for path in ("/v1/models", *INFO_PATHS):
         try:
-            response = requests.get(f"{base_url}{path}", headers=_headers(key), timeout=timeout_s)
+            response = _get(f"{base_url}{path}", key, timeout_s)
         except requests.RequestException:
             continue
         found = _json(response)
@@ -110,8 +127,21 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _headers(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
+def across_starts(identity: Mapping[str, str]) -> Identity:
+    """Leave out what a server draws anew when it is started again."""
+    return {
+        name: value
+        for name, value in identity.items()
+        if not _OF_THIS_START.intersection(name.split("."))
+    }
+
+
+def _get(url: str, key: str, timeout_s: float) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = uses_proxy(url)
+        return session.get(
+            url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=timeout_s
+        )
 
 
 def _json(response: requests.Response) -> Any:  # noqa: ANN401 - whatever the server sent

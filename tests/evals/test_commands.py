@@ -48,7 +48,7 @@ def one_line(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         (["band", "r", "--published", "93.3"], "--published"),
         (["replay", "no-such-file", "--arm", "x"], "no-such-file"),
         (["replay", "f", "--arm", "x", "--port", "99999"], "'99999' is no port"),
-        (["power", "--plot", "no-such-folder/x.png"], "no-such-folder/x.png: No such file"),
+        (["power", "--plot", "no-such-folder/x.png"], "no-such-folder/x.png: no such folder"),
     ],
 )
 def test_mistake_is_named_in_one_line(
@@ -79,6 +79,30 @@ def test_nobody_at_the_address(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
     assert "no server answers" in said
     assert not (tmp_path / "r").exists()
+
+
+def test_named_model_needs_a_server_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --model the address is looked at before the questions are, and nothing is written."""
+    with Server({}) as gone:
+        url = gone.url
+    command = ["gsm8k", "--base-url", url, "--model", "m", "--out", str(tmp_path / "r")]
+
+    said = one_line(capsys, command)
+
+    assert "no server answers" in said
+    assert not (tmp_path / "r").exists()
+
+
+def test_server_on_this_machine_needs_no_proxy(
+    server: Server, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that is set for the hub is not asked for a server on loopback."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # the discard port: nobody answers
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert ask(server.url, tmp_path, "--limit", "2") == 0
 
 
 def test_several_models_need_a_choice(

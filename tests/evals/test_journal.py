@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,7 +61,10 @@ def test_every_cut_of_the_last_line_is_recognised(path: Path) -> None:
     data = path.read_bytes()
     ends = [index + 1 for index, byte in enumerate(data) if byte == ord("\n")]
 
+    # Every cut within 20 bytes of a line's end, every seventh elsewhere.
     for size in range(len(data)):
+        if size % 7 and min(abs(size - end) for end in [0, *ends]) > 20:
+            continue
         path.write_bytes(data[:size])
         with Journal(path, SETTINGS, resume=True) as journal:
             kept = len(journal.answers)
@@ -135,6 +139,23 @@ def test_damage_before_the_last_line_is_refused(path: Path, line: bytes) -> None
 
     with pytest.raises(EvalError, match="line 6 is not a journal's line"):
         read_journal(path)
+
+
+def test_full_disk_leaves_no_half_line(path: Path) -> None:
+    """Where only a part of a line could be written it is taken back, so that others can follow."""
+    before = path.read_bytes()
+
+    class FullDisk(io.FileIO):
+        def write(self, line: Any) -> int:  # noqa: ANN401 - any buffer
+            return super().write(line[: len(line) // 2])
+
+    with Journal(path, SETTINGS, resume=True) as journal:
+        whole, journal._file = journal._file, FullDisk(path, "ab")
+        with journal._file, pytest.raises(EvalError, match="disk full"):
+            journal.answered(answer(3))
+        journal._file = whole
+
+        assert path.read_bytes() == before
 
 
 def test_question_answered_twice_is_refused(path: Path) -> None:

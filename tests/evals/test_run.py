@@ -31,6 +31,15 @@ def samples_of(out: Path) -> bytes:
     return (out / "samples.jsonl").read_bytes()
 
 
+def evidence_of(out: Path) -> tuple[bytes, dict[str, Any], bytes]:
+    """Read a run folder without what is measured in time: stamps, speed, the journal's hash."""
+    facts = facts_of(out)
+    for name in ("started", "finished", "speed"):
+        del facts[name]
+    del facts["hashes"]["journal"]
+    return samples_of(out), facts, (out / "junit.xml").read_bytes()
+
+
 def test_run_scores_as_recorded(server: Server, ask: Ask, tmp_path: Path) -> None:
     """Every question is asked once and the folder says what came out."""
     status = ask(server.url, tmp_path)
@@ -161,6 +170,23 @@ def test_server_that_dies_ends_the_run_and_resuming_asks_the_rest(
     assert len(server.asked) == 15
     assert not before & set(server.asked)
     assert samples_of(tmp_path / "cut") == samples_of(tmp_path / "whole")
+
+
+def test_failed_attempts_are_said_as_they_happen(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kind of failure is named when it is first seen, not after an hour of retries."""
+
+    async def fail(number: int, _: web.Request) -> web.Response | None:
+        return web.Response(status=500, text="out of\x1b[2J luck") if number in (3, 9) else None
+
+    server.fault = fail
+
+    ask(server.url, tmp_path, "--concurrency", "1")
+
+    said = capsys.readouterr().err
+    assert said.count("an attempt failed: HTTP 500 out of?[2J luck") == 1
+    assert said.index("an attempt failed") < said.index("8/40 answered")
 
 
 def test_incomplete_run_is_marked(server: Server, ask: Ask, tmp_path: Path) -> None:
@@ -303,8 +329,28 @@ def test_everything_truncated_is_said(
     """A run that the token limit cut everywhere does not look like a bad model."""
     ask(server.url, tmp_path, "--max-tokens", "2")
 
+    said = capsys.readouterr()
     assert facts_of(tmp_path)["totals"]["truncated"] == 40
-    assert "40 at 2 tokens (100.00 %)" in capsys.readouterr().out
+    assert "40 at 2 tokens (100.00 %)" in said.out
+    assert "20 of 20 answers are cut off at the token limit" in said.err
+
+
+def test_null_answer_that_was_cut_off_says_so(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that reasons up to the token limit has no text: more tokens would mend it."""
+
+    def reasoning(number: int, body: dict[str, Any]) -> None:
+        if number < 3:
+            body["choices"][0] |= {"text": None, "finish_reason": "length"}
+
+    server.change = reasoning
+
+    status = ask(server.url, tmp_path)
+
+    assert status == 2
+    assert "3 null" in facts_of(tmp_path)["reasons"][0]
+    assert "3 of these were cut off at the token limit" in capsys.readouterr().out
 
 
 def test_model_id_that_changes_ends_the_run(
@@ -415,7 +461,9 @@ def test_killed_client_resumes_with_the_same_result(
     assert status == 0
     assert 7 <= kept[0] < kept[1] < 40
     assert len(server.asked) == 40 - kept[1]
-    assert samples_of(journal.parent) == samples_of(tmp_path / "whole")
+    resumed, whole = evidence_of(journal.parent), evidence_of(tmp_path / "whole")
+    resumed[1]["client"] = whole[1]["client"]  # the killed client had another --backoff
+    assert resumed == whole
 
 
 def test_server_that_changes_during_the_run_is_refused(

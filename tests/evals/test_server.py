@@ -25,10 +25,10 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """Serve pages by path."""
     served: dict[str, object] = {}
 
-    def get(url: str, **_: object) -> Page:
+    def get(_: object, url: str, **__: object) -> Page:
         return Page(served.get(url.removeprefix("http://x")))
 
-    monkeypatch.setattr("requests.get", get)
+    monkeypatch.setattr("requests.Session.get", get)
     return served
 
 
@@ -61,12 +61,43 @@ def test_what_moves_between_two_looks_is_no_identity(
     looks = iter(({"version": "1", "ticks": 1}, {"version": "1", "ticks": 2}))
     pages["/version"] = {}
 
-    def get(url: str, **_: object) -> Page:
+    def get(_: object, url: str, **__: object) -> Page:
         return Page(next(looks) if url.endswith("/version") else None)
 
-    monkeypatch.setattr("requests.get", get)
+    monkeypatch.setattr("requests.Session.get", get)
 
     assert server.stable_identity("http://x", key="", timeout_s=1) == {"/version.version": "1"}
+
+
+def test_what_a_start_draws_is_no_other_server_to_a_journal() -> None:
+    """A server that was started again is resumed against, but a restart within a run is seen."""
+    before = {"/server_info.random_seed": "1", "/server_info.nccl_port": "2", "/version.v": "3"}
+
+    assert server.across_starts(before) == {"/version.v": "3"}
+    assert server.changes(before, {**before, "/server_info.random_seed": "4"})
+
+
+@pytest.mark.parametrize(
+    ("url", "proxied"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://localhost", False),
+        ("http://[::1]:80", False),
+        ("http://gpu-host:8000", True),
+        ("http://127host", True),
+    ],
+)
+def test_proxy_is_for_other_machines(url: str, *, proxied: bool) -> None:
+    """HTTP_PROXY applies to every server but one on this machine."""
+    assert server.uses_proxy(url) is proxied
+
+
+def test_address_with_a_password_is_refused_without_repeating_it() -> None:
+    """A secret in an address would end up in the evidence; the refusal does not show it."""
+    with pytest.raises(EvalError, match="OPENAI_API_KEY") as refusal:
+        server.normalise("http://user:sesame@h:1")
+
+    assert "sesame" not in str(refusal.value)
 
 
 def test_long_values_are_hashed(pages: dict[str, object]) -> None:
@@ -103,7 +134,7 @@ def test_key_that_is_refused_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP 401 says where the key belongs."""
     page = Page({"error": "no"})
     page.status_code, page.ok = 401, False
-    monkeypatch.setattr("requests.get", lambda *_, **__: page)
+    monkeypatch.setattr("requests.Session.get", lambda *_, **__: page)
 
     with pytest.raises(EvalError, match="OPENAI_API_KEY"):
         server.models("http://x", key="", timeout_s=1)
