@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evals.tasks import FILTERS
+from evals.totals import MAX_TRUNCATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,10 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
     unknown = counted["truncation_unknown"]
     rest = f", unknown for {unknown} (neither finish_reason nor usage)" if unknown else ""
     void = f"{counted['null']} null, {counted['missing']['text']} without a text field"
+    limits = f": compare refuses more than {100 * MAX_TRUNCATED:g} % without --max-truncated"
     lines += [
-        f"  truncated         {cut} at {limit} tokens ({100 * cut / asked:.2f} %){rest}",
+        f"  truncated         {cut} at {limit} tokens ({100 * cut / asked:.2f} %){rest}"
+        + (limits if cut > MAX_TRUNCATED * asked else ""),
         f"  no answer         {counted['empty']} empty, {void}",
         *_oddities(counted, settings),
         _speed_line(speed),

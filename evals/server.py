@@ -69,7 +69,7 @@ def uses_proxy(base_url: str) -> bool:
 def models(base_url: str, *, key: str, timeout_s: float) -> list[str]:
     """Return the ids that /v1/models lists, empty where the server has no such page.
 
-    Raises EvalError where nothing answers at the address.
+    Raises EvalError where nothing answers at the address, or with an error of its own.
     """
     try:
         response = _get(f"{base_url}/v1/models", key, timeout_s)
@@ -80,6 +80,11 @@ def models(base_url: str, *, key: str, timeout_s: float) -> list[str]:
     if response.status_code in (401, 403):
         raise EvalError(
             f"{base_url}: HTTP {response.status_code}; put the server's key into OPENAI_API_KEY"
+        )
+    if response.status_code >= 500:
+        raise EvalError(
+            f"{base_url}: HTTP {response.status_code} at /v1/models; wait until the server is "
+            "ready, or mend it"
         )
     listed = _json(response)
     entries = listed.get("data") if isinstance(listed, dict) else None

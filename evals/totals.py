@@ -67,7 +67,9 @@ def count(
         "stop_left_in_text": sum(s["stop_left_in_text"] for s in samples),
         "served_models": dict(sorted(Counter(str(a.model) for a in answers if a.model).items())),
         "served_another_model": sum(a.model not in (None, model) for a in answers),
-        "asked_again": sum(bool(a.errors) for a in answers),
+        "asked_again": len(
+            {a.key for a in answers if a.errors} | {(f.repeat, f.doc_id) for f in failures}
+        ),
         "errors": dict(sorted(errors.items())),
         "unanswered_then_resumed": len(failures),
     }

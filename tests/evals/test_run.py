@@ -166,6 +166,8 @@ def test_server_that_dies_ends_the_run_and_resuming_asks_the_rest(
     assert "stayed unanswered after" in said
     assert "25 answers are kept" in said
     assert facts_of(tmp_path / "cut")["status"] == "complete"
+    # Four were under way when the server died: each was asked again by the resumed run.
+    assert facts_of(tmp_path / "cut")["totals"]["asked_again"] == 4
     assert status == 0
     assert len(server.asked) == 15
     assert not before & set(server.asked)

@@ -130,6 +130,16 @@ def test_address_is_normalised(given: str, expected: str) -> None:
     assert server.normalise(given) == expected
 
 
+def test_server_that_is_not_ready_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is loading its weights is not taken for one that lists no model."""
+    page = Page({"error": "loading"})
+    page.status_code, page.ok = 503, False
+    monkeypatch.setattr("requests.Session.get", lambda *_, **__: page)
+
+    with pytest.raises(EvalError, match="HTTP 503 at /v1/models; wait until"):
+        server.models("http://x", key="", timeout_s=1)
+
+
 def test_key_that_is_refused_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP 401 says where the key belongs."""
     page = Page({"error": "no"})
