@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from pathlib import Path
@@ -12,6 +11,14 @@ from typing import TYPE_CHECKING, NoReturn
 from rich.console import Console
 
 from evals.errors import EvalError
+from evals.options import (
+    FILTERS,
+    add_run_options,
+    add_verdict_options,
+    not_negative,
+    port,
+    positive,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +26,6 @@ if TYPE_CHECKING:
     from evals.compare import Rules
     from evals.run import Request
 
-FILTERS = ("strict-match", "flexible-extract")  # evals.tasks.FILTERS, without importing lm-eval
 REFUSED = 2
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
@@ -196,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
         "--control", type=Path, metavar="RUN", help="the baseline asked a second time"
     )
     add_verdict_options(compares)
-    compares.add_argument("--show", type=_positive, metavar="N", help="N changed answers")
+    compares.add_argument("--show", type=positive, metavar="N", help="N changed answers")
     compares.add_argument("--json", type=Path, metavar="FILE", help="everything that was found")
     compares.add_argument("--junit", type=Path, metavar="FILE", help="the checks and the verdict")
     compares.set_defaults(command=_compare, prog=compares.prog)
@@ -205,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     bands.add_argument("run", type=Path, metavar="RUN")
     bands.add_argument(
         "--published",
-        type=_not_negative,
+        type=not_negative,
         nargs=2,
         required=True,
         metavar=("LOW", "HIGH"),
@@ -228,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     signs.add_argument(
         "--published",
-        type=_not_negative,
+        type=not_negative,
         nargs=2,
         default=[93.3, 93.4],
         metavar=("LOW", "HIGH"),
@@ -255,109 +261,10 @@ def _parser() -> argparse.ArgumentParser:
     replays.add_argument("completions", type=Path, metavar="FILE")
     replays.add_argument("--arm", required=True, help="which recording in FILE")
     replays.add_argument("--model", default="replay", help="the model id to answer with")
-    replays.add_argument("--delay", type=_not_negative, default=0.0, metavar="SECONDS")
-    replays.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
+    replays.add_argument("--delay", type=not_negative, default=0.0, metavar="SECONDS")
+    replays.add_argument("--port", type=port, default=0, help="0 (the default) takes a free one")
     replays.set_defaults(command=_replay, prog=replays.prog)
     return parser
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how a server is asked."""
-    add = parser.add_argument
-    add("--model", help="model id to ask for; by default the only one that the server lists")
-    add("--api", choices=("completions", "chat"), default="completions")
-    add("--task", choices=("gsm8k", "gsm8k_cot"), default="gsm8k")
-    add(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="folder with train.jsonl and test.jsonl; by default openai/gsm8k from the hub",
-    )
-    add(
-        "--own-data",
-        action="store_true",
-        help="the questions in DIR are not GSM8K's: record their task hash, assert none",
-    )
-    add(
-        "--num-fewshot",
-        type=_not_negative_int,
-        metavar="N",
-        help="examples before each question; by default the task's own (gsm8k 5, gsm8k_cot 8)",
-    )
-    add("--max-tokens", type=_positive, default=256, metavar="N", help="default: lm-eval's 256")
-    add("--concurrency", type=_positive, default=32, metavar="N", help="requests at a time")
-    add("--limit", type=_positive, metavar="N", help="only the first N questions")
-    add("--runs", type=_positive, default=1, metavar="R", help="ask every question R times")
-    add("--timeout", type=_positive, default=600, metavar="SECONDS", help="for one answer")
-    add("--attempts", type=_positive, default=5, metavar="N", help="for one question")
-    add(
-        "--backoff",
-        type=_not_negative,
-        default=0.5,
-        metavar="SECONDS",
-        help="before the second attempt, doubled before each further one",
-    )
-
-
-def add_verdict_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that are fixed before the runs are looked at."""
-    add = parser.add_argument
-    add("--margin", type=_margin, default=1.5, metavar="POINTS", help="allowed loss; default 1.5")
-    add("--alpha", type=_alpha, default=0.05, help="one-sided; default 0.05")
-    add("--filter", choices=FILTERS, default=FILTERS[0], help="which filter decides")
-    add(
-        "--max-truncated",
-        type=_not_negative,
-        default=5.0,
-        metavar="PERCENT",
-        help="more answers cut at the token limit than this are refused; default 5",
-    )
-    add("--models-differ", action="store_true", help="the arms name one model differently")
-
-
-def _positive(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _not_negative_int(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    port = _whole(text, 0)
-    if port > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
-    return port
-
-
-def _not_negative(text: str) -> float:
-    return _between(text, 0.0, math.inf, "a number from 0 on", least_is_fine=True)
-
-
-def _margin(text: str) -> float:
-    return _between(text, 0.0, 100.0, "a number of points between 0 and 100")
-
-
-def _alpha(text: str) -> float:
-    return _between(text, 0.0, 0.5, "a probability between 0 and 0.5")
-
-
-def _between(
-    text: str, least: float, most: float, wanted: str, *, least_is_fine: bool = False
-) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not least < value < most and not (least_is_fine and value == least):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-    return value
 
 
 if __name__ == "__main__":
