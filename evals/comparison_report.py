@@ -178,6 +178,12 @@ def _cautions(found: Comparison) -> Iterator[str]:
         )
     if found.paired is not None and len({p.verdict for p in found.paired.values()}) > 1:
         yield "  caution           the two filters disagree: look at the answers with --show"
+    noise = found.noise
+    if noise is not None and noise.p_value < found.rules.alpha:
+        yield (
+            f"  caution           the control scores {_points(noise.difference)} points beside the "
+            f"baseline (p = {noise.p_value:.2g}): is it the same server?"
+        )
     for name, run in _runs(found):
         if run.facts["data"] != "GSM8K":
             yield f"  caution           {name}: own questions, not GSM8K's"

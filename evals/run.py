@@ -18,7 +18,7 @@ from evals.client import MODELS, PATHS
 from evals.errors import EvalError
 from evals.journal import Journal
 from evals.progress import RunProgress
-from evals.tasks import FILTERS, LoadedTask, load_task, reseed, score
+from evals.tasks import LoadedTask, is_right, load_task, reseed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,9 +157,8 @@ def _ask(
     journal: Journal,
     console: Console,
 ) -> list[dict[str, Any]]:
-    main = FILTERS[0]
     right = sum(
-        score(task, answer.doc_id, answer.text or "")[main] for answer in journal.answers.values()
+        is_right(task, answer.doc_id, answer.text or "") for answer in journal.answers.values()
     )
 
     def cut(answer: Answer) -> bool:
@@ -175,7 +174,7 @@ def _ask(
     ) as progress:
 
         def answered(answer: Answer) -> None:
-            right = score(task, answer.doc_id, answer.text or "")[main]
+            right = is_right(task, answer.doc_id, answer.text or "")
             progress.answered(right=right, truncated=cut(answer))
 
         lm = MODELS[request.api](

@@ -122,17 +122,16 @@ def reseed(task: LoadedTask) -> None:
     task.task.set_fewshot_seed(seed=DEFAULT_OTHER_SEED)
 
 
-def score(task: LoadedTask, doc_id: int, text: str) -> dict[str, bool]:
-    """Score one answer with the task's own filters and metric: filter name to right or wrong."""
+def is_right(task: LoadedTask, doc_id: int, text: str) -> bool:
+    """Score one answer with the first of FILTERS and the task's own metric."""
     doc = task.task.instances[doc_id].doc
     instance = Instance("generate_until", doc, ("", {}), 0, metadata=(task.name, doc_id, 1))
     instance.resps = [text]
     for answer_filter in task.task._filters:  # noqa: SLF001 - lm-eval names no public way
-        answer_filter.apply([instance])
-    return {
-        name: bool(task.task.process_results(doc, [filtered])["exact_match"])
-        for name, filtered in instance.filtered_resps.items()
-    }
+        if answer_filter.name == FILTERS[0]:
+            answer_filter.apply([instance])
+    filtered = instance.filtered_resps[FILTERS[0]]
+    return bool(task.task.process_results(doc, [filtered])["exact_match"])
 
 
 def prompt_sha256(prompt: Any) -> str:  # noqa: ANN401 - a string, or lm-eval's JsonChatStr

@@ -62,11 +62,13 @@ class NoiseFloor:
     """The baseline against itself, and how far the swap goes beyond that.
 
     `excess` is the swap's discordance less the control's, between `excess_lower` and
-    `excess_upper` (each one-sided at the verdict's alpha).
+    `excess_upper` (each one-sided at the verdict's alpha). `p_value` is the two-sided mid-p that
+    the control scores otherwise than the baseline, which one server asked twice does not.
     """
 
     discordance: float
     difference: float
+    p_value: float
     excess: float
     excess_lower: float
     excess_upper: float
@@ -170,9 +172,11 @@ def noise_floor(
     swapped, repeated = _changed(base, cand), _changed(base, again)
     extra = swapped - repeated
     less, more = quasi_counts(extra)
+    worse = mid_p(_units(base, again)[0])
     return NoiseFloor(
         discordance=float(repeated.mean()),
         difference=float(again.mean() - base.mean()),
+        p_value=2 * min(worse, 1 - worse),
         excess=float(extra.mean()),
         excess_lower=tango_bound(less, more, len(extra), alpha),
         excess_upper=-tango_bound(more, less, len(extra), alpha),

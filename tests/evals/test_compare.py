@@ -231,6 +231,15 @@ def test_control_gives_the_noise_floor(runs: tuple[str, str], again: str, tmp_pa
     assert found["noise_floor"]["excess"] == pytest.approx(0.25)
 
 
+def test_control_that_scores_otherwise_is_named(
+    runs: tuple[str, str], again: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A control that lost ten of forty answers is not the baseline asked twice."""
+    main(["compare", runs[0], again, "--control", runs[1]])
+
+    assert "the control scores -25.00 points beside the baseline" in capsys.readouterr().out
+
+
 def test_control_that_cannot_be_compared_is_refused(
     runs: tuple[str, str], better: Server, ask: Ask, tmp_path: Path
 ) -> None:
