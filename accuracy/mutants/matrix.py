@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,15 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from accuracy.mutants.checks import CHECKS, Given, Outputs, outputs, reference
-from accuracy.mutants.fault import CALL, DRIFT, REFUSED, Fault, FileFault
+from accuracy.mutants.fault import Fault, FileFault
 from accuracy.mutants.honest import COMPILED, Honest
 from accuracy.mutants.inputs import DESCRIPTIONS, made
 from accuracy.mutants.steps import sigmoid
-from accuracy.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_fault, try_file, try_kernel
-
-#: What stands in the repository.
-DOCUMENT = Path(__file__).parents[2] / "docs" / "kill-matrix.md"
-PICTURE = DOCUMENT.with_suffix(".png")
+from accuracy.mutants.trial import (
+    FAULTS,
+    FILE_FAULTS,
+    try_fault,
+    try_file,
+    try_kernel,
+    words,
+)
 
 #: The recordings on which honest kernels stand before the checks.
 _HONEST_ON = ("normal", "offset", "bfloat16")
@@ -58,7 +60,7 @@ def fault_line(fault: Fault) -> Line:
     met = fault.seen_as in own.seen if fault.seen_as else not own.seen
     others = _complaints(fault.on, lambda calls: outputs(fault.make(), made(fault.on), calls))
     caught = (bool(own.seen), bool(unknown.seen), *others)
-    return Line(fault.name, fault.family, fault.on, fault.stands_for, met, _words(own), caught)
+    return Line(fault.name, fault.family, fault.on, fault.stands_for, met, words(own), caught)
 
 
 def file_line(fault: FileFault) -> Line:
@@ -70,7 +72,7 @@ def file_line(fault: FileFault) -> Line:
         others = _complaints(fault.on, lambda _: held)
     caught = (bool(own.seen), bool(unknown.seen), *others)
     met = fault.seen_as in own.seen
-    return Line(fault.name, "file", fault.on, fault.stands_for, met, _words(own), caught)
+    return Line(fault.name, "file", fault.on, fault.stands_for, met, words(own), caught)
 
 
 def honest_line(honest: Honest, on: str) -> Line:
@@ -78,7 +80,7 @@ def honest_line(honest: Honest, on: str) -> Line:
     own, unknown = try_kernel(honest.make(), made(on), (honest.profile, "conservative"))
     others = _complaints(on, lambda calls: outputs(honest.make(), made(on), calls))
     caught = (bool(own.seen), bool(unknown.seen), *others)
-    return Line(honest.name, "honest", on, honest.profile, not own.seen, _words(own), caught)
+    return Line(honest.name, "honest", on, honest.profile, not own.seen, words(own), caught)
 
 
 def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
@@ -124,18 +126,6 @@ def _complaints(on: str, take: Callable[[int], Outputs | None]) -> tuple[bool, .
             got is None or check.complains(_right(on, check.masked), got, _given(on))
         )  # a kernel that raises fails every test
     return tuple(said)
-
-
-def _words(trial: Trial) -> str:
-    """Say what was seen, the rows where rows fail and the size where something drifts."""
-    parts = [f"{what} {count}" for what, count in trial.seen.items() if count]
-    if DRIFT in trial.seen:
-        parts.append(f"drift {max(trial.size, abs(trial.mean)):.1f} u")
-    parts += [what for what in (CALL, REFUSED) if what in trial.seen]
-    if not parts:
-        drift = max(trial.size, abs(trial.mean))
-        return f"passes: {trial.over_bound:.1f} of the bound, drift {drift:.1f} u"
-    return ", ".join(parts)
 
 
 def row(line: Line) -> str:
@@ -218,13 +208,8 @@ def document(lines: Sequence[Line]) -> str:
     return "\n".join(text) + "\n"
 
 
-def digest(text: str) -> str:
-    """Return what the picture's metadata holds of the document that it shows."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def picture(lines: Sequence[Line], path: Path, text: str) -> None:
-    """Draw the matrix: rows faults, columns checks."""
+def picture(lines: Sequence[Line], path: Path, digest: str) -> None:
+    """Draw the matrix, rows faults, columns checks; the digest goes into the file's metadata."""
     import matplotlib as mpl  # noqa: PLC0415 - slow, and only --write draws
 
     mpl.use("Agg")
@@ -250,13 +235,5 @@ def picture(lines: Sequence[Line], path: Path, text: str) -> None:
     axes.tick_params(which="both", length=0)
     axes.set_xlabel("green: caught   red: missed   grey: nothing to look at", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest(text)})
+    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest})
     plt.close(figure)
-
-
-def picture_digest(path: Path) -> str:
-    """Return the digest in a picture's metadata, "" if it has none."""
-    data = path.read_bytes()
-    key = b"Description\x00"
-    at = data.find(key)
-    return "" if at < 0 else data[at + len(key) : at + len(key) + 64].decode("ascii", "replace")
