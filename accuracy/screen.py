@@ -194,6 +194,7 @@ def _weigh(
     if moved >= 1.0:
         return 2.0
     last = 1.0 + SECOND_ORDER * (divide + 2.0) * U
+    flushed = (1.0 + scale) * TINY
     worst = 0.0
     r = np.empty(k)
     z = np.empty(k)
@@ -203,10 +204,10 @@ def _weigh(
         got = np.float64(weights[j])
         if renormalize > 0.0:
             expected = s[j] / total * scale
-            bound = scale * ((s[j] + error[j]) * last / (1.0 - moved) - s[j]) / total + TINY
+            bound = scale * ((s[j] + error[j]) * last / (1.0 - moved) - s[j]) / total + flushed
         else:
             expected = s[j] * scale
-            bound = scale * SECOND_ORDER * (error[j] + 2 * U * s[j]) + TINY
+            bound = scale * SECOND_ORDER * (error[j] + 2 * U * s[j]) + flushed
         off = abs(got - expected)
         if not off <= bound:
             return 2.0

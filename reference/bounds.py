@@ -10,7 +10,8 @@ alpha |x| u + eps_exp(x); in 1 + exp(-x) that counts (1 - s) times; the sum and 
 u + eps_div. Softmax exponentiates x - max, whose subtraction adds another u |x - max|; the sum of E
 terms errs by their weighted mean and (E - 1) u, an error that all scores of the row share and
 renormalisation cancels. sqrtsoftplus: s = sqrt(log(1 + exp(x))); a relative error r of
-1 + exp(x) moves the logarithm by r / log(1 + exp(x)); the root halves it.
+1 + exp(x) moves the logarithm by r absolute, which the root halves or, far below 0, where the
+logarithm is smaller than r, bounds by sqrt(r).
 """
 
 from __future__ import annotations
@@ -39,15 +40,22 @@ _PEAK = 0.224
 
 
 def score_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile) -> Float64:
-    """Return a bound on |s' - s|, float64 [T, E], without the part that all of a row share.
+    """Return a bound on |s' - s|, float64 [T, E], as far as it reaches the weights.
+
+    Where they are renormalised, `shared_error` does not.
 
     Args:
         logits: [T, E], whole rows.
         s: [T, E], their exact scores.
-        spec: the router; its scoring is used.
+        spec: the router; its scoring is used, and whether it renormalises.
         profile: the kernel's arithmetic.
 
     """
+    own = _own_error(logits, s, spec, profile)
+    return own if spec.renormalize else own + s * shared_error(logits, s, spec, profile)
+
+
+def _own_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile) -> Float64:
     x = np.abs(exponents(logits, spec.scoring))
     x = np.where(np.isfinite(x), x, 0.0)  # exp(-inf) = 0 is exact
     exponential = (profile.exponent + profile.exp_per_unit) * x + profile.exp
@@ -56,12 +64,21 @@ def score_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile
     elif spec.scoring == "softmax":
         rho = x + exponential + 1.0 + profile.divide
     else:
-        softplus = np.maximum(s * s, TINY)
-        # log(1 + exp(x)): the exponential counts sigmoid(x) times, the sum's rounding once.
-        inner = (scores(logits, "sigmoid") * exponential + 1.0) / softplus + profile.log
-        # 1 - sqrt(1 - r) is at most r, and at most r / 2 up to second order for small r.
-        rho = np.where(inner * U < 1e-4, inner / 2.0, inner) + 2.0
+        return _root_error(s, scores(logits, "sigmoid") * exponential, profile)
     return np.asarray(SECOND_ORDER * U * rho * s + TINY)
+
+
+def _root_error(s: Float64, exponential: Float64, profile: Profile) -> Float64:
+    """Return sqrtsoftplus's bound; `exponential` is the exponential's error in 1 + exp(x), in u."""
+    p = s * s
+    # The sum's rounding counts once. log(d) errs by d's relative error plus its own.
+    moved = U * (exponential + 1.0 + profile.log_absolute + profile.log * p)
+    # |sqrt(p') - sqrt(p)| = |p' - p| / (sqrt(p') + sqrt(p)): half of moved / s up to second order
+    # where moved is small beside p, and in any case at most moved / s and at most sqrt(moved).
+    with np.errstate(divide="ignore", invalid="ignore"):
+        small = np.where(moved < 1e-4 * p, 0.5 * moved / s, moved / s)
+    root = np.where(s > 0.0, np.minimum(small, np.sqrt(moved)), np.sqrt(moved))
+    return np.asarray(SECOND_ORDER * (root + 2.0 * U * s) + TINY)
 
 
 def shared_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile) -> Float64:
@@ -72,7 +89,7 @@ def shared_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profil
     """
     if spec.scoring != "softmax":
         return np.zeros((len(s), 1))
-    terms = score_error(logits, s, spec, profile)
+    terms = _own_error(logits, s, spec, profile)
     return np.asarray(np.nansum(terms, axis=1, keepdims=True) + (s.shape[1] - 1) * U)
 
 
@@ -91,7 +108,7 @@ def selection_error(
         profile: the kernel's arithmetic.
 
     """
-    moved = score_error(logits, s, spec, profile) + s * shared_error(logits, s, spec, profile)
+    moved = _own_error(logits, s, spec, profile) + s * shared_error(logits, s, spec, profile)
     total = moved + SECOND_ORDER * U * (np.abs(s + bias) + moved)
     return np.asarray(np.where(np.isfinite(total), total, 0.0))
 
@@ -132,7 +149,8 @@ def weight_error(
     For renormalised weights the sum errs relatively by the mean of the scores' errors, weighted
     with the scores, and (k - 1) u for its additions; the division and the scale add
     eps_div + 2 u. Weights recovered as (s + b) - b carry u |s + b| + u s more per score. Nothing
-    can be said where that mean reaches 1: every selected score may have been flushed to zero.
+    can be said where that mean reaches 1: every selected score may have been flushed to zero. A
+    weight flushed before it is scaled loses the scale times 2**-126.
 
     Args:
         s: exact scores at the chosen ids, [T, k].
@@ -145,12 +163,13 @@ def weight_error(
     if profile.recovered:
         s_error = s_error + SECOND_ORDER * U * (np.abs(s + bias) + s)
     scale = spec.routed_scaling_factor
+    flushed = (1.0 + scale) * TINY
     if not spec.renormalize:
-        return np.asarray(scale * SECOND_ORDER * (s_error + 2 * U * s) + TINY)
+        return np.asarray(scale * SECOND_ORDER * (s_error + 2 * U * s) + flushed)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = s.sum(axis=1, keepdims=True)
         moved = s_error.sum(axis=1, keepdims=True) / total
         moved = moved + (s.shape[1] - 1) * U * (1.0 + moved)
         last = 1.0 + SECOND_ORDER * (profile.divide + 2.0) * U
         above = ((s + s_error) * last / (1.0 - moved) - s) / total
-    return np.asarray(np.where(moved < 1.0, scale * above + TINY, np.inf))
+    return np.asarray(np.where(moved < 1.0, scale * above + flushed, np.inf))

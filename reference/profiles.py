@@ -22,6 +22,7 @@ class Profile:
         exp_per_unit: the same per unit of |argument|.
         divide: relative error of a division or reciprocal.
         log: relative error of a logarithm (sqrtsoftplus only).
+        log_absolute: absolute error of a logarithm, beside the relative one.
         recovered: whether weights are computed as (score + bias) - bias instead of gathered.
         source: where the figures come from.
 
@@ -33,6 +34,7 @@ class Profile:
     exp_per_unit: float
     divide: float
     log: float
+    log_absolute: float
     recovered: bool
     source: str
 
@@ -45,6 +47,7 @@ _ALL = (
         exp_per_unit=0.0,
         divide=2.0,
         log=2.0,
+        log_absolute=0.0,
         recovered=False,
         source=(
             "aiter csrc/kernels/topk_softmax_kernels_group.cu from 2026-06 on: "
@@ -59,6 +62,7 @@ _ALL = (
         exp_per_unit=0.0,
         divide=3.0,
         log=3.0,
+        log_absolute=0.0,
         recovered=True,
         source=(
             "aiter csrc/kernels/topk_softmax_kernels_group.cu before aiter pull request 3466, what "
@@ -73,11 +77,13 @@ _ALL = (
         exp_per_unit=2 * 1.173,
         divide=5.0,
         log=7.0,
+        log_absolute=2.0**2.59,  # 2**-21.41
         recovered=False,
         source=(
             "CUDA C++ programming guide, intrinsic functions: __expf 2 + floor(1.173 |x|) ulp, "
-            "__fdividef 2 ulp, __logf 3 ulp; sglang 0.5.23 topk_sigmoid is built with "
-            "--use_fast_math and gathers its weights; Triton's exp and division are this class"
+            "__fdividef 2 ulp, __logf 3 ulp and, between 0.5 and 2, 2**-21.41 absolute; sglang "
+            "0.5.23 topk_sigmoid is built with --use_fast_math and gathers its weights; Triton's "
+            "exp and division are this class"
         ),
     ),
     Profile(
@@ -87,6 +93,7 @@ _ALL = (
         exp_per_unit=0.0,
         divide=1.0,
         log=5.0,
+        log_absolute=0.0,
         recovered=False,
         source=(
             "float32 libraries with IEEE division: CUDA expf 2 ulp (programming guide, "
@@ -106,6 +113,7 @@ PROFILES["conservative"] = Profile(
     exp_per_unit=max(profile.exp_per_unit for profile in _ALL),
     divide=max(profile.divide for profile in _ALL),
     log=max(profile.log for profile in _ALL),
+    log_absolute=max(profile.log_absolute for profile in _ALL),
     recovered=True,
     source="the largest figure of every other profile",
 )

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reference.exact import ExactRow
-from reference.scoring import TINY64, U64, float64_error, scores
+from reference.scoring import TINY64, U64, float64_error, scores, weights
 from reference.spec import RoutingSpec
 
 
@@ -84,14 +84,10 @@ def route(gating_output: ArrayLike, correction_bias: ArrayLike, spec: RoutingSpe
     for t in np.flatnonzero(doubtful):
         ids[t], stays[t] = _route_exactly(x[t], b, g.shape[1], spec)
 
-    weights = np.take_along_axis(s, ids, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if spec.renormalize:
-            weights = weights / weights.sum(axis=1, keepdims=True)
-        weights = weights * spec.routed_scaling_factor
+    w = weights(np.take_along_axis(x, ids, 1), np.take_along_axis(s, ids, 1), spec)
     selectable = (~np.isnan(s) & _spread(stays, spec)).sum(axis=1) >= spec.top_k
-    defined = selectable & np.isfinite(weights).all(axis=1)
-    return Routing(ids, weights, s, c, stays, defined, doubtful)
+    defined = selectable & np.isfinite(w).all(axis=1)
+    return Routing(ids, w, s, c, stays, defined, doubtful)
 
 
 def group_scores(biased: NDArray[np.float64], spec: RoutingSpec) -> NDArray[np.float64]:
@@ -99,7 +95,9 @@ def group_scores(biased: NDArray[np.float64], spec: RoutingSpec) -> NDArray[np.f
     grouped = biased.reshape(len(biased), spec.num_expert_group, spec.group_size)
     if spec.num_expert_group == 1:
         return np.zeros((len(biased), 1))
-    return np.asarray(np.partition(grouped, -2, axis=2)[:, :, -2:].sum(axis=2))
+    with np.errstate(invalid="ignore"):
+        g = np.partition(grouped, -2, axis=2)[:, :, -2:].sum(axis=2)
+    return np.asarray(np.where(np.isnan(g), -np.inf, g))  # +inf beside nothing selectable
 
 
 def _keep_groups(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
@@ -48,7 +48,8 @@ class RoutingSpec:
         if type(self.renormalize) is not bool:
             raise ValueError(f"spec.renormalize is {self.renormalize!r}: expected true or false")
         scale = self.routed_scaling_factor
-        if type(scale) not in (int, float) or not (math.isfinite(scale) and scale > 0):
+        # Compared, not converted: an integer may be too large for a float.
+        if type(scale) not in (int, float) or not 0 < scale <= sys.float_info.max:
             raise ValueError(f"spec.routed_scaling_factor is {scale!r}: expected a number above 0")
         if self.num_experts % self.num_expert_group:
             raise ValueError(

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from accuracy.bench import peak_memory_mib
 from fixtures import (
     KernelInfo,
     Output,
@@ -244,26 +245,13 @@ def test_memory_stays_small_whatever_the_size(tmp_path: Path) -> None:
         tensor(np.tile(good[0], (rows // 10000, 1))),
     )
     write_output(tmp_path / "o" / "k" / "large.safetensors", output, held)
-    program = (
-        "import resource, sys; from accuracy.__main__ import main;"
-        "code = main(sys.argv[1:]);"
-        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+
+    peak = peak_memory_mib(
+        ["judge", "--recordings", str(path.parent), "--outputs", str(tmp_path / "o")]
     )
 
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", program, "judge", "--recordings", str(path.parent)),
-            *("--outputs", str(tmp_path / "o")),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
     assert path.stat().st_size > 1.4e9
-    assert int(done.stdout.split("peak ")[1]) < 1 << 20
+    assert peak < 1024
 
 
 def _golden(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

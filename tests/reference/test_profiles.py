@@ -8,7 +8,7 @@ import pytest
 
 from reference import PROFILES, Profile
 
-FIGURES = ("exponent", "exp", "exp_per_unit", "divide", "log")
+FIGURES = ("exponent", "exp", "exp_per_unit", "divide", "log", "log_absolute")
 
 
 def of_true_value(ulp: float) -> float:

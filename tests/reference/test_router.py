@@ -517,7 +517,6 @@ def test_undefined_rows_do_not_stop_defined_ones() -> None:
         assert np.isfinite(routing.weights[routing.defined]).all()
 
 
-@pytest.mark.xfail(reason="inf + -inf in group_scores warns, which `error` filters make fatal")
 def test_a_lone_infinite_expert_of_a_group_raises_no_warning() -> None:
     """A sqrtsoftplus group of +inf and NaN scores -inf, as any with one selectable expert."""
     spec = with_scoring(RoutingSpec(4, 1, num_expert_group=2, topk_group=1), "sqrtsoftplus")
@@ -536,7 +535,6 @@ def test_a_lone_infinite_expert_of_a_group_raises_no_warning() -> None:
         pytest.param("sqrtsoftplus", -800.0, id="sqrtsoftplus zero"),
     ],
 )
-@pytest.mark.xfail(reason="weights are divided in float64, where scores below exp(-708) underflow")
 def test_weights_of_scores_below_float64_are_right(scoring: str, logit: float) -> None:
     """Scores too small for float64 still have a defined, finite ratio, since their sum is not 0."""
     spec = with_scoring(RoutingSpec(3, 2), scoring)
