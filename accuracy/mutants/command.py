@@ -19,6 +19,9 @@ from accuracy.kernels import KernelError
 #: PRESERVED at the margin of 1.5 points; with so many a lost answer or two still do.
 _DEFAULT_LIMIT = 400
 
+#: As a shell reports a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `mutants` to the commands of `python -m accuracy`."""
@@ -67,9 +70,13 @@ def mutants(options: argparse.Namespace) -> int:
     if asked == ["list"]:
         return _list()
     arms = _arms(asked)
-    wrong = [] if options.end_to_end and asked != ["none"] else _planted(options)
-    if arms:
-        wrong += _served(arms, options)
+    try:
+        wrong = [] if options.end_to_end and asked != ["none"] else _planted(options)
+        if arms:
+            wrong += _served(arms, options)
+    except KeyboardInterrupt:
+        print("accuracy: interrupted; runs go on with --out", file=sys.stderr)
+        return _INTERRUPTED
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -8,6 +8,7 @@ judged on the stand-in's own gating tensors, and both written to docs/end-to-end
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -229,7 +230,10 @@ def _right(facts: Mapping[str, Any]) -> int | None:
 
 
 def _reason(facts: Mapping[str, Any], compared: Mapping[str, Any] | None) -> str:
+    """Say in a few words why there is no verdict; "" where there is one."""
     if compared is None:
-        return str((facts.get("reasons") or ["no run"])[0])
+        reason = str((facts.get("reasons") or ["the run never began"])[0])
+        said = re.search(r'"message": "(.*?)(?:;|",)', reason)
+        return f"the server fails: {said[1]}" if said else reason
     failed = [check["detail"] for check in compared["checks"] if not check["passed"]]
-    return str(failed[0]) if failed else ""
+    return str(failed[0]).partition(";")[0] if failed else ""
