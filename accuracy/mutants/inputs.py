@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fixtures import Recording
+from fixtures import Output, Recording, open_output, open_recording
 from fixtures.recording import recording
 from fixtures.tensorfile import tensor
 from reference import MINIMAX_M2_5, RoutingSpec
@@ -131,12 +132,34 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
     ),
 }
 
+_FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+#: The recordings that real kernels' shipped outputs are of, but for `edge`, on which the known
+#: deviations of accuracy/deviations.toml show.
+_SHIPPED = {
+    "shipped normal": "the shipped fixtures/recordings/normal",
+    "shipped offset": "the shipped fixtures/recordings/offset",
+}
+
 #: What each recording is, by name.
-DESCRIPTIONS = {name: text for name, (text, _) in _MAKERS.items()}
+DESCRIPTIONS = {name: text for name, (text, _) in _MAKERS.items()} | _SHIPPED
 
 
 @cache
 def made(name: str) -> Recording:
     """Return the recording of that name; the same bits every time."""
+    if name in _SHIPPED:
+        return open_recording(_FIXTURES / "recordings" / f"{name.partition(' ')[2]}.safetensors")
     rng = np.random.default_rng([SEED, *name.encode()])
     return _MAKERS[name][1](rng, name)
+
+
+def shipped_outputs(on: str) -> dict[str, Output]:
+    """Return what ships of real kernels' outputs for one of the shipped recordings, by kernel."""
+    name = f"{on.partition(' ')[2]}.safetensors"
+    paths = sorted((_FIXTURES / "outputs").glob(f"*/{name}"))
+    return {path.parent.name: open_output(path, made(on)) for path in paths}
+
+
+#: The names of the recordings that have shipped outputs.
+SHIPPED = tuple(_SHIPPED)

@@ -12,11 +12,12 @@ import numpy as np
 from accuracy.mutants.checks import CHECKS, Given, Outputs, outputs, reference
 from accuracy.mutants.fault import Fault, FileFault
 from accuracy.mutants.honest import COMPILED, Honest
-from accuracy.mutants.inputs import DESCRIPTIONS, made
+from accuracy.mutants.inputs import DESCRIPTIONS, SHIPPED, made, shipped_outputs
 from accuracy.mutants.steps import sigmoid
 from accuracy.mutants.trial import (
     FAULTS,
     FILE_FAULTS,
+    judged,
     try_fault,
     try_file,
     try_kernel,
@@ -83,6 +84,16 @@ def honest_line(honest: Honest, on: str) -> Line:
     return Line(honest.name, "honest", on, honest.profile, not own.seen, words(own), caught)
 
 
+def shipped_line(kernel: str, on: str) -> Line:
+    """Put a real kernel's shipped outputs before the judge and every check."""
+    output = shipped_outputs(on)[kernel]
+    profile = output.kernel.arithmetic
+    own, unknown = (judged(made(on), output, name) for name in (profile, "conservative"))
+    held = Outputs(output.weights().copy(), output.ids().copy())  # torch wants to own them
+    caught = (bool(own.seen), bool(unknown.seen), *_complaints(on, lambda _: held))
+    return Line(kernel, "honest", on, profile, not own.seen, words(own), caught)
+
+
 def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
     """Try everything; `advance` is called with each line as it is found."""
     lines = []
@@ -96,11 +107,22 @@ def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
         for honest in COMPILED:
             lines.append(honest_line(honest, on))
             advance(lines[-1])
+    for on, kernel in shipped():
+        lines.append(shipped_line(kernel, on))
+        advance(lines[-1])
     return lines
 
 
-#: How many lines `all_lines` finds.
-COUNT = len(FAULTS) + len(FILE_FAULTS) + len(_HONEST_ON) * len(COMPILED)
+def shipped() -> list[tuple[str, str]]:
+    """Return recording and kernel of every shipped output that an honest line is made of."""
+    return [(on, kernel) for on in SHIPPED for kernel in shipped_outputs(on)]
+
+
+def count() -> int:
+    """Return how many lines `all_lines` finds."""
+
+
+COUNT = len(FAULTS) + len(FILE_FAULTS) + len(_HONEST_ON) * len(COMPILED) + len(_SHIPPED_OUTPUTS)
 
 
 @cache
@@ -199,7 +221,9 @@ def document(lines: Sequence[Line]) -> str:
         "## Honest kernels",
         "",
         "Different orders of evaluation, rounding at the limit of what a vendor states, outputs in",
-        "another order, ties broken by lanes: none is wrong. **alarm** marks a check that says so.",
+        "another order, ties broken by lanes, and what real kernels returned (the shipped outputs;",
+        "those of aiter emulated, the others from an H100): none is wrong. **alarm** marks a check",
+        "that says so.",
         "",
         heads.replace("fault", "kernel", 1).replace("stands for", "profile"),
         rule,

@@ -22,6 +22,9 @@ HEADING = "# End to end: what GSM8K sees of the same faults"
 _VERDICTS = (DEGRADED, REFUSED, INCONCLUSIVE, PRESERVED)
 _COLOURS = {DEGRADED: "#2e7d5b", REFUSED: "#30638e", INCONCLUSIVE: "#edae49", PRESERVED: "#d1495b"}
 
+#: Families that are no faults.
+_RIGHT = ("honest", "inside rounding")
+
 _COLUMNS = (
     "kernel",
     "right",
@@ -47,8 +50,8 @@ def section(found: Results) -> str:
         "routing, otherwise tiny; [what it is](../fixtures/standin/MODEL_CARD.md)) behind its",
         "OpenAI-compatible server, asked its own problems in GSM8K's format by",
         "`python -m evals gsm8k` and judged against the golden router's answers by",
-        "`python -m evals compare`, which is `tox -e gsm8k`'s verdict. No real model, no GPU kernel",
-        "and none of GSM8K's own questions took part.",
+        "`python -m evals compare`, which is `tox -e gsm8k`'s verdict. No real model, no kernel of",
+        "a GPU and none of GSM8K's own questions took part.",
         "",
         "![Change of the score by tokens routed elsewhere](kill-matrix-end-to-end.png)",
         "",
@@ -83,9 +86,10 @@ def section(found: Results) -> str:
         "",
         "    python -m accuracy mutants --end-to-end all --out DIR --write",
         "",
-        "makes it again (hours on two cores; with `--out`, what was cut off goes on); names in",
-        "place of `all` serve a few, `list` names them, `--limit` asks fewer questions. The default",
-        "run of `tox -e mutants` serves the golden router, an honest kernel and two of the faults.",
+        "makes it again (hours on two cores; with the same `--out` what was cut off goes on).",
+        "Names in place of `all` serve a few, `list` names them, `--limit` asks fewer questions,",
+        "`--jobs` serves several at once. The default run of `tox -e mutants` serves the golden",
+        "router, an honest kernel and two of the faults.",
         "",
         *_left_out(found),
     ]
@@ -120,9 +124,11 @@ def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -
     """Say in one paragraph what the figures show; every one of them comes from the results."""
     passing = [arm for arm in faults if arm.verdict == PRESERVED]
     degraded = [arm for arm in faults if arm.verdict == DEGRADED]
+    served = sum(arm.family not in _RIGHT for arm in ARMS.values())
     text = (
-        f"GSM8K calls {len(passing)} of {len(faults)} faults PRESERVED, and of those "
-        f"{sum(_changed(arm) == 0 for arm in passing)} change no single answer's mark"
+        f"Of {served} faults that can be served {len(faults)} were. GSM8K calls {len(passing)} of "
+        f"them PRESERVED, and {sum(_changed(arm) == 0 for arm in passing)} of these change no "
+        "single mark"
     )
     if passing:
         most = max(passing, key=lambda arm: arm.rerouted)
@@ -138,7 +144,7 @@ def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -
         )
     text += (
         f". The {len(honest)} right results change "
-        f"{max((_changed(arm) for arm in honest), default=0)} marks at the most. So a preserved "
+        f"{max((_changed(arm) for arm in honest), default=0) or 'no'} mark. So a preserved "
         "score says that the model still answers, not that its kernel routes as it should: what "
         "a trained router's redundancy absorbs on these problems is absorbed silently, and only "
         "a comparison of ids and weights shows it. The other way round, what it sees it sees for "
@@ -151,8 +157,8 @@ def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -
 def _made(found: Results) -> list[str]:
     made = found.made
     return _wrapped(
-        f"{found.questions} questions of each kernel, on a {made['processor']} (CPU only, "
-        f"{made['threads']} thread{'s' if made['threads'] != 1 else ''} a server), Python "
+        f"{found.questions} questions of each kernel. Processor: {made['processor']} (no GPU; "
+        f"{made['threads']} thread{'s' if made['threads'] != 1 else ''} a server). Python "
         f"{made['python']}, torch {made['torch']}, transformers {made['transformers']}, numpy "
         f"{made['numpy']}, lm-eval {made['lm_eval']}; `python -m evals gsm8k {made['settings']}`: "
         "without examples, since the stand-in's published score is without. The stand-in's code "
@@ -186,7 +192,7 @@ def _table(arms: Iterable[Found], found: Results) -> list[str]:
 
 def row(arm: Found, found: Results) -> str:
     """Return an arm as a row of its table."""
-    dash = "–"
+    dash = "-"
     verdict = arm.verdict + (f": {_short(arm.reason)}" if arm.reason else "")
     cells = (
         arm.title,
@@ -223,6 +229,20 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
     )
 
 
+#: The dots with a name beside them, and where: offsets in points.
+_NAMED = {
+    "no-bias": (-7, 0),
+    "writes-its-bias": (7, 3),
+    "seven-experts-and-one-repeated": (-7, -2),
+    "hard-sigmoid": (-7, -8),
+    "biased-scores-compared-in-bfloat16": (-4, -11),
+    "bias-cast-to-bfloat16": (-4, 7),
+    "last-expert-of-each-block-never-seen": (-7, -2),
+    "weights-from-biased-scores": (7, -3),
+    "softmax-over-the-selected": (7, -3),
+}
+
+
 def picture(found: Results, path: Path, digest: str) -> None:
     """Draw the change of the score by the share of tokens routed elsewhere, a dot a kernel."""
     import matplotlib as mpl  # noqa: PLC0415 - slow, and only --write draws
@@ -256,7 +276,8 @@ def picture(found: Results, path: Path, digest: str) -> None:
     axes.text(0.005, -1.65, "margin, 1.5 points", fontsize=7, color="#555555", va="top")
     axes.set_xscale("symlog", linthresh=0.1)
     axes.set_yscale("symlog", linthresh=1)
-    axes.set_xlim(-0.01, 130)
+    axes.set_xlim(-0.02, 130)
+    axes.set_ylim(-130, 0.9)
     axes.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
     axes.set_yticks([0, -1, -3, -10, -30, -100], ["0", "-1", "-3", "-10", "-30", "-100"])
     axes.set_xlabel("tokens routed to another set of experts, %")
@@ -266,6 +287,20 @@ def picture(found: Results, path: Path, digest: str) -> None:
         fontsize=10,
     )
     axes.grid(color="#eeeeee", linewidth=0.6)
-    axes.legend(fontsize=8, frameon=False, loc="lower left")
+    axes.legend(fontsize=8, frameon=False, loc="center")
+    for arm in found.arms:
+        if arm.name in _NAMED and arm.right is not None:
+            at = (
+                100 * arm.rerouted / found.tokens,
+                100 * (arm.right - found.baseline) / found.questions,
+            )
+            axes.annotate(
+                arm.title,
+                at,
+                xytext=_NAMED[arm.name],
+                textcoords="offset points",
+                fontsize=7,
+                ha="left" if _NAMED[arm.name][0] > 0 else "right",
+            )
     figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest})
     plt.close(figure)
