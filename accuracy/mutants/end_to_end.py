@@ -21,7 +21,7 @@ import numpy as np
 from accuracy.kernels import KernelError, Loaded
 from accuracy.mutants.asking import QUESTIONS, ROOT, compare, machine, outcome
 from accuracy.mutants.served import ARMS, BASELINE, Arm
-from accuracy.mutants.trial import Trial, judged, try_fault, try_kernel, words
+from accuracy.mutants.trial import Trial, try_fault, try_kernel, words
 from accuracy.running import run
 from fixtures import Recording
 from fixtures.recording import recording

@@ -108,9 +108,8 @@ EXPECTED = {
 }
 
 #: The faults that cannot be served, by title, and why.
-NOT_SERVED = {
-    fault.name: why for fault in (*FAULTS, *FILE_FAULTS) if (why := not_served(fault)) is not None
-}
+_ALL: tuple[Fault | FileFault, ...] = (*FAULTS, *FILE_FAULTS)
+NOT_SERVED = {fault.name: why for fault in _ALL if (why := not_served(fault)) is not None}
 
 
 def __getattr__(name: str) -> Route:

@@ -105,7 +105,7 @@ class Arithmetic:
         """Take the hyperbolic tangent, as far off as the profile says."""
         value = np.tanh(x.astype(np.float64))
         strayed = self.rounded(np.abs(value), self.profile.tanh)
-        return np.copysign(np.minimum(strayed, ONE), x)
+        return np.asarray(np.copysign(np.minimum(strayed, ONE), x))
 
     def log(self, a: Float32) -> Float32:
         """Take the logarithm of a, at least 1."""
