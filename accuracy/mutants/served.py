@@ -26,6 +26,7 @@ _NEEDS = {
     "grouped": "needs expert groups",
     "grouped-negative": "needs expert groups",
     "four-groups": "needs expert groups",
+    "dead-group": "needs expert groups",
     "unnormalised": "needs weights that are not renormalised",
     "128-experts": "needs 128 experts",
     "384-experts": "needs 384 experts",
