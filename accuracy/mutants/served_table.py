@@ -86,7 +86,7 @@ def section(found: Results) -> str:
         "",
         "    python -m accuracy mutants --end-to-end all --out DIR --write",
         "",
-        "makes it again (hours on two cores; with the same `--out` what was cut off goes on).",
+        "makes it again (some six CPU-hours; with the same `--out` what was cut off goes on).",
         "Names in place of `all` serve a few, `list` names them, `--limit` asks fewer questions,",
         "`--jobs` serves several at once. The default run of `tox -e mutants` serves the golden",
         "router, an honest kernel and two of the faults.",
@@ -147,9 +147,10 @@ def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -
         f"{max((_changed(arm) for arm in honest), default=0) or 'no'} mark. So a preserved "
         "score says that the model still answers, not that its kernel routes as it should: what "
         "a trained router's redundancy absorbs on these problems is absorbed silently, and only "
-        "a comparison of ids and weights shows it. The other way round, what it sees it sees for "
-        "certain, the whole path included. The stand-in is small and its questions are easy; how "
-        "much a larger model absorbs is not known from it."
+        "a comparison of ids and weights shows it. What GSM8K does see, it sees through the whole "
+        "server, which kernel parity never looks at. The stand-in is small and its questions are "
+        "easy; how much a larger model absorbs is not known from it. The faults were chosen by "
+        "hand, so the shares are no rates."
     )
     return _wrapped(text)
 
@@ -157,7 +158,7 @@ def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -
 def _made(found: Results) -> list[str]:
     made = found.made
     return _wrapped(
-        f"{found.questions} questions of each kernel. Processor: {made['processor']} (no GPU; "
+        f"{found.questions} questions of each kernel. Processor: {made['processor']} (CPU only, "
         f"{made['threads']} thread{'s' if made['threads'] != 1 else ''} a server). Python "
         f"{made['python']}, torch {made['torch']}, transformers {made['transformers']}, numpy "
         f"{made['numpy']}, lm-eval {made['lm_eval']}; `python -m evals gsm8k {made['settings']}`: "
