@@ -126,6 +126,8 @@ def _served(arms: Sequence[str], options: argparse.Namespace) -> list[str]:
 
     default = options.end_to_end in (None, ["default"])
     limit = options.limit or (_DEFAULT_LIMIT if default else None)
+    if options.write and not default and limit is not None:
+        raise KernelError("--write keeps runs of every question only; leave out --limit")
     how = Asking((options.out or _new_folder()).resolve(), limit, options.jobs)
     console = Console(stderr=True)
     console.print(f"runs: {how.out}", highlight=False, soft_wrap=True)
