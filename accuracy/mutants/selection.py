@@ -304,7 +304,7 @@ FAULTS = (
         Steps(exclude=_one_lane),
     ),
     _fault(
-        "selection by |c|",
+        "selection by abs(c)",
         "grouped",
         _OTHER,
         "keys compared without their sign",

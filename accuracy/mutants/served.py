@@ -35,7 +35,7 @@ _NEEDS = {
 }
 
 #: Exceptions: faults shown on groups that are faults without them, and the other way round.
-_ANYWHERE = {"start value 0", "selection by |c|"}
+_ANYWHERE = {"start value 0", "selection by abs(c)"}
 _NEEDS_SCALE = {"scale missing", "scale applied twice"}
 
 
