@@ -36,6 +36,9 @@ _FILTER = "strict-match"
 #: Tokens of each of the stand-in's layers that kernels are judged on here.
 _TOKENS = 4096
 
+#: Families that are no faults.
+RIGHT = ("honest", "inside rounding")
+
 PRESERVED, DEGRADED, REFUSED, INCONCLUSIVE = "PRESERVED", "DEGRADED", "REFUSED", "INCONCLUSIVE"
 
 
@@ -73,7 +76,7 @@ class Found:
     @property
     def is_fault(self) -> bool:
         """Whether kernel parity should fail it."""
-        return self.family not in ("honest", "inside rounding")
+        return self.family not in RIGHT
 
 
 @dataclass(frozen=True)

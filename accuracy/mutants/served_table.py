@@ -12,6 +12,7 @@ from accuracy.mutants.end_to_end import (
     INCONCLUSIVE,
     PRESERVED,
     REFUSED,
+    RIGHT,
     Found,
     Results,
 )
@@ -21,9 +22,6 @@ HEADING = "# End to end: what GSM8K sees of the same faults"
 
 _VERDICTS = (DEGRADED, REFUSED, INCONCLUSIVE, PRESERVED)
 _COLOURS = {DEGRADED: "#2e7d5b", REFUSED: "#30638e", INCONCLUSIVE: "#edae49", PRESERVED: "#d1495b"}
-
-#: Families that are no faults.
-_RIGHT = ("honest", "inside rounding")
 
 _COLUMNS = (
     "kernel",
@@ -124,7 +122,7 @@ def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -
     """Say in one paragraph what the figures show; every one of them comes from the results."""
     passing = [arm for arm in faults if arm.verdict == PRESERVED]
     degraded = [arm for arm in faults if arm.verdict == DEGRADED]
-    served = sum(arm.family not in _RIGHT for arm in ARMS.values())
+    served = sum(arm.family not in RIGHT for arm in ARMS.values())
     text = (
         f"Of {served} faults that can be served {len(faults)} were. GSM8K calls {len(passing)} of "
         f"them PRESERVED, and {sum(_changed(arm) == 0 for arm in passing)} of these change no "
