@@ -57,8 +57,8 @@ class Asking:
 
     @property
     def threads(self) -> int:
-        """Threads of one server; the last bits of its sums may depend on them."""
-        return max(1, (os.cpu_count() or 1) // self.jobs)
+        """Threads in which one server answers; two at the most, as it has no use for more."""
+        return max(1, min(2, (os.cpu_count() or 1) // self.jobs))
 
 
 def ask_all(
@@ -202,16 +202,17 @@ def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) 
         "OMP_NUM_THREADS": str(how.threads),
         "NUMBA_NUM_THREADS": str(how.threads),
     }
-    with _serving(router, _port(journal), folder / "server.log", environment) as url:
+    log = folder / "server.log"
+    with _serving(router, _port(journal), how.threads, log, environment) as url:
         command = [sys.executable, "-m", "evals", "gsm8k", "--base-url", url]
         command += ["--data", str(QUESTIONS), *SETTINGS, "--out", str(folder / _RUN)]
         if how.limit is not None:
             command += ["--limit", str(how.limit)]
         if journal.exists():
             command.append("--resume")
-        with (folder / "client.log").open("a", encoding="utf-8") as log:
+        with (folder / "client.log").open("a", encoding="utf-8") as said_by_client:
             client = subprocess.Popen(  # noqa: S603 - our own command
-                command, cwd=ROOT, stdout=log, stderr=log, env=environment
+                command, cwd=ROOT, stdout=said_by_client, stderr=said_by_client, env=environment
             )
             status = _watch(client, journal, advance)
     facts = _facts(how.out, name)
@@ -243,9 +244,12 @@ def _watch(client: subprocess.Popen[bytes], journal: Path, advance: Callable[[in
 
 
 @contextlib.contextmanager
-def _serving(router: str, port: int, log: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def _serving(
+    router: str, port: int, threads: int, log: Path, environment: Mapping[str, str]
+) -> Iterator[str]:
     """Serve the stand-in with a router, yield the URL, stop it."""
-    command = [sys.executable, "-m", "fixtures", "serve", "--router", router, "--port", str(port)]
+    command = [sys.executable, "-m", "fixtures", "serve", "--router", router]
+    command += ["--port", str(port), "--lanes", str(threads)]
     with log.open("a", encoding="utf-8") as errors:
         server = subprocess.Popen(  # noqa: S603 - our own command
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment

@@ -9,6 +9,7 @@ each time it is asked for.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -118,9 +119,12 @@ def __getattr__(name: str) -> Route:
     arm = ARMS.get(name)
     if arm is None:
         raise AttributeError(f"no arm {name!r}; python -m accuracy mutants --end-to-end list")
-    kernel = arm.make()
+    kernel, one_at_a_time = arm.make(), threading.Lock()
 
     def route(*arguments: object, routed_scaling_factor: float = 1.0) -> None:
-        kernel(*arguments, routed_scaling_factor)
+        # The server has several threads; some faults keep state, and numba's own threads may not
+        # be started from two at once.
+        with one_at_a_time:
+            kernel(*arguments, routed_scaling_factor)
 
     return route
