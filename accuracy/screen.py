@@ -96,6 +96,7 @@ def screen(
             profile.exponent + profile.exp_per_unit,
             profile.exp,
             profile.divide,
+            profile.tanh,
             float(profile.recovered),
             float(spec.renormalize),
             spec.routed_scaling_factor,
@@ -178,7 +179,7 @@ def _weigh(
 
     `reference.weight_error` for one row of sigmoid scores; 2 stands for "not settled here".
     """
-    slope, exp, divide, recovered, renormalize, scale = figures
+    slope, exp, divide, tanh, recovered, renormalize, scale = figures
     k = len(s)
     total = s.sum()
     error = np.empty(k)
@@ -186,7 +187,8 @@ def _weigh(
         if not (abs(x[j]) < np.inf) or s[j] <= 0.0:
             return 2.0
         rho = (1.0 - s[j]) * (slope * abs(x[j]) + exp) + 1.0 + divide
-        error[j] = SECOND_ORDER * U * rho * s[j] + TINY
+        off = s[j] + 0.5 * tanh * abs(1.0 - 2.0 * s[j]) if tanh > 0.0 else rho * s[j]
+        error[j] = SECOND_ORDER * U * off + TINY
         if recovered > 0.0:
             error[j] += SECOND_ORDER * U * (abs(s[j] + b[j]) + s[j])
     moved = error.sum() / total

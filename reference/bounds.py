@@ -7,7 +7,9 @@ of errors are covered by the factor `SECOND_ORDER`.
 
 Derivation for sigmoid. t = fl(x log2e) has relative error alpha u, so exp2(-t) has relative error
 alpha |x| u + eps_exp(x); in 1 + exp(-x) that counts (1 - s) times; the sum and the division add
-u + eps_div. Softmax exponentiates x - max, whose subtraction adds another u |x - max|; the sum of E
+u + eps_div. As 1/2 + tanh(x/2)/2, whose halvings are exact, it errs by half the tangent's error,
+|1 - 2s| eps_tanh / 2, and u s for the sum: an absolute error, large beside a small s. Softmax
+exponentiates x - max, whose subtraction adds another u |x - max|; the sum of E
 terms errs by their weighted mean and (E - 1) u, an error that all scores of the row share and
 renormalisation cancels. sqrtsoftplus: s = sqrt(log(1 + exp(x))); a relative error r of
 1 + exp(x) moves the logarithm by r absolute, which the root halves or, far below 0, where the
@@ -60,6 +62,9 @@ def _own_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile)
     x = np.where(np.isfinite(x), x, 0.0)  # exp(-inf) = 0 is exact
     exponential = (profile.exponent + profile.exp_per_unit) * x + profile.exp
     if spec.scoring == "sigmoid":
+        if profile.tanh:
+            moved = s + 0.5 * profile.tanh * np.abs(1.0 - 2.0 * s)
+            return np.asarray(SECOND_ORDER * U * moved + TINY)
         rho = (1.0 - s) * exponential + 1.0 + profile.divide
     elif spec.scoring == "softmax":
         rho = x + exponential + 1.0 + profile.divide
@@ -119,6 +124,7 @@ def selection_error_ceiling(bias: Float64, profile: Profile) -> Float64:
     Cheaper than the bound itself, it lets most rows be certified without their exact scores.
     """
     slope = _PEAK * (profile.exponent + profile.exp_per_unit) + 0.25 * profile.exp
+    slope += 0.5 * profile.tanh
     moved = SECOND_ORDER * U * (slope + 1.0 + profile.divide) + TINY
     return np.asarray(moved + SECOND_ORDER * U * (1.0 + np.abs(bias) + moved))
 

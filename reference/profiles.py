@@ -25,6 +25,8 @@ class Profile:
         log_absolute: absolute error of a logarithm, beside the relative one.
         recovered: whether weights are computed as (score + bias) - bias instead of gathered.
         source: where the figures come from.
+        tanh: relative error of a hyperbolic tangent, for a sigmoid computed as 1/2 + tanh(x/2)/2;
+            0 for one computed from an exponential.
 
     """
 
@@ -37,6 +39,7 @@ class Profile:
     log_absolute: float
     recovered: bool
     source: str
+    tanh: float = 0.0
 
 
 _ALL = (
@@ -103,9 +106,28 @@ _ALL = (
     ),
 )
 
+#: The sigmoid through the hyperbolic tangent has an absolute error, which no figure of the others
+#: can express: far below 0 nothing of the score is left.
+_TANH = Profile(
+    name="tanh",
+    exponent=0.0,
+    exp=0.0,
+    exp_per_unit=0.0,
+    divide=1.0,
+    log=5.0,
+    log_absolute=0.0,
+    recovered=False,
+    source=(
+        "1/2 + tanh(x/2)/2 with IEEE division: CUDA tanhf 2 ulp (programming guide, "
+        "single-precision table)"
+    ),
+    tanh=5.0,
+)
+
 #: Every profile by name. "conservative", the default for a kernel nothing is known of, takes the
-#: largest of each figure and recovers its weights by subtraction.
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in _ALL}
+#: largest of each figure of the exponential forms and recovers its weights by subtraction. It does
+#: not cover "tanh": a kernel with that form says so.
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, _TANH)}
 PROFILES["conservative"] = Profile(
     name="conservative",
     exponent=max(profile.exponent for profile in _ALL),
@@ -115,5 +137,5 @@ PROFILES["conservative"] = Profile(
     log=max(profile.log for profile in _ALL),
     log_absolute=max(profile.log_absolute for profile in _ALL),
     recovered=True,
-    source="the largest figure of every other profile",
+    source="the largest figure of every profile with an exponential",
 )

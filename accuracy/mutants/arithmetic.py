@@ -278,6 +278,13 @@ FAULTS = (
         Steps(weigh=_subtracted),
     ),
     _fault(
+        "0/0 where every score is flushed",
+        "deepest",
+        _NONFINITE,
+        "logits below -87.5: weights NaN (aiter, emulated)",
+        Steps(),
+    ),
+    _fault(
         "reciprocal of twelve bits",
         "normal",
         _WEIGHT,

@@ -95,7 +95,7 @@ def outputs(route: Route, recording: Recording, calls: int) -> Outputs | None:
                 spec.renormalize,
                 spec.routed_scaling_factor,
             )
-        except RuntimeError:
+        except (RuntimeError, TypeError):
             return None
     return Outputs(weights.numpy(), ids.numpy())
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from datetime import datetime
+from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from accuracy.kernels import KernelError
+
+#: Questions of each arm of the default set: the fewest hundreds with which one lost answer is still
+#: PRESERVED at the margin of 1.5 points (Tango's bound: -1.48 points).
+_DEFAULT_LIMIT = 300
+
+#: As a shell reports a program that Ctrl-C ended.
+_INTERRUPTED = 130
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,12 +30,34 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--rows",
-        type=_rows,
+        type=_count,
         default=5_000_000,
         help="rows on which honest kernels must pass (default 5000000)",
     )
     parser.add_argument(
-        "--write", action="store_true", help="write docs/kill-matrix.md and its picture anew"
+        "--write", action="store_true", help="write docs/kill-matrix.md and its pictures anew"
+    )
+    parser.add_argument(
+        "--end-to-end",
+        nargs="+",
+        metavar="NAME",
+        help="only serve the stand-in with these kernels and ask it: names, default, all, or list "
+        "to see them; none leaves this part out (without this option: the rest, then default)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=_count,
+        help=f"questions of each served kernel (default {_DEFAULT_LIMIT} for default, else all)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the served kernels' runs; one of an earlier time is gone on with "
+        "(default: a new gsm8k-runs/mutants-TIME)",
+    )
+    parser.add_argument(
+        "--jobs", type=_count, default=1, help="kernels served at once, sharing the processors"
     )
     parser.set_defaults(command=mutants)
 
@@ -33,13 +66,31 @@ def mutants(options: argparse.Namespace) -> int:
     """Return 0 if every fault was caught, no honest kernel was and the document is current."""
     if not find_spec("torch"):
         raise KernelError("no torch here: faults are planted in kernels of torch tensors")
-    from accuracy.mutants import honest, matrix  # noqa: PLC0415 - need torch, which judging does not
+    asked: list[str] = options.end_to_end or ["default"]
+    if asked == ["list"]:
+        return _list()
+    arms = _arms(asked)
+    try:
+        wrong = [] if options.end_to_end and asked != ["none"] else _planted(options)
+        if arms:
+            wrong += _served(arms, options)
+    except KeyboardInterrupt:
+        print("accuracy: interrupted; runs go on with --out", file=sys.stderr)
+        return _INTERRUPTED
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _planted(options: argparse.Namespace) -> list[str]:
+    """Try faults and honest kernels on recordings; return what is wrong."""
+    from accuracy.mutants import honest, matrix, page  # noqa: PLC0415 - need torch
     from accuracy.running import CALL_ROWS  # noqa: PLC0415 - as above
 
     blocks = -(-options.rows // CALL_ROWS)
     wrong: list[str] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("faults", total=matrix.COUNT)
+        bar = progress.add_task("faults", total=matrix.count())
         lines = matrix.all_lines(
             lambda line: progress.update(bar, advance=1, description=line.name)
         )
@@ -55,27 +106,104 @@ def mutants(options: argparse.Namespace) -> int:
         for line in lines
         if not line.expected
     ]
-    text = matrix.document(lines)
     if options.write:
-        matrix.DOCUMENT.parent.mkdir(parents=True, exist_ok=True)
-        matrix.DOCUMENT.write_text(text, encoding="utf-8")
-        matrix.picture(lines, matrix.PICTURE, text)
-    elif not matrix.DOCUMENT.exists() or matrix.DOCUMENT.read_text(encoding="utf-8") != text:
-        wrong.append(f"{matrix.DOCUMENT}: not current; python -m accuracy mutants --write")
+        page.write(lines)
+    elif not page.current(lines):
+        wrong.append(f"{page.DOCUMENT}: not current; python -m accuracy mutants --write")
     faults = [line for line in lines if line.family not in ("honest", "inside rounding")]
     caught = sum(bool(line.caught[0]) for line in faults)
     print(f"{caught} of {len(faults)} planted faults caught")
     print(f"honest kernels: {judged} rows, the largest weight error {worst:.2f} of its bound")
-    for line in wrong:
-        print(line, file=sys.stderr)
-    return 1 if wrong else 0
+    return wrong
 
 
-def _rows(text: str) -> int:
+def _served(arms: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """Serve the stand-in with kernels and ask it; return what is wrong."""
+    from accuracy.mutants import end_to_end, page  # noqa: PLC0415 - need torch
+    from accuracy.mutants.asking import Asking, ask_all  # noqa: PLC0415 - as above
+    from accuracy.mutants.served import ARMS, BASELINE, EXPECTED  # noqa: PLC0415 - as above
+    from accuracy.mutants.served_table import as_text  # noqa: PLC0415 - as above
+
+    default = options.end_to_end in (None, ["default"])
+    limit = options.limit or (_DEFAULT_LIMIT if default else None)
+    if options.write and not default and limit is not None:
+        raise KernelError("--write keeps runs of every question only; leave out --limit")
+    how = Asking((options.out or _new_folder()).resolve(), limit, options.jobs)
+    console = Console(stderr=True)
+    console.print(f"runs: {how.out}", highlight=False, soft_wrap=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    routers = {BASELINE: BASELINE, **{name: ARMS[name].router for name in arms}}
+    with Progress(*columns, console=console, transient=True) as progress:
+        served = progress.add_task("kernels served", total=len(routers))
+        answers = progress.add_task("answers", total=len(routers) * end_to_end.questions(limit))
+        ask_all(
+            routers,
+            how,
+            lambda more: progress.advance(answers, more),
+            lambda _: progress.advance(served),
+        )
+        judging = progress.add_task("kernels judged", total=len(arms))
+        found = end_to_end.results(how.out, arms, lambda: progress.advance(judging))
+    print(as_text(found))
+    if options.write and not default:
+        end_to_end.write_results(found)
+        page.write_served()
+    return [
+        f"{arm.title}: {arm.verdict}{', ' + arm.reason if arm.reason else ''}; "
+        f"expected {EXPECTED[arm.name]}"
+        for arm in found.arms
+        if default and arm.verdict != EXPECTED[arm.name]
+    ] + [
+        f"{arm.title}: kernel parity {'fails' if arm.caught else 'passes'} it"
+        for arm in found.arms
+        if arm.caught != arm.is_fault
+    ]
+
+
+def _arms(asked: Sequence[str]) -> list[str]:
+    """Return the arms that are asked for, each once."""
+    from accuracy.mutants.served import ARMS, EXPECTED, NOT_SERVED, slug  # noqa: PLC0415 - torch
+
+    sets = {"none": [], "default": list(EXPECTED), "all": list(ARMS)}
+    unserved = {slug(title): why for title, why in NOT_SERVED.items()}
+    names: dict[str, None] = {}
+    for name in asked:
+        if name in unserved:
+            raise KernelError(f"{name} cannot be served: {unserved[name]}")
+        if name not in sets and name not in ARMS:
+            near = get_close_matches(name, ARMS, 3, 0.4)
+            hint = f"did you mean {', '.join(near)}? " if near else ""
+            raise KernelError(f"no kernel {name!r} to serve: {hint}--end-to-end list names all")
+        names.update(dict.fromkeys(sets.get(name, [name])))
+    return list(names)
+
+
+def _list() -> int:
+    from accuracy.mutants.served import ARMS, NOT_SERVED, slug  # noqa: PLC0415 - torch
+
+    for arm in ARMS.values():
+        print(f"{arm.name}  ({arm.family})")
+    for title, why in NOT_SERVED.items():
+        print(f"not served: {slug(title)}: {why}")
+    return 0
+
+
+def _new_folder() -> Path:
+    """Return a new folder: answers of an earlier checkout are never taken up by accident."""
+    now = datetime.now().astimezone()
+    return Path("gsm8k-runs") / f"mutants-{now:%Y%m%d-%H%M%S}"
+
+
+def _count(text: str) -> int:
     try:
-        rows = int(text)
+        count = int(text)
     except ValueError:
-        rows = 0
-    if rows < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of rows of at least 1")
-    return rows
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 1")
+    return count

@@ -16,8 +16,8 @@ Float32 = NDArray[np.float32]
 
 #: How the sigmoid is evaluated: 1 / (1 + exp(-x)); e / (1 + e) for negative x; exp2 and a
 #: reciprocal, each at the far side of its last bit; exp and division off by the ulps that CUDA
-#: states for fast math, either way.
-EXP, TWO_BRANCHES, EXP2, FAST_MATH = range(4)
+#: states for fast math, either way; 1/2 + tanh(x/2)/2, tanh off by the ulps that CUDA states.
+EXP, TWO_BRANCHES, EXP2, FAST_MATH, TANH = range(5)
 
 #: In which order the selected scores are added.
 BY_RANK, REVERSED, PAIRWISE, BY_ID = range(4)
@@ -108,6 +108,11 @@ def _sigmoid(x: np.float32, form: int) -> np.float32:
         ulps = 2.0 + math.floor(1.173 * abs(np.float64(x)))
         d = one + _off(math.exp(-np.float64(x)), ulps, odd % 3 == 0 or odd % 7 == 1)
         s = _off(1.0 / np.float64(d), 2.0, odd % 2 == 0)
+    elif form == 4:
+        odd = np.int64(np.float64(x) * 1048583.0)
+        half = np.float32(0.5)
+        t = _off(math.tanh(0.5 * np.float64(x)), 2.0, odd % 2 == 0)
+        s = half + half * min(max(t, -one), one)
     else:
         s = one / (one + math.exp(-x))
     return s

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fixtures import Recording
+from fixtures import Output, Recording, open_output, open_recording
 from fixtures.recording import recording
 from fixtures.tensorfile import tensor
 from reference import MINIMAX_M2_5, RoutingSpec
@@ -66,6 +67,22 @@ def _nonfinite(rng: np.random.Generator, name: str) -> Recording:
     return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), MINIMAX_M2_5)
 
 
+def _few(rng: np.random.Generator, name: str) -> Recording:
+    """Rows in which only four logits are numbers."""
+    logits = np.full((_ROWS, 256), np.nan, np.float32)
+    at = np.argsort(rng.random((_ROWS, 256)), axis=1)[:, :4]
+    np.put_along_axis(logits, at, rng.standard_normal((_ROWS, 4), dtype=np.float32), axis=1)
+    return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), MINIMAX_M2_5)
+
+
+def _dead_group(rng: np.random.Generator, name: str) -> Recording:
+    """Rows of which every eighth has a whole group at -inf; all eight groups stay."""
+    logits = rng.standard_normal((_ROWS, 256), dtype=np.float32)
+    logits[::8, 64:96] = -np.inf
+    spec = RoutingSpec(256, 8, num_expert_group=8, topk_group=8)
+    return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), spec)
+
+
 _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] = {
     "normal": ("logits N(0, 1), bias N(0, 0.1)", _made),
     "offset": (
@@ -80,6 +97,12 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
         "logits from -60 to -20: scores that the bias swallows",
         lambda rng, name: _uniform(rng, name, -60.0, -20.0),
     ),
+    "deepest": (
+        "logits from -100 to -90: every float32 score is 0",
+        lambda rng, name: _uniform(rng, name, -100.0, -90.0),
+    ),
+    "few": ("four logits a row, the others NaN: fewer than top-8 can be selected", _few),
+    "dead-group": ("8 groups of which 8 stay; in every eighth row one is -inf", _dead_group),
     "high": (
         "logits from 80 to 120: exp(x) overflows, every score is 1",
         lambda rng, name: _uniform(rng, name, 80.0, 120.0),
@@ -131,12 +154,34 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
     ),
 }
 
+_FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+#: The recordings that real kernels' shipped outputs are of, but for `edge`, on which the known
+#: deviations of accuracy/deviations.toml show.
+_SHIPPED = {
+    "shipped normal": "the shipped fixtures/recordings/normal",
+    "shipped offset": "the shipped fixtures/recordings/offset",
+}
+
 #: What each recording is, by name.
-DESCRIPTIONS = {name: text for name, (text, _) in _MAKERS.items()}
+DESCRIPTIONS = {name: text for name, (text, _) in _MAKERS.items()} | _SHIPPED
 
 
 @cache
 def made(name: str) -> Recording:
     """Return the recording of that name; the same bits every time."""
+    if name in _SHIPPED:
+        return open_recording(_FIXTURES / "recordings" / f"{name.partition(' ')[2]}.safetensors")
     rng = np.random.default_rng([SEED, *name.encode()])
     return _MAKERS[name][1](rng, name)
+
+
+def shipped_outputs(on: str) -> dict[str, Output]:
+    """Return what ships of real kernels' outputs for one of the shipped recordings, by kernel."""
+    name = f"{on.partition(' ')[2]}.safetensors"
+    paths = sorted((_FIXTURES / "outputs").glob(f"*/{name}"))
+    return {path.parent.name: open_output(path, made(on)) for path in paths}
+
+
+#: The names of the recordings that have shipped outputs.
+SHIPPED = tuple(_SHIPPED)

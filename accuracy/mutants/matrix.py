@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,15 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from accuracy.mutants.checks import CHECKS, Given, Outputs, outputs, reference
-from accuracy.mutants.fault import CALL, DRIFT, REFUSED, Fault, FileFault
+from accuracy.mutants.fault import Fault, FileFault
 from accuracy.mutants.honest import COMPILED, Honest
-from accuracy.mutants.inputs import DESCRIPTIONS, made
+from accuracy.mutants.inputs import DESCRIPTIONS, SHIPPED, made, shipped_outputs
 from accuracy.mutants.steps import sigmoid
-from accuracy.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_fault, try_file, try_kernel
-
-#: What stands in the repository.
-DOCUMENT = Path(__file__).parents[2] / "docs" / "kill-matrix.md"
-PICTURE = DOCUMENT.with_suffix(".png")
+from accuracy.mutants.trial import (
+    FAULTS,
+    FILE_FAULTS,
+    judged,
+    try_fault,
+    try_file,
+    try_kernel,
+    words,
+)
 
 #: The recordings on which honest kernels stand before the checks.
 _HONEST_ON = ("normal", "offset", "bfloat16")
@@ -58,7 +61,7 @@ def fault_line(fault: Fault) -> Line:
     met = fault.seen_as in own.seen if fault.seen_as else not own.seen
     others = _complaints(fault.on, lambda calls: outputs(fault.make(), made(fault.on), calls))
     caught = (bool(own.seen), bool(unknown.seen), *others)
-    return Line(fault.name, fault.family, fault.on, fault.stands_for, met, _words(own), caught)
+    return Line(fault.name, fault.family, fault.on, fault.stands_for, met, words(own), caught)
 
 
 def file_line(fault: FileFault) -> Line:
@@ -70,7 +73,7 @@ def file_line(fault: FileFault) -> Line:
         others = _complaints(fault.on, lambda _: held)
     caught = (bool(own.seen), bool(unknown.seen), *others)
     met = fault.seen_as in own.seen
-    return Line(fault.name, "file", fault.on, fault.stands_for, met, _words(own), caught)
+    return Line(fault.name, "file", fault.on, fault.stands_for, met, words(own), caught)
 
 
 def honest_line(honest: Honest, on: str) -> Line:
@@ -78,7 +81,17 @@ def honest_line(honest: Honest, on: str) -> Line:
     own, unknown = try_kernel(honest.make(), made(on), (honest.profile, "conservative"))
     others = _complaints(on, lambda calls: outputs(honest.make(), made(on), calls))
     caught = (bool(own.seen), bool(unknown.seen), *others)
-    return Line(honest.name, "honest", on, honest.profile, not own.seen, _words(own), caught)
+    return Line(honest.name, "honest", on, honest.profile, not own.seen, words(own), caught)
+
+
+def shipped_line(kernel: str, on: str) -> Line:
+    """Put a real kernel's shipped outputs before the judge and every check."""
+    output = shipped_outputs(on)[kernel]
+    profile = output.kernel.arithmetic
+    own, unknown = (judged(made(on), output, name) for name in (profile, "conservative"))
+    held = Outputs(output.weights().copy(), output.ids().copy())  # torch wants to own them
+    caught = (bool(own.seen), bool(unknown.seen), *_complaints(on, lambda _: held))
+    return Line(kernel, "honest", on, profile, not own.seen, words(own), caught)
 
 
 def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
@@ -94,11 +107,21 @@ def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
         for honest in COMPILED:
             lines.append(honest_line(honest, on))
             advance(lines[-1])
+    for on, kernel in shipped():
+        lines.append(shipped_line(kernel, on))
+        advance(lines[-1])
     return lines
 
 
-#: How many lines `all_lines` finds.
-COUNT = len(FAULTS) + len(FILE_FAULTS) + len(_HONEST_ON) * len(COMPILED)
+def shipped() -> list[tuple[str, str]]:
+    """Return recording and kernel of every shipped output that an honest line is made of."""
+    return [(on, kernel) for on in SHIPPED for kernel in shipped_outputs(on)]
+
+
+def count() -> int:
+    """Return how many lines `all_lines` finds."""
+    honest = len(_HONEST_ON) * len(COMPILED) + len(shipped())
+    return len(FAULTS) + len(FILE_FAULTS) + honest
 
 
 @cache
@@ -126,18 +149,6 @@ def _complaints(on: str, take: Callable[[int], Outputs | None]) -> tuple[bool, .
     return tuple(said)
 
 
-def _words(trial: Trial) -> str:
-    """Say what was seen, the rows where rows fail and the size where something drifts."""
-    parts = [f"{what} {count}" for what, count in trial.seen.items() if count]
-    if DRIFT in trial.seen:
-        parts.append(f"drift {max(trial.size, abs(trial.mean)):.1f} u")
-    parts += [what for what in (CALL, REFUSED) if what in trial.seen]
-    if not parts:
-        drift = max(trial.size, abs(trial.mean))
-        return f"passes: {trial.over_bound:.1f} of the bound, drift {drift:.1f} u"
-    return ", ".join(parts)
-
-
 def row(line: Line) -> str:
     """Return a line as a row of its table."""
     marks = {True: "yes", False: "**no**", None: "n/a"}
@@ -163,8 +174,9 @@ def document(lines: Sequence[Line]) -> str:
         "routing kernel (or in its output file), each small and each standing for a real case, are",
         "put before goldgate's judge and before the criteria in use elsewhere, written anew from",
         "what their sources do. Generated by `python -m accuracy mutants --write`; a test holds it",
-        "to be current. All kernels here are stand-ins in numpy and numba that run on the CPU; the",
-        "faults are planted, the cases they stand for are linked. Nothing here ran on a GPU.",
+        "to be current. The faults are planted in stand-ins in numpy and numba that run on the",
+        "CPU; the cases they stand for are linked. Only some of the outputs that ship, at the end,",
+        "were made on a GPU.",
         "",
         "![Which check catches which fault](kill-matrix.png)",
         "",
@@ -177,10 +189,10 @@ def document(lines: Sequence[Line]) -> str:
         "",
         "Right results are those of honest kernels and of changes inside rounding.",
         "*goldgate* judges by the profile of the kernel's own arithmetic; *unknown profile* by",
-        "`conservative`, the widest, which is what a kernel nothing is known of gets. Numbers beside",
-        "a reason are rows that fail; *drift* is the systematic error in u = 2**-24; *call* is a",
-        "check on the call itself (inputs written, memory behind the outputs, two calls that",
-        "differ, a crash).",
+        "`conservative`, the widest of those with an exponential, which is what a kernel gets of",
+        "which nothing is known. Numbers beside a reason are rows that fail; *drift* is the",
+        "systematic error in u = 2**-24; *call* is a check on the call itself (inputs written,",
+        "memory behind the outputs, two calls that differ, a crash).",
         "",
         "## The checks",
         "",
@@ -209,7 +221,9 @@ def document(lines: Sequence[Line]) -> str:
         "## Honest kernels",
         "",
         "Different orders of evaluation, rounding at the limit of what a vendor states, outputs in",
-        "another order, ties broken by lanes: none is wrong. **alarm** marks a check that says so.",
+        "another order, ties broken by lanes, and what real kernels returned (the shipped outputs;",
+        "those of aiter emulated, the others from an H100): none is wrong. **alarm** marks a check",
+        "that says so.",
         "",
         heads.replace("fault", "kernel", 1).replace("stands for", "profile"),
         rule,
@@ -218,13 +232,8 @@ def document(lines: Sequence[Line]) -> str:
     return "\n".join(text) + "\n"
 
 
-def digest(text: str) -> str:
-    """Return what the picture's metadata holds of the document that it shows."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def picture(lines: Sequence[Line], path: Path, text: str) -> None:
-    """Draw the matrix: rows faults, columns checks."""
+def picture(lines: Sequence[Line], path: Path, digest: str) -> None:
+    """Draw the matrix, rows faults, columns checks; the digest goes into the file's metadata."""
     import matplotlib as mpl  # noqa: PLC0415 - slow, and only --write draws
 
     mpl.use("Agg")
@@ -250,13 +259,5 @@ def picture(lines: Sequence[Line], path: Path, text: str) -> None:
     axes.tick_params(which="both", length=0)
     axes.set_xlabel("green: caught   red: missed   grey: nothing to look at", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest(text)})
+    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest})
     plt.close(figure)
-
-
-def picture_digest(path: Path) -> str:
-    """Return the digest in a picture's metadata, "" if it has none."""
-    data = path.read_bytes()
-    key = b"Description\x00"
-    at = data.find(key)
-    return "" if at < 0 else data[at + len(key) : at + len(key) + 64].decode("ascii", "replace")

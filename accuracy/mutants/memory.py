@@ -49,7 +49,7 @@ def _shifted(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> 
 def _next_row(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> None:
     """Give the first row of every block of 128 the answer of the row before."""
     w, ids = w.clone(), ids.clone()
-    at = torch.arange(128, len(w), 128)
+    at = torch.arange(128, max(len(w), 128), 128)
     w[at], ids[at] = w[at - 1], ids[at - 1]
     write(topk_weights, topk_ids, w, ids)
 

@@ -86,6 +86,22 @@ def _wrong_weights(_: Tensor, weights: Tensor, __: Tensor) -> None:
     weights *= 1 + 2.0**-13
 
 
+def _dead(logits: Tensor, weights: Tensor, _: Tensor) -> None:
+    groups = logits.float().reshape(len(logits), 8, -1)
+    weights[(groups == -torch.inf).all(dim=2).any(dim=1)] = torch.nan
+
+
+def _five_arguments() -> Route:
+    """Return a kernel of an older signature."""
+
+    def route(
+        logits: Tensor, bias: Tensor, weights: Tensor, ids: Tensor, need_renorm: bool
+    ) -> None:
+        kernel()(logits, bias, weights, ids, 1, 1, need_renorm)
+
+    return route
+
+
 def _second_call() -> Route:
     """Return a kernel that is right on its first call only."""
     calls = 0
@@ -186,6 +202,21 @@ FAULTS = (
         _WEIGHT,
         "a kernel for decoding, chosen at one row",
         after(lambda x, w, _: w.mul_(1.01) if len(x) == 1 else None),  # type: ignore[arg-type]  # a statement
+    ),
+    _fault(
+        "row NaN where a group is -inf",
+        "dead-group",
+        "nonfinite weight",
+        "a whole group -inf with 8 of 8 groups kept (aiter, emulated; there it also writes "
+        "out of bounds)",
+        after(_dead),
+    ),
+    _fault(
+        "takes five arguments",
+        "normal",
+        CALL,
+        "the signature grew from five to seven: vllm#43873",
+        _five_arguments,
     ),
     _fault(
         "wrong on every call but the first",

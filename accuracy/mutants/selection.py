@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from accuracy.mutants.fault import Fault
+from accuracy.kernels import Route
+from accuracy.mutants.fault import CALL, Fault
 from accuracy.mutants.steps import (
+    GUARDED,
     Call,
     Float32,
     Ids,
@@ -99,6 +103,25 @@ def _repeat_last(c: Float32, k: int) -> Ids:
 
 def _nan_first(c: Float32, k: int) -> Ids:
     return np.argsort(-np.where(np.isnan(c), np.float32(np.inf), c), axis=1, kind="stable")[:, :k]
+
+
+def _whatever_is_left(c: Float32, k: int) -> Ids:
+    return _rounds(np.where(np.isnan(c), _NOTHING, c), k, float("-inf"), float("-inf"))
+
+
+def _lane_by_call() -> Route:
+    """Return a kernel whose ties go to the lowest id and to the highest, call by call."""
+    calls = 0
+
+    def select(c: Float32, k: int) -> Ids:
+        nonlocal calls
+        calls += 1
+        if calls % 2:
+            return largest(c, k)
+        last = c.shape[1] - 1
+        return np.asarray(last - largest(np.ascontiguousarray(c[:, ::-1]), k))
+
+    return kernel(Steps(select=select))
 
 
 def _skip_best(c: Float32, k: int) -> Ids:
@@ -281,7 +304,7 @@ FAULTS = (
         Steps(exclude=_one_lane),
     ),
     _fault(
-        "selection by |c|",
+        "selection by abs(c)",
         "grouped",
         _OTHER,
         "keys compared without their sign",
@@ -307,6 +330,21 @@ FAULTS = (
         _OTHER,
         "a comparison the wrong way round",
         Steps(select=lambda c, k: largest(-c, k)),
+    ),
+    _fault(
+        "expert 0 for what cannot be selected",
+        "few",
+        _TWICE,
+        "fewer than k logits are numbers: duplicate ids (aiter, emulated)",
+        replace(GUARDED, select=_whatever_is_left),
+    ),
+    Fault(
+        "ties fall otherwise at every call",
+        "selection",
+        "bfloat16",
+        CALL,
+        "torch.topk not deterministic beyond 256 bfloat16 values on ROCm: pytorch#196177",
+        _lane_by_call,
     ),
     _fault(
         "NaN selected first",

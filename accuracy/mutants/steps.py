@@ -122,6 +122,19 @@ class Steps:
     scale: Callable[[Float32, Call], Float32] = scale
 
 
+def _numbers(s: Float32, c: Float32, b: Float32, ids: Ids) -> Float32:
+    return np.nan_to_num(gather(s, c, b, ids))
+
+
+def _even(w: Float32, sums: Float32) -> Float32:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(sums > 0, w / sums, np.float32(1 / w.shape[1]))
+
+
+#: The honest kernel with finite weights also where every score is 0 or no number.
+GUARDED = Steps(weigh=_numbers, divide=_even)
+
+
 def compute(steps: Steps, logits: Float32, bias: Float32, call: Call) -> tuple[Float32, Ids]:
     """Return weights and ids [T, k] of logits [T, E] and bias [E]."""
     b = steps.bias(bias)

@@ -106,6 +106,18 @@ def try_file(fault: FileFault) -> tuple[Trial, Trial, Output | None]:
         return judged(recording, output, "ieee"), judged(recording, output, "conservative"), output
 
 
+def words(trial: Trial) -> str:
+    """Say what was seen, the rows where rows fail and the size where something drifts."""
+    parts = [f"{what} {count}" for what, count in trial.seen.items() if count]
+    if DRIFT in trial.seen:
+        parts.append(f"drift {max(trial.size, abs(trial.mean)):.1f} u")
+    parts += [what for what in (CALL, REFUSED) if what in trial.seen]
+    if not parts:
+        drift = max(trial.size, abs(trial.mean))
+        return f"passes: {trial.over_bound:.1f} of the bound, drift {drift:.1f} u"
+    return ", ".join(parts)
+
+
 def _seen(result: Result, calls: int) -> dict[str, int]:
     seen = {
         Reason(reason).text: int(count)

@@ -1,0 +1,162 @@
+"""The second table: which faults are served, what is kept of them, and that the page says it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from accuracy.__main__ import main
+from accuracy.kernels import KernelError
+from accuracy.mutants import asking, served_table
+from accuracy.mutants.asking import Asking, ask_all
+from accuracy.mutants.end_to_end import Results, questions, read_results, write_results
+from accuracy.mutants.page import DOCUMENT, SERVED_PICTURE, digest, halves, picture_digest
+from accuracy.mutants.served import ARMS, BASELINE, EXPECTED, NOT_SERVED, slug
+from accuracy.mutants.trial import FAULTS, FILE_FAULTS
+from fixtures.standin import routers
+from reference import MINIMAX_M2_5, route
+
+
+@pytest.fixture(scope="module")
+def kept() -> Results:
+    """What is kept of the faults that were served."""
+    return read_results()
+
+
+def test_every_fault_is_served_or_says_why_not() -> None:
+    """No fault is left out of the second table in silence."""
+    titles = {fault.name for fault in FAULTS} | {fault.name for fault in FILE_FAULTS}
+    served = {arm.title for arm in ARMS.values() if arm.fault}
+
+    assert served | set(NOT_SERVED) == titles
+    assert not served & set(NOT_SERVED)
+    assert all(NOT_SERVED.values())
+
+
+def test_names_on_the_command_line_are_distinct() -> None:
+    """No two faults or kernels share a name, nor one with a word of the command line."""
+    names = [*ARMS, *map(slug, NOT_SERVED), BASELINE, "all", "default", "list", "none"]
+
+    assert len(set(names)) == len(names)
+    assert slug("start value -1") != slug("start value 1")
+
+
+@pytest.mark.parametrize("name", ["no-bias", "writes-its-bias", "numpy", "torch-eager"])
+def test_the_server_finds_and_calls_an_arm_by_its_name(name: str) -> None:
+    """The server imports a router by its name and passes the scale by keyword, and it routes."""
+    kernel = routers.find(ARMS[name].router)
+    logits, bias = torch.randn(5, 256), torch.linspace(-0.3, 0.3, 256)
+    weights, ids = torch.full((5, 8), torch.nan), torch.full((5, 8), -1, dtype=torch.int32)
+    golden = route(logits.numpy(), bias.numpy(), MINIMAX_M2_5).ids
+
+    kernel(logits, bias, weights, ids, 1, 1, True, routed_scaling_factor=1.0)
+
+    assert (ids >= 0).all()
+    assert torch.isfinite(weights).all()
+    assert bool((ids.numpy() == golden).all()) == (name != "no-bias")
+
+
+def test_an_unknown_arm_is_no_attribute() -> None:
+    """A misspelt name is refused where it is used, and says what lists the names."""
+    with pytest.raises(ValueError, match="--end-to-end list"):
+        routers.find("accuracy.mutants.served:no-bios")
+
+
+def test_what_is_kept_is_of_arms_that_exist(kept: Results) -> None:
+    """Every kept arm is still served under that name and title, of that family, once."""
+    names = [arm.name for arm in kept.arms]
+
+    assert len(set(names)) == len(names)
+    for arm in kept.arms:
+        assert (arm.title, arm.family) == (ARMS[arm.name].title, ARMS[arm.name].family)
+
+
+def test_what_is_kept_covers_all_questions_and_both_kinds(kept: Results) -> None:
+    """The table is of every question, and has faults that GSM8K sees and ones that it does not."""
+    verdicts = {arm.verdict for arm in kept.arms if arm.is_fault}
+
+    assert kept.questions == questions(None) == 1319
+    assert {"DEGRADED", "PRESERVED"} <= verdicts
+    assert {arm.verdict for arm in kept.arms if not arm.is_fault} == {"PRESERVED"}
+
+
+def test_kernel_parity_fails_every_fault_kept_and_no_right_result(kept: Results) -> None:
+    """What the second table says of kernel parity is what the first one requires."""
+    assert all(arm.caught == arm.is_fault for arm in kept.arms)
+
+
+def test_marks_that_changed_add_up_to_the_score(kept: Results) -> None:
+    """The right answers are the baseline's, less those lost, more those gained."""
+    compared = [arm for arm in kept.arms if arm.losses is not None and arm.gains is not None]
+
+    assert compared
+    for arm in compared:
+        assert arm.right == kept.baseline - (arm.losses or 0) + (arm.gains or 0), arm.name
+
+
+def test_the_default_set_is_what_was_found(kept: Results) -> None:
+    """What the default run expects of GSM8K's verdict is what all questions gave."""
+    verdicts = {arm.name: arm.verdict for arm in kept.arms}
+
+    assert {name: verdicts[name] for name in EXPECTED} == EXPECTED
+
+
+def test_the_second_half_is_rendered_from_what_is_kept(kept: Results) -> None:
+    """The document's second half and its picture show the kept results and nothing else."""
+    _, second = halves(DOCUMENT.read_text(encoding="utf-8"))
+
+    assert second == served_table.section(kept)
+    assert picture_digest(SERVED_PICTURE) == digest(second)
+
+
+def test_results_come_back_as_they_were_written(kept: Results, tmp_path: Path) -> None:
+    """Writing and reading results changes nothing."""
+    write_results(kept, tmp_path / "kept.json")
+
+    assert read_results(tmp_path / "kept.json") == kept
+    assert dataclasses.asdict(kept)["arms"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("no-bios", "did you mean no-bias"),
+        ("groups-ignored", "cannot be served: needs expert groups"),
+    ],
+)
+def test_a_wrong_name_is_one_line(
+    asked: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that is unknown, or of a fault that cannot be served, ends with 2 and one line."""
+    status = main(["mutants", "--end-to-end", asked])
+
+    stderr = capsys.readouterr().err
+    assert status == 2
+    assert said in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+def test_an_arm_is_asked_once_and_only_on_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A served arm answers, is not asked again, and is refused beside another machine's."""
+    how = Asking(tmp_path, limit=2)
+    answers: list[int] = []
+    ended: list[str] = []
+
+    ask_all({"arm": BASELINE}, how, answers.append, ended.append)
+    facts = asking.outcome(tmp_path, "arm")
+    monkeypatch.setattr(asking, "_ask", lambda *_: pytest.fail("asked again"))
+    ask_all({"arm": BASELINE}, how, answers.append, ended.append)
+    machine = asking.machine(tmp_path) | {"processor": "another"}
+    (tmp_path / "machine.json").write_text(json.dumps(machine), encoding="utf-8")
+    with pytest.raises(KernelError, match="processor 'another'"):
+        ask_all({"arm": BASELINE, "new": BASELINE}, how, answers.append, ended.append)
+
+    assert facts["status"] == "complete"
+    assert sum(answers) == facts["totals"]["answers"] == 2
+    assert ended == ["arm", "arm"]
