@@ -37,12 +37,9 @@ def data(tmp_path_factory: pytest.TempPathFactory, problems: list[dict[str, str]
 def gsm8k() -> Path:
     """Hold the folder of GSM8K's files and recorded completions; skips where there is none."""
     named = os.environ.get("GOLDGATE_GSM8K_DIR")
-    # A checkout may have the files beside it.
-    beside = Path(__file__).parents[3] / "shared" / "gsm8k"
-    folder = Path(named) if named else beside
-    if not (folder / "test.jsonl").exists():
-        pytest.skip("needs GSM8K's files: set GOLDGATE_GSM8K_DIR to a folder with test.jsonl")
-    return folder
+    if not named or not (Path(named) / "test.jsonl").exists():
+        pytest.skip("set GOLDGATE_GSM8K_DIR to a folder with test.jsonl and completions.jsonl")
+    return Path(named)
 
 
 @pytest.fixture(scope="session")
