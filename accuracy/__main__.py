@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from accuracy.deviations import SHIPPED, DeviationError, read_deviations
 from accuracy.evidence import Judged, to_json, to_junit
+from accuracy.isolation import Runner
 from accuracy.kernels import KernelError, registry
 from accuracy.mutants import command as mutants
 from accuracy.session import FIXTURES, Options, Task, judge_tasks, live_tasks
@@ -46,14 +47,16 @@ def _parity(options: argparse.Namespace) -> int:
         # Shipped outputs name their own profiles; --profile is about the kernels run here.
         shipped = Options(None, how.ordered, how.deviations)
         tasks += judge_tasks(FIXTURES / "recordings", FIXTURES / "outputs", shipped)
-    live, notes = live_tasks(
-        options.kernel,
-        options.recordings,
-        how,
-        device=options.device,
-        save=options.save_outputs,
-    )
-    return _report(_work(tasks + live), notes, options)
+    with Runner() as runner:
+        live, notes = live_tasks(
+            options.kernel,
+            options.recordings,
+            how,
+            device=options.device,
+            runner=runner,
+            save=options.save_outputs,
+        )
+        return _report(_work(tasks + live), notes, options)
 
 
 def _kernels(_: argparse.Namespace) -> int:
@@ -82,10 +85,22 @@ def _work(tasks: Sequence[Task]) -> list[Judged]:
     done = []
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("judging", total=sum(task.rows for task in tasks))
-        for task in tasks:
-            progress.update(bar, description=f"{task.kernel} on {task.recording}")
-            done.append(task.do(lambda rows: progress.advance(bar, rows)))
+        try:
+            for task in tasks:
+                progress.update(bar, description=f"{task.kernel} on {task.recording}")
+                done.append(_do(task, lambda rows: progress.advance(bar, rows)))
+        except KeyboardInterrupt:  # what was judged is still reported
+            why = "interrupted before it was judged"
+            done += [Judged(t.kernel, t.recording, refusal=why) for t in tasks[len(done) :]]
     return done
+
+
+def _do(task: Task, advance: Callable[[int], object]) -> Judged:
+    try:
+        return task.do(advance)
+    except OSError as error:  # a file that went away while it was read
+        why = f"{error.filename or 'a file'}: cannot be read ({error.strerror})"
+        return Judged(task.kernel, task.recording, refusal=why)
 
 
 def _report(judged: Sequence[Judged], notes: Sequence[str], options: argparse.Namespace) -> int:

@@ -11,16 +11,15 @@ from pathlib import Path
 
 from accuracy.deviations import Deviation
 from accuracy.evidence import Judged, offences
+from accuracy.isolation import Order, Runner
 from accuracy.judge import judge
-from accuracy.kernels import Kernel, KernelError, Loaded, load_function, registry
-from accuracy.running import run
+from accuracy.kernels import KernelError, load, registry
 from fixtures import (
     FixtureError,
     Output,
     Recording,
     open_output,
     open_recording,
-    write_output,
 )
 from reference import PROFILES
 
@@ -108,6 +107,7 @@ def live_tasks(
     options: Options,
     *,
     device: str | None,
+    runner: Runner,
     save: Path | None,
 ) -> tuple[list[Task], list[str]]:
     """Return a task for each kernel and recording, and what is not run here and why.
@@ -117,6 +117,7 @@ def live_tasks(
         recordings: the folder.
         options: how to judge; a profile also names the arithmetic of the user's own kernels.
         device: run the user's own kernels on this torch device.
+        runner: what runs them; it must be open when a task is done.
         save: write outputs to KERNEL/NAME.safetensors in this folder.
 
     Raises:
@@ -127,16 +128,14 @@ def live_tasks(
     known = registry()
     for name in named:
         if ":" not in name and name not in known:
-            raise KernelError(
-                f"--kernel {name}: no such kernel: expected {', '.join(known)} "
-                "or package.module:function"
-            )
+            load(name, None, None)  # says which there are
     opened, refused = recordings_in(recordings)
     tasks = [_refusal("-", name, why) for name, why in refused.items()]
     notes = []
     for name in named or known:
+        order = Order(name, options.profile, device)
         try:
-            kernel, loaded = _load(name, known, options, device)
+            load(name, options.profile, device)  # here too: what is missing is said at once
         except KernelError as error:
             if named:
                 tasks.append(_refusal(name, "-", str(error)))
@@ -144,26 +143,12 @@ def live_tasks(
                 notes.append(f"{name}: not run here: {error}")
             continue
         for title, recording in opened.items():
-            beyond = kernel.supports(recording.spec) if kernel else None
+            beyond = known[name].supports(recording.spec) if name in known else None
             if beyond:
                 notes.append(f"{name}: not run on {title}: it {beyond}")
             else:
-                tasks.append(_live_task(name, loaded, title, recording, options, save))
+                tasks.append(_live_task(order, title, recording, options, runner, save))
     return tasks, notes
-
-
-def _load(
-    name: str, known: dict[str, Kernel], options: Options, device: str | None
-) -> tuple[Kernel | None, Loaded]:
-    if ":" in name:
-        loaded = load_function(name, options.profile or "conservative")
-        if device:
-            loaded = Loaded(loaded.route, name, loaded.version, device, loaded.arithmetic)
-        return None, loaded
-    kernel = known[name]
-    if why := kernel.missing():
-        raise KernelError(why)
-    return kernel, kernel.load()
 
 
 def _output_task(kernel: str, recording: Recording, path: Path, options: Options) -> Task:
@@ -178,22 +163,23 @@ def _output_task(kernel: str, recording: Recording, path: Path, options: Options
 
 
 def _live_task(
-    name: str,
-    loaded: Loaded,
+    order: Order,
     title: str,
     recording: Recording,
     options: Options,
+    runner: Runner,
     save: Path | None,
 ) -> Task:
+    name = order.name
+    folder = name.replace(":", ".").replace("/", ".")
+    path = save / folder / f"{title}.safetensors" if save is not None else None
+
     def do(advance: Advance) -> Judged:
         try:
-            ran = run(loaded, recording)
+            output, faults = runner.run(order, recording, path)
         except KernelError as error:
             return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
-        if save is not None:
-            folder = name.replace(":", ".").replace("/", ".")
-            write_output(save / folder / f"{title}.safetensors", ran.output, recording)
-        return _judged(name, title, recording, ran.output, options, ran.faults, advance)
+        return _judged(name, title, recording, output, options, faults, advance)
 
     return Task(name, title, recording.rows, do)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reference import RoutingSpec
@@ -78,6 +78,33 @@ def registry() -> dict[str, Kernel]:
 def sigmoid_only(spec: RoutingSpec) -> str | None:
     """Refuse routers with another scoring."""
     return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
+
+
+def load(name: str, profile: str | None, device: str | None) -> Loaded:
+    """Load a kernel: one of this folder by its name, or a user's own by "package.module:function".
+
+    Args:
+        name: as above.
+        profile: the arithmetic profile of a user's own kernel; None: "conservative".
+        device: torch device of a user's own kernel; None: its module's `DEVICE`, else the GPU
+            where there is one.
+
+    Raises:
+        KernelError: it is unknown, cannot run here, or cannot be imported.
+
+    """
+    if ":" in name:
+        loaded = load_function(name, profile or "conservative")
+        return replace(loaded, device=device) if device else loaded
+    known = registry()
+    if name not in known:
+        raise KernelError(
+            f"--kernel {name}: no such kernel: expected {', '.join(known)} "
+            "or package.module:function"
+        )
+    if why := known[name].missing():
+        raise KernelError(why)
+    return known[name].load()
 
 
 def load_function(path: str, arithmetic: str) -> Loaded:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -23,6 +25,7 @@ from fixtures import (
     write_output,
     write_recording,
 )
+from fixtures.adversarial import construct
 from fixtures.recording import recording
 from fixtures.tensorfile import tensor
 from reference import MINIMAX_M2_5, route
@@ -193,6 +196,99 @@ def test_a_crashing_kernel_fails(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "ValueError: boom" in done.stdout
+
+
+_DIES = """
+import os
+from accuracy.kernels.torch_eager import route as honest
+
+broken = False
+
+
+def route(x, *more):
+    # As a GPU's context after a fault: every later call of the process fails.
+    global broken
+    if broken:
+        raise RuntimeError("the context is broken")
+    if len(x) == 65:
+        os.abort()
+    if len(x) == 31:
+        broken = True
+        raise RuntimeError("illegal memory access")
+    honest(x, *more)
+"""
+
+
+def test_a_kernel_that_dies_fails_where_it_died_and_nowhere_else(tmp_path: Path) -> None:
+    """An abort fails its recording alone: the others are judged, by a process started anew."""
+    (tmp_path / "mine.py").write_text(_DIES, "utf-8")
+    for name in ("tokens_1", "tokens_31", "tokens_32", "tokens_65", "tokens_127"):
+        write_recording(tmp_path / "r" / f"{name}.safetensors", construct(name))
+
+    done = _run(
+        *("parity", "--kernel", "mine:route", "--recordings", tmp_path / "r"),
+        *("--json", tmp_path / "e.json"),
+        cwd=tmp_path,
+    )
+
+    results = json.loads((tmp_path / "e.json").read_text("utf-8"))["results"]
+    found = {one["recording"]: (one["verdict"], one["call_faults"]) for one in results}
+    assert done.returncode == 1
+    assert found.pop("tokens_65") == (
+        "FAIL",
+        ["mine:route on tokens_65: its process died (SIGABRT)"],
+    )
+    assert found.pop("tokens_31") == (
+        "FAIL",
+        ["mine:route on tokens_31: RuntimeError: illegal memory access"],
+    )
+    assert set(found) == {"tokens_1", "tokens_32", "tokens_127"}
+    assert all(one == ("PASS", []) for one in found.values())
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_an_interrupt_loses_nothing_that_was_judged(tmp_path: Path) -> None:
+    """Control-C during a kernel that hangs: what was judged is reported, the rest is refused."""
+    (tmp_path / "mine.py").write_text(
+        "import pathlib, time\n"
+        "from accuracy.kernels.torch_eager import route as honest\n"
+        "def route(x, *more):\n"
+        "    if len(x) == 65:\n"
+        f"        pathlib.Path({str(tmp_path / 'hangs')!r}).touch()\n"
+        "        time.sleep(600)\n"
+        "    honest(x, *more)\n",
+        "utf-8",
+    )
+    for name in ("tokens_32", "tokens_65"):
+        write_recording(tmp_path / "r" / f"{name}.safetensors", construct(name))
+    command = (
+        *(sys.executable, "-m", "accuracy", "parity", "--kernel", "mine:route"),
+        *("--recordings", tmp_path / "r", "--json", tmp_path / "e.json"),
+    )
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "hangs").exists():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.05)
+
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the kernel's process too
+    out, err = running.communicate()
+
+    results = json.loads((tmp_path / "e.json").read_text("utf-8"))["results"]
+    assert [(one["recording"], one["verdict"]) for one in results] == [
+        ("tokens_32", "PASS"),
+        ("tokens_65", "REFUSED"),
+    ]
+    assert running.returncode == 2
+    assert "interrupted before it was judged" in out
+    assert "Traceback" not in out + err
 
 
 def test_kernels_lists_what_runs_here_and_what_does_not() -> None:
