@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from accuracy.deviations import SHIPPED, DeviationError, read_deviations
 from accuracy.evidence import Judged, to_json, to_junit
@@ -42,6 +49,8 @@ def _judge(options: argparse.Namespace) -> int:
 
 def _parity(options: argparse.Namespace) -> int:
     how = _how(options)
+    if options.save_outputs is not None:  # before anything is measured that could not be saved
+        options.save_outputs.mkdir(parents=True, exist_ok=True)
     tasks: list[Task] = []
     if options.shipped:
         # Shipped outputs name their own profiles; --profile is about the kernels run here.
@@ -80,6 +89,7 @@ def _work(tasks: Sequence[Task]) -> list[Judged]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("rows"),
+        TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     done = []
@@ -126,6 +136,12 @@ def _how(options: argparse.Namespace) -> Options:
     for path in options.deviations:
         deviations += read_deviations(path)
     return Options(options.profile, options.ordered, deviations)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,7 +193,9 @@ def _parser() -> argparse.ArgumentParser:
     kernels.set_defaults(command=_kernels)
 
     bench = commands.add_parser("bench", help="the judge's speed beside torch's float64 router")
-    bench.add_argument("--rows", type=int, default=1 << 19, help="rows to judge (default 524288)")
+    bench.add_argument(
+        "--rows", type=_positive, default=1 << 19, help="rows to judge (default 524288)"
+    )
     bench.set_defaults(command=_bench)
 
     mutants.add(commands)

@@ -10,15 +10,22 @@ from numpy.typing import NDArray
 from accuracy.drift import DriftSums, drift_sums
 from accuracy.rows import Reason, RowVerdicts, Verdict, judge_rows
 from accuracy.screen import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
-from accuracy.weights import ULP_EDGES, judge_weights, signed_errors, ulp_histogram
+from accuracy.weights import (
+    ULP_EDGES,
+    held_scores,
+    judge_weights,
+    signed_errors,
+    ulp_histogram,
+)
 from reference import Profile, RoutingSpec, route, score_error
 from reference.exact import ExactRow
 from reference.scoring import scores, sensitivity
 
 Float64 = NDArray[np.float64]
 
-#: Rows that the definition takes at a time: its float64 [n, E] arrays stay near 100 MB at E = 256.
-_DEFINITION_ROWS = 2048
+#: Logits that the definition takes at a time: 1024 rows at E = 256. It holds some 16 arrays of that
+#: many float64, 32 MiB, in each thread.
+_DEFINITION_LOGITS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,9 @@ def judge_block(
         verdict[same] = Verdict.EXACT
         open_rows &= screened.codes == UNSETTLED
     left = np.flatnonzero(open_rows)
-    for start in range(0, len(left), _DEFINITION_ROWS):
-        part = left[start : start + _DEFINITION_ROWS]
+    size = _definition_rows(spec)
+    for start in range(0, len(left), size):
+        part = left[start : start + size]
         found = _define(
             logits[part], bias, ids[part], weights[part], spec, profile, ordered=ordered
         )
@@ -112,13 +120,13 @@ def _define(
     verdict = np.where(defined & (reason != Reason.NONE), Verdict.WRONG, verdict).astype(np.int8)
     counted = ids_usable & defined
     sound = counted & (verdict != Verdict.WRONG)
-    r = np.where(sound[:, None], signed_errors(weights, judged), np.nan)
+    r = np.where(sound[:, None], signed_errors(weights, judged, profile), np.nan)
     return Block(
         verdict,
         reason.astype(np.int8),
         np.where(counted, over, 0.0),
         ulp_histogram(weights, judged, counted & finite),
-        drift_sums(r, chosen.z),
+        drift_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias[at], profile)),
     )
 
 
@@ -127,12 +135,17 @@ def rerouted(
 ) -> NDArray[np.bool_]:
     """Return which of n rows route to another set of experts under another bias, bool [n]."""
     changed = np.zeros(len(logits), dtype=bool)
-    for start in range(0, len(logits), _DEFINITION_ROWS):
-        part = slice(start, start + _DEFINITION_ROWS)
+    size = _definition_rows(spec)
+    for start in range(0, len(logits), size):
+        part = slice(start, start + size)
         one, two = route(logits[part], bias, spec), route(logits[part], other, spec)
         differs = (np.sort(one.ids, axis=1) != np.sort(two.ids, axis=1)).any(axis=1)
         changed[part] = differs & one.defined & two.defined
     return changed
+
+
+def _definition_rows(spec: RoutingSpec) -> int:
+    return max(1, _DEFINITION_LOGITS // spec.num_experts)
 
 
 def _same_order(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
@@ -30,10 +31,10 @@ class Judged:
         profile: the arithmetic it was judged by.
         output: the outputs that were judged.
         faults: what calls did wrong, for a kernel that was run.
+        notes: what its calls did not try.
         offences: text on the first offending rows.
         refusal: why nothing could be judged.
         recording_sha256: of the file read, if it could be.
-        rows: of the recording, if it could be read.
 
     """
 
@@ -46,6 +47,7 @@ class Judged:
     offences: tuple[str, ...] = ()
     refusal: str = ""
     recording_sha256: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -149,6 +151,8 @@ def _result(one: Judged) -> dict[str, object]:
     edges = [f"<={edge:g}" for edge in ULP_EDGES[:-1]] + [f">{ULP_EDGES[-2]:g}"]
     drift = result.drift
     return about | {
+        "tie_rows": list(result.ties),
+        "admissible_rows": list(result.admissible),
         "known": result.known,
         "failing": len(result.failing),
         "weight_error_over_bound": result.weight_error_over_bound,
@@ -161,12 +165,14 @@ def _result(one: Judged) -> dict[str, object]:
             "mean_u": drift.mean,
             "mean_error_u": drift.mean_error,
             "rows": drift.rows,
+            "units": drift.units,
         },
         "rerouted_by_bias_cast": result.rerouted,
         "profile": one.profile,
         "execution": info.execution,
         "ran": {"name": info.name, "version": info.version, "device": info.device},
         "call_faults": list(one.faults),
+        "call_notes": list(one.notes),
         "known_deviations": [
             {"reason": d.reason, "rows": list(d.rows), "why": d.why, "link": d.link}
             for d in result.deviations
@@ -193,8 +199,16 @@ def to_junit(judged: Sequence[Judged]) -> str:
             reasons = complaints(one)
             failure = ET.SubElement(case, "failure", message=reasons[0])
             failure.text = "\n".join((*reasons, *one.offences))
+    for node in suite.iter():  # whatever a kernel's exception or a file's name says
+        node.attrib.update({key: _xml(value) for key, value in node.attrib.items()})
+        node.text = _xml(node.text) if node.text else node.text
     ET.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n"
+
+
+def _xml(text: str) -> str:
+    """Replace what XML 1.0 has no way to write (control characters, lone surrogates)."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
 
 
 def complaints(one: Judged) -> list[str]:

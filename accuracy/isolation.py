@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from accuracy.kernels import KernelError, load
-from accuracy.running import run
-from fixtures import Output, Recording, open_output, open_recording, write_output
+from accuracy.running import Run, run
+from fixtures import Recording, open_output, open_recording, write_output
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -59,10 +59,8 @@ class Runner:
         self._stop()
         self._folder.cleanup()
 
-    def run(
-        self, order: Order, recording: Recording, save: Path | None = None
-    ) -> tuple[Output, tuple[str, ...]]:
-        """Return a kernel's outputs for a recording, from their file, and what its calls did wrong.
+    def run(self, order: Order, recording: Recording, save: Path | None = None) -> Run:
+        """Return a kernel's outputs for a recording, from their file, and what its calls showed.
 
         Args:
             order: the kernel.
@@ -80,13 +78,13 @@ class Runner:
             self._start(order)
         try:
             self._pipe.send((recording.path, path))
-            faults, failure = self._pipe.recv()
+            faults, notes, failure = self._pipe.recv()
         except (EOFError, OSError):
             failure = f"{order.name} on {recording.name}: its process died ({self._end()})"
         if failure:
             self._stop()  # what the kernel left behind may fail every later call
             raise KernelError(failure)
-        return open_output(path, recording), tuple(faults)
+        return Run(open_output(path, recording), faults, notes)
 
     def _start(self, order: Order) -> None:
         self._pipe, theirs = _CONTEXT.Pipe()
@@ -120,15 +118,16 @@ def _serve(pipe: Connection, order: Order) -> None:
         except EOFError:
             return
         faults: tuple[str, ...] = ()
+        notes: tuple[str, ...] = ()
         failure = ""
         try:
             loaded = loaded or load(order.name, order.profile, order.device)
             held = open_recording(recording)
             ran = run(loaded, held)
             write_output(path, ran.output, held)
-            faults = ran.faults
+            faults, notes = ran.faults, ran.notes
         except KernelError as error:
             failure = str(error)
         except OSError as error:
             failure = f"{path}: cannot be written ({error.strerror})"
-        pipe.send((faults, failure))
+        pipe.send((faults, notes, failure))

@@ -22,11 +22,14 @@ from accuracy.weights import ULP_EDGES
 from fixtures import Output, Recording
 from reference import Profile
 
-#: Rows a block has: at E = 256 its logits are 16 MiB.
-BLOCK_ROWS = 16384
+#: Logits a block has at the most: 16 MiB of float32, 16,384 rows at E = 256.
+BLOCK_LOGITS = 1 << 22
 
 #: More threads than this only fight for memory bandwidth.
 MAX_THREADS = 8
+
+#: Rows of a tie and admissible rows that a result lists, each.
+LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Result:
         counts: rows of each `Verdict`.
         failing: rows that fail and are no known deviation, ascending.
         reasons: why, `Reason` codes, of the same length.
+        ties: the first `LISTED` rows of a tie, ascending.
+        admissible: the first `LISTED` admissible rows, ascending.
         known: rows that fail as a known deviation says.
         deviations: the known deviations that were met.
         stale: known deviations with the rows that they list and that no longer fail.
@@ -53,6 +58,8 @@ class Result:
     counts: dict[Verdict, int]
     failing: NDArray[np.int64]
     reasons: NDArray[np.int8]
+    ties: tuple[int, ...]
+    admissible: tuple[int, ...]
     known: int
     deviations: tuple[Deviation, ...]
     stale: tuple[tuple[Deviation, tuple[int, ...]], ...]
@@ -95,9 +102,10 @@ def judge(
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
     bias = recording.bias().astype(np.float64)
     other = _checkpoint_bias(recording)
+    size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
 
     def block(start: int) -> tuple[Block, int]:
-        stop = min(start + BLOCK_ROWS, recording.rows)
+        stop = min(start + size, recording.rows)
         logits, padding = recording.logits(start, stop), recording.padding(start, stop)
         found = judge_block(
             logits,
@@ -119,7 +127,8 @@ def judge(
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
     sums, worst, moved = DriftSums(), 0.0, 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
-    starts = range(0, recording.rows, BLOCK_ROWS)
+    listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
+    starts = range(0, recording.rows, size)
     threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         for start, (found, changed) in zip(starts, pool.map(block, starts), strict=True):
@@ -131,6 +140,9 @@ def judge(
             rows = np.flatnonzero(found.reason != Reason.NONE)
             failing.append(rows + start)
             reasons.append(found.reason[rows])
+            for verdict, some in listed.items():
+                more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
+                some.extend((more + start).tolist())
 
     met = tuple(d for d in deviations if d.applies(output.kernel, recording.sha256))
     bad, why = np.concatenate(failing), np.concatenate(reasons)
@@ -140,12 +152,14 @@ def judge(
         counts={verdict: int(counts[verdict]) for verdict in Verdict},
         failing=bad[~excused],
         reasons=why[~excused],
+        ties=tuple(listed[Verdict.TIE]),
+        admissible=tuple(listed[Verdict.ADMISSIBLE]),
         known=int(excused.sum()),
         deviations=met,
         stale=stale,
         weight_error_over_bound=worst,
         histogram=histogram,
-        drift=drift(sums),
+        drift=drift(sums, recording.spec, profile),
         rerouted=None if other is None else moved,
     )
 

@@ -33,8 +33,11 @@ def assert_parity(
     Raises:
         AssertionError: with the rows that fail, their ids, scores, gaps and bounds.
         KernelError: the kernel raised, or there is no torch.
+        ValueError: there is no such profile.
 
     """
+    if profile not in PROFILES:
+        raise ValueError(f"profile {profile!r}: expected one of {', '.join(PROFILES)}")
     name = f"{kernel.__module__}:{getattr(kernel, '__qualname__', type(kernel).__name__)}"
     loaded = Loaded(kernel, name, "unversioned", device or default_device(), profile)
     ran = run(loaded, recording)

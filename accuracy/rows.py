@@ -6,7 +6,6 @@ the golden router differ. `accuracy.blocks` calls it for the rows that screening
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -102,7 +101,8 @@ def judge_rows(
     verdict = np.where(reason != Reason.NONE, Verdict.WRONG, verdict)
     reason = np.where((verdict == Verdict.WRONG) & (reason == 0), Reason.OTHER_EXPERTS, reason)
     if ordered:
-        disordered = (verdict < Verdict.WRONG) & ~_ordered(golden.biased, errors, ids)
+        sound = golden.defined & (verdict < Verdict.WRONG)
+        disordered = sound & ~_ordered(golden.biased, errors, ids)
         verdict = np.where(disordered, Verdict.WRONG, verdict)
         reason = np.where(disordered, Reason.ORDER, reason)
     verdict = np.where(golden.defined, verdict, Verdict.UNDEFINED)
@@ -178,23 +178,27 @@ def _consistent(
 ) -> bool:
     size = spec.group_size
     needed = {i // size for i in chosen}
-    if len(needed) > spec.topk_group:
+    least = min(high[i] for i in chosen)
+
+    def harmless(g: int) -> bool:
+        """Whether group g may stay: none of its experts beats a chosen one for certain."""
+        return all(low[i] <= least for i in range(g * size, (g + 1) * size) if i not in chosen)
+
+    if len(needed) > spec.topk_group or not all(harmless(g) for g in needed):
         return False
-    # Groups that stay, or go, whatever rounding does leave few to choose from.
     groups = range(spec.num_expert_group)
-    beaten = [sum(group_low[h] > group_high[g] for h in groups) for g in groups]
-    rivals = [sum(group_high[h] >= group_low[g] for h in groups if h != g) for g in groups]
-    certain = {g for g in groups if rivals[g] < spec.topk_group} | needed
-    possible = [g for g in groups if beaten[g] < spec.topk_group and g not in certain]
-    if len(certain) > spec.topk_group:
-        return False
-    for more in itertools.combinations(possible, spec.topk_group - len(certain)):
-        kept = sorted(certain.union(more))
-        dropped = [g for g in range(spec.num_expert_group) if g not in kept]
-        if dropped and min(group_high[g] for g in kept) < max(group_low[g] for g in dropped):
-            continue
-        rest = [i for g in kept for i in range(g * size, (g + 1) * size) if i not in chosen]
-        if not rest or min(high[i] for i in chosen) >= max(low[i] for i in rest):
+    free = [g for g in groups if g not in needed and harmless(g)]
+    # The groups that stay must be able to beat those that go. For each floor that the highest
+    # scores of the staying ones may have, it is best to keep those with the largest lowest scores.
+    for floor in sorted({group_high[g] for g in (*needed, *free)}):
+        if any(group_high[g] < floor for g in needed):
+            break
+        able = sorted(
+            (g for g in free if group_high[g] >= floor), key=lambda g: -float(group_low[g])
+        )
+        kept = needed.union(able[: spec.topk_group - len(needed)])
+        gone = [group_low[g] for g in groups if g not in kept]
+        if len(kept) == spec.topk_group and (not gone or max(gone) <= floor):
             return True
     return False
 

@@ -7,22 +7,30 @@ calls that differ, a write past the end) is reported beside the outputs.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from accuracy.kernels import KernelError, Loaded
+from accuracy.kernels import FOREIGN, KernelError, Loaded, one_line
 from fixtures import KernelInfo, Output, Recording
 from fixtures.tensorfile import Tensor, tensor
 
 if TYPE_CHECKING:
     import torch
 
-#: Rows of one call at the most; larger batches than servers route at once.
-CALL_ROWS = 65536
+#: Rows of one call at the most: the largest of aiter's own test (op_tests/test_moeTopkSoftmax.py).
+CALL_ROWS = 163840
+
+#: Rows of the call on strided tensors, and what each row is longer by: logits, weights, ids. A
+#: kernel that takes one tensor's stride for another's, or for the row's length, errs in every row.
+_STRIDED_ROWS = 1024
+_PADDING = (8, 2, 1)
+
+#: Rows that may answer otherwise there: another code path's last bits decide near-ties otherwise.
+_STRIDED_SHARE = 0.1
 
 #: Rows behind the outputs that no kernel may touch.
 _GUARD_ROWS = 16
@@ -35,10 +43,11 @@ _POISON_WEIGHTS = (float("nan"), -1e30)
 
 @dataclass(frozen=True)
 class Run:
-    """A kernel's outputs, and what its calls did wrong (empty if nothing)."""
+    """A kernel's outputs, what its calls did wrong and what was not tried (empty if nothing)."""
 
     output: Output
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def run(
@@ -67,14 +76,10 @@ def run(
         second = _call(kernel, recording, start, stop, 1)
         weights[start:stop], ids[start:stop] = first.weights, first.ids
         faults.update(dict.fromkeys(first.faults + second.faults))
-        differs = (first.ids != second.ids) | (
-            first.weights.view(np.uint32) != second.weights.view(np.uint32)
-        )
-        # A slot that holds its poison is not written, which the judge sees; NaN may carry any bits.
-        differs &= ~(np.isnan(first.weights) & np.isnan(second.weights)) | (first.ids != second.ids)
-        if rows := int(differs.any(axis=1).sum()):
-            faults[f"two calls on the same input differ in {rows} of rows {start} to {stop}"] = None
+        faults.update(dict.fromkeys(_between(first, second, f"of rows {start} to {stop}")))
         advance(stop - start)
+    found, notes = _strided(kernel, recording)
+    faults.update(dict.fromkeys(found))
     info = KernelInfo(
         kernel.name,
         kernel.version,
@@ -83,7 +88,56 @@ def run(
         kernel.arithmetic,
         kernel.note,
     )
-    return Run(Output(info, tensor(weights), tensor(ids)), tuple(faults))
+    return Run(Output(info, tensor(weights), tensor(ids)), tuple(faults), notes)
+
+
+def _strided(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what a call on strided tensors did wrong, and why it was not made or came to nothing.
+
+    What it answers is compared with a call on contiguous tensors of the same rows, not judged.
+    """
+    if kernel.contiguous:
+        return (), ("not called on strided tensors: it is said to take contiguous ones alone",)
+    rows = min(_STRIDED_ROWS, recording.rows)
+    plain = _call(kernel, recording, 0, rows, 0)
+    try:
+        strided = _call(kernel, recording, 0, rows, 1, padding=_PADDING)
+    except KernelError as error:
+        return (), (f"refuses strided tensors: {error}",)
+    # Pairs in the order of their ids, so that equal weights may come in any order.
+    orders = [np.argsort(call.ids, axis=1, kind="stable") for call in (plain, strided)]
+    ids = [np.take_along_axis(c.ids, o, 1) for c, o in zip((plain, strided), orders, strict=True)]
+    weights = [
+        np.take_along_axis(c.weights, o, 1).astype(np.float64)
+        for c, o in zip((plain, strided), orders, strict=True)
+    ]
+    near = np.isclose(weights[0], weights[1], rtol=2.0**-10, atol=0.0, equal_nan=True)
+    other = int(((ids[0] != ids[1]) | ~near).any(axis=1).sum())
+    faults = [f"{fault}, called on strided tensors" for fault in strided.faults]
+    if other > _STRIDED_SHARE * rows:
+        logits, wide, narrow = _PADDING
+        faults.append(
+            f"answers otherwise in {other} of {rows} rows where rows of logits are {logits}, of "
+            f"weights {wide} and of ids {narrow} longer than their contents (a kernel that is "
+            "given contiguous tensors alone: CONTIGUOUS = True in its module)"
+        )
+    return tuple(faults), ()
+
+
+def _between(first: _Call, second: _Call, where: str) -> Iterator[str]:
+    """Yield what two calls on the same input say together: slots left unwritten, other answers."""
+    unwritten = (first.ids == _POISON_IDS[0]) & (second.ids == _POISON_IDS[1])
+    if rows := int(unwritten.any(axis=1).sum()):
+        yield f"does not write topk_ids in {rows} {where}"
+    differs = (first.ids != second.ids) & ~unwritten
+    empty = np.isnan(first.weights) & (second.weights == np.float32(_POISON_WEIGHTS[1]))
+    if rows := int(empty.any(axis=1).sum()):
+        yield f"does not write topk_weights in {rows} {where}"
+    both_nan = np.isnan(first.weights) & np.isnan(second.weights)  # NaN may carry any bits
+    same = first.weights.view(np.uint32) == second.weights.view(np.uint32)
+    differs |= ~(same | both_nan | empty)
+    if rows := int(differs.any(axis=1).sum()):
+        yield f"two calls on the same input differ in {rows} {where}"
 
 
 def device_name(device: str) -> str:
@@ -115,40 +169,50 @@ def _call(
     turn: int,
     *,
     mirrored: bool = False,
+    padding: tuple[int, int, int] = (0, 0, 0),
 ) -> _Call:
+    """Call the kernel once on rows start to stop; `padding` lengthens the tensors' rows."""
     try:
         import torch  # noqa: PLC0415 - kernels need torch, the judge does not
     except ImportError:
         raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
-    spec, rows = recording.spec, stop - start
+    spec, rows, k = recording.spec, stop - start, recording.spec.top_k
     logits = _to_torch(recording.gating_output, start, stop, kernel.device)
-    if mirrored:
-        logits = logits.flip((0, 1)).contiguous()
     bias = _to_torch(recording.correction_bias, 0, spec.num_experts, kernel.device)
-    shape = (rows + _GUARD_ROWS, spec.top_k)
-    weights = torch.full(shape, _POISON_WEIGHTS[turn], dtype=torch.float32, device=kernel.device)
-    ids = torch.full(shape, _POISON_IDS[turn], dtype=torch.int32, device=kernel.device)
+    if mirrored:
+        logits, bias = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
+    if padding[0]:
+        wide = logits.new_full((rows, spec.num_experts + padding[0]), float("nan"))
+        wide[:, : spec.num_experts] = logits
+        logits = wide[:, : spec.num_experts]
+    weights, ids = (
+        torch.full((rows + _GUARD_ROWS, k + more), poison, dtype=dtype, device=kernel.device)
+        for more, poison, dtype in (
+            (padding[1], _POISON_WEIGHTS[turn], torch.float32),
+            (padding[2], _POISON_IDS[turn], torch.int32),
+        )
+    )
     before = (_bits(logits).clone(), _bits(bias).clone())
-    guard = (_bits(weights[rows:]).clone(), ids[rows:].clone())
+    outputs = weights[:rows, :k], ids[:rows, :k]
     try:
         kernel.route(
             logits,
             bias,
-            weights[:rows],
-            ids[:rows],
+            *outputs,
             spec.num_expert_group,
             spec.topk_group,
             spec.renormalize,
             spec.routed_scaling_factor,
         )
-        after = (_bits(logits), _bits(bias), _bits(weights[rows:]), ids[rows:])
-        unchanged = [torch.equal(a, b) for a, b in zip(before + guard, after, strict=True)]
-        host = weights[:rows].cpu().numpy(), ids[:rows].cpu().numpy()
-    except Exception as error:  # noqa: BLE001 - a kernel may raise anything; it is reported
-        reason = " ".join(str(error).split())[:300]
-        raise KernelError(
-            f"{kernel.name} on {recording.name}: {type(error).__name__}: {reason}"
-        ) from None
+        inputs = zip(before, (_bits(logits), _bits(bias)), strict=True)
+        unchanged = [torch.equal(a, b) for a, b in inputs]
+        host = [values.cpu().numpy().copy() for values in outputs]
+        for values, poison in ((weights, _POISON_WEIGHTS[turn]), (ids, _POISON_IDS[turn])):
+            values[:rows, :k] = poison
+            full = torch.full_like(values, poison)
+            unchanged.append(torch.equal(_bits(values), _bits(full)))
+    except FOREIGN as error:  # it is reported
+        raise KernelError(f"{kernel.name} on {recording.name}: {one_line(error)}") from None
     names = (
         "gating_output",
         "correction_bias",
@@ -156,7 +220,7 @@ def _call(
         "memory behind topk_ids",
     )
     faults = tuple(f"writes {n}" for n, same in zip(names, unchanged, strict=True) if not same)
-    return _Call(*host, faults)
+    return _Call(host[0], host[1], faults)
 
 
 def _to_torch(held: Tensor, start: int, stop: int, device: str) -> torch.Tensor:
@@ -171,4 +235,5 @@ def _bits(values: torch.Tensor) -> torch.Tensor:
     """View floats as integers, so that NaN equals itself."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
-    return values.view(torch.int32 if values.element_size() == 4 else torch.int16)
+    kinds = {4: torch.int32, 2: torch.int16}
+    return values if not values.is_floating_point() else values.view(kinds[values.element_size()])

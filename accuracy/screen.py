@@ -19,9 +19,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.drift import DriftSums
-from accuracy.weights import SHARP, ULP_EDGES
-from reference import Profile, RoutingSpec, U, selection_error_ceiling
+from accuracy.drift import BUCKETS, TERMS, DriftSums, mix
+from accuracy.weights import ULP_EDGES, sharpness
+from reference import Profile, RoutingSpec, U, scale_rounding, selection_error_ceiling
 from reference.bounds import SECOND_ORDER, TINY
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
@@ -37,6 +37,8 @@ CHEAP_ERROR = 1e-5
 ERROR64 = 1e-14
 
 _EDGES = np.array(ULP_EDGES[:-1])
+
+_mix: Any = numba.njit(mix)
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,15 @@ def screen(
             float(profile.recovered),
             float(spec.renormalize),
             spec.routed_scaling_factor,
+            abs(scale_rounding(spec)),
+            sharpness(profile),
         )
     )
     codes = np.zeros(len(logits), dtype=np.uint8)
     over = np.zeros(len(logits))
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    sums = np.zeros(11)
-    _screen(
+    sums = np.zeros((2, BUCKETS, TERMS))
+    rows = _screen(
         np.ascontiguousarray(logits),
         bias,
         ceiling,
@@ -122,8 +126,7 @@ def screen(
         histogram,
         sums,
     )
-    rows, used, *rest = sums.tolist()
-    return Screened(codes, over, histogram, DriftSums(int(rows), int(used), *rest))
+    return Screened(codes, over, histogram, DriftSums(int(rows), sums))
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -165,6 +168,26 @@ def _sigmoid(x: np.float32) -> float:
     return 1.0 / (1.0 + math.exp(-np.float64(x))) if x > -700 else 0.0
 
 
+@numba.njit(nogil=True, cache=True)
+def _add_row(
+    r: NDArray[np.float64],
+    z: NDArray[np.float64],
+    w: NDArray[np.float64],
+    hashes: NDArray[np.uint64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Add a row to the sums, as `accuracy.drift.drift_sums` does."""
+    level, center = r.mean(), z.mean()
+    whole = hashes.sum() % np.uint64(BUCKETS)
+    for j in range(len(r)):
+        rc, zc = r[j] - level, z[j] - center
+        terms = (1.0, w[j], w[j] * r[j], rc * zc, zc * zc, w[j] * z[j])
+        own = hashes[j] % np.uint64(BUCKETS)
+        for i in range(TERMS):
+            sums[0, whole, i] += terms[i]
+            sums[1, own, i] += terms[i]
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _weigh(
     x: NDArray[np.float64],
@@ -174,18 +197,19 @@ def _weigh(
     figures: NDArray[np.float64],
     histogram: NDArray[np.int64],
     sums: NDArray[np.float64],
-) -> float:
-    """Return a row's largest weight error over bound; add the row up if it is at most 1.
+) -> tuple[float, int]:
+    """Return a row's largest weight error over bound, and the rows (0 or 1) added to the sums.
 
-    `reference.weight_error` for one row of sigmoid scores; 2 stands for "not settled here".
+    `reference.weight_error` for one row of sigmoid scores; 2 stands for "not settled here". The
+    row is added up if its error is at most 1.
     """
-    slope, exp, divide, tanh, recovered, renormalize, scale = figures
+    slope, exp, divide, tanh, recovered, renormalize, scale, inexact, sharp = figures
     k = len(s)
     total = s.sum()
     error = np.empty(k)
     for j in range(k):
         if not (abs(x[j]) < np.inf) or s[j] <= 0.0:
-            return 2.0
+            return 2.0, 0
         rho = (1.0 - s[j]) * (slope * abs(x[j]) + exp) + 1.0 + divide
         off = s[j] + 0.5 * tanh * abs(1.0 - 2.0 * s[j]) if tanh > 0.0 else rho * s[j]
         error[j] = SECOND_ORDER * U * off + TINY
@@ -194,13 +218,16 @@ def _weigh(
     moved = error.sum() / total
     moved += (k - 1) * U * (1.0 + moved)
     if moved >= 1.0:
-        return 2.0
-    last = 1.0 + SECOND_ORDER * (divide + 2.0) * U
+        return 2.0, 0
+    last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
     flushed = (1.0 + scale) * TINY
     worst = 0.0
     r = np.empty(k)
     z = np.empty(k)
+    w = np.empty(k)
     buckets = np.empty(k, dtype=np.int64)
+    hashes = np.empty(k, dtype=np.uint64)
+    held = np.empty(1, dtype=np.float32)
     count = 0
     for j in range(k):
         got = np.float64(weights[j])
@@ -209,31 +236,28 @@ def _weigh(
             bound = scale * ((s[j] + error[j]) * last / (1.0 - moved) - s[j]) / total + flushed
         else:
             expected = s[j] * scale
-            bound = scale * SECOND_ORDER * (error[j] + 2 * U * s[j]) + flushed
+            bound = scale * SECOND_ORDER * (error[j] + (2 * U + inexact) * s[j]) + flushed
         off = abs(got - expected)
         if not off <= bound:
-            return 2.0
+            return 2.0, 0
         worst = max(worst, off / bound)
         _, exponent = math.frexp(max(np.float64(np.float32(expected)), TINY))
         buckets[j] = np.searchsorted(_EDGES, off / 2.0 ** (exponent - 24), side="left")
-        if bound < expected * SHARP:
+        if bound < expected * sharp:
             r[count] = (got / expected - 1.0) / U
             z[count] = x[j] * (1.0 - s[j])
+            w[count] = expected
+            held[0] = s[j]
+            if recovered > 0.0:
+                held[0] = np.float32(held[0] + np.float32(b[j])) - np.float32(b[j])
+            hashes[count] = _mix(np.uint64(held.view(np.uint32)[0]))
             count += 1
     for j in range(k):
         histogram[buckets[j]] += 1
-    if count >= 2:
-        n = float(count)
-        m = r[:count].sum()
-        center = z[:count].sum() / n
-        a = 0.0
-        d = 0.0
-        for j in range(count):
-            a += (r[j] - m / n) * (z[j] - center)
-            d += (z[j] - center) ** 2
-        for i, value in enumerate((1.0, n, a, d, a * a, a * d, d * d, m, m * m, m * n, n * n)):
-            sums[i] += value
-    return worst
+    if count < 2:
+        return worst, 0
+    _add_row(r[:count], z[:count], w[:count], hashes[:count], sums)
+    return worst, 1
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -252,7 +276,9 @@ def _screen(
     over: NDArray[np.float64],
     histogram: NDArray[np.int64],
     sums: NDArray[np.float64],
-) -> None:
+) -> int:
+    """Fill codes, over, histogram and sums; return the rows that the sums hold."""
+    rows = 0
     experts = logits.shape[1]
     k = ids.shape[1]
     chosen = np.zeros(experts, dtype=np.bool_)
@@ -296,8 +322,10 @@ def _screen(
                             near += 1
                             break
             if near == k and (descending or not ordered):
-                over[t] = _weigh(x, s, b, weights[t], figures, histogram, sums)
+                over[t], added = _weigh(x, s, b, weights[t], figures, histogram, sums)
+                rows += added
                 if over[t] <= 1.0:
                     codes[t] = DESCENDING if descending else UNORDERED
         for j in range(marked):
             chosen[ids[t, j]] = False
+    return rows

@@ -6,7 +6,7 @@ Every input that cannot be used becomes a refusal of its own; the rest is judged
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accuracy.deviations import Deviation
@@ -120,16 +120,12 @@ def live_tasks(
         runner: what runs them; it must be open when a task is done.
         save: write outputs to KERNEL/NAME.safetensors in this folder.
 
-    Raises:
-        FixtureError: no recordings.
-        KernelError: a named kernel is unknown.
-
     """
     known = registry()
-    for name in named:
-        if ":" not in name and name not in known:
-            load(name, None, None)  # says which there are
-    opened, refused = recordings_in(recordings)
+    try:
+        opened, refused = recordings_in(recordings)
+    except FixtureError as error:
+        return [_refusal("-", str(recordings), str(error))], []
     tasks = [_refusal("-", name, why) for name, why in refused.items()]
     notes = []
     for name in named or known:
@@ -176,10 +172,11 @@ def _live_task(
 
     def do(advance: Advance) -> Judged:
         try:
-            output, faults = runner.run(order, recording, path)
+            ran = runner.run(order, recording, path)
         except KernelError as error:
             return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
-        return _judged(name, title, recording, output, options, faults, advance)
+        judged = _judged(name, title, recording, ran.output, options, ran.faults, advance)
+        return replace(judged, notes=ran.notes)
 
     return Task(name, title, recording.rows, do)
 

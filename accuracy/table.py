@@ -13,14 +13,20 @@ from accuracy.rows import Verdict
 
 _COLOURS = {"PASS": "green", "FAIL": "bold red", "REFUSED": "bold yellow"}
 
-#: Columns for people who pipe the output into a file.
-_PLAIN_WIDTH = 150
+#: Columns where the output is no terminal: no table is wider, so nothing is folded in a file.
+_PLAIN_WIDTH = 300
+
+#: Rows named of each kind that passes and is listed; the JSON has more.
+_NAMED = 10
 
 
 def console() -> Console:
     """Return a console on standard output, wide enough for the table where it is no terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+    # No emoji: a kernel "module:x: y" is not one.
+    found = Console(highlight=False, emoji=False)
+    if found.is_terminal:
+        return found
+    return Console(highlight=False, emoji=False, width=_PLAIN_WIDTH)
 
 
 def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
@@ -33,7 +39,8 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
         table.add_column(heading, justify="right")
     table.add_column("verdict")
     for one in judged:
-        table.add_row(*_cells(one), Text(one.verdict, style=_COLOURS[one.verdict]))
+        cells = (Text(cell) for cell in _cells(one))  # a name is no markup
+        table.add_row(*cells, Text(one.verdict, style=_COLOURS[one.verdict]))
     to.print(table)
     for one in judged:
         for line in complaints(one):
@@ -41,6 +48,7 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
         for text in one.offences:
             to.print("\n" + _indented(text), markup=False)
     _show_known(to, judged)
+    _show_listed(to, judged)
     for one in judged:
         if one.result and one.result.rerouted:
             to.print(
@@ -49,6 +57,8 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
                 "checkpoint's bias: an input change, not rounding",
                 markup=False,
             )
+    called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)
+    notes = [*called, *notes]
     if notes:
         to.print()
     for note in notes:
@@ -82,6 +92,26 @@ def _show_known(to: Console, judged: Sequence[Judged]) -> None:
             f"  {one.kernel} on {one.recording}: {d.reason} in {len(d.rows)} rows: {d.why}{link}",
             markup=False,
         )
+
+
+def _show_listed(to: Console, judged: Sequence[Judged]) -> None:
+    lines = []
+    for one in judged:
+        if one.result is None:
+            continue
+        listed = {Verdict.TIE: one.result.ties, Verdict.ADMISSIBLE: one.result.admissible}
+        for verdict, rows in listed.items():
+            if rows:
+                more = one.result.counts[verdict] - len(rows[:_NAMED])
+                named = ", ".join(str(row) for row in rows[:_NAMED])
+                named += f" and {more} more" if more else ""
+                lines.append(f"  {one.kernel} on {one.recording}: {verdict.name.lower()}: {named}")
+    if lines:
+        to.print(
+            "\nRows that pass with other experts (a tie, or within rounding; --json lists more):"
+        )
+    for line in lines:
+        to.print(line, markup=False)
 
 
 def _indented(text: str) -> str:

@@ -15,8 +15,9 @@ Float64 = NDArray[np.float64]
 ULP_EDGES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, np.inf)
 
 #: Relative bounds past this say that cancellation or underflow, not rounding, makes the error; such
-#: weights take no part in the drift.
-SHARP = 2.0**-10
+#: weights take no part in the drift. A sigmoid from a tangent errs absolutely: what a small score
+#: leans by is the tangent's to lean by.
+_SHARP, _SHARP_TANH = 2.0**-10, 64 * U
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,28 @@ def ulp_histogram(
     return np.bincount(buckets, minlength=len(ULP_EDGES))
 
 
-def signed_errors(weights: NDArray[np.float32], judged: WeightVerdicts) -> Float64:
+def sharpness(profile: Profile) -> float:
+    """Return the relative bound below which a weight takes part in the drift."""
+    return _SHARP_TANH if profile.tanh else _SHARP
+
+
+def signed_errors(
+    weights: NDArray[np.float32], judged: WeightVerdicts, profile: Profile
+) -> Float64:
     """Return r = (weight / expected - 1) / u, [n, k]; NaN where rounding has no small bound."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        sharp = judged.bound < judged.expected * SHARP
+        sharp = judged.bound < judged.expected * sharpness(profile)
         r = (weights.astype(np.float64) / judged.expected - 1.0) / U
     return np.where(sharp & np.isfinite(r), r, np.nan)
+
+
+def held_scores(s: Float64, bias: Float64, profile: Profile) -> Float64:
+    """Return the scores [n, k] as the kernel's float32 holds them when it weighs them.
+
+    Rounded, and recovered from the biased score if the profile recovers.
+    """
+    rounded = s.astype(np.float32)
+    if profile.recovered:
+        b = bias.astype(np.float32)
+        rounded = (rounded + b) - b
+    return rounded.astype(np.float64)

@@ -3,6 +3,7 @@
 from reference.bounds import (
     U,
     group_error,
+    scale_rounding,
     score_error,
     selection_error,
     selection_error_ceiling,
@@ -21,6 +22,7 @@ __all__ = [
     "U",
     "group_error",
     "route",
+    "scale_rounding",
     "score_error",
     "selection_error",
     "selection_error_ceiling",

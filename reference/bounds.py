@@ -147,6 +147,16 @@ def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
     return np.asarray(twice + SECOND_ORDER * U * (g + twice))
 
 
+def scale_rounding(spec: RoutingSpec) -> float:
+    """Return the relative error of the scale as float32, up to u in size.
+
+    The contract's scale is the number that the model's configuration states; a kernel may take it
+    as float32 (2.5 is one, Kimi-K2's 2.827 is not) or wider.
+    """
+    scale = spec.routed_scaling_factor
+    return float(np.float32(scale)) / scale - 1.0
+
+
 def weight_error(
     s: Float64, s_error: Float64, bias: Float64, spec: RoutingSpec, profile: Profile
 ) -> Float64:
@@ -154,9 +164,10 @@ def weight_error(
 
     For renormalised weights the sum errs relatively by the mean of the scores' errors, weighted
     with the scores, and (k - 1) u for its additions; the division and the scale add
-    eps_div + 2 u. Weights recovered as (s + b) - b carry u |s + b| + u s more per score. Nothing
-    can be said where that mean reaches 1: every selected score may have been flushed to zero. A
-    weight flushed before it is scaled loses the scale times 2**-126.
+    eps_div + 2 u, and the scale's own rounding (`scale_rounding`). Weights recovered as
+    (s + b) - b carry u |s + b| + u s more per score. Nothing can be said where that mean reaches 1:
+    every selected score may have been flushed to zero. A weight flushed before it is scaled loses
+    the scale times 2**-126.
 
     Args:
         s: exact scores at the chosen ids, [T, k].
@@ -168,14 +179,14 @@ def weight_error(
     """
     if profile.recovered:
         s_error = s_error + SECOND_ORDER * U * (np.abs(s + bias) + s)
-    scale = spec.routed_scaling_factor
+    scale, inexact = spec.routed_scaling_factor, abs(scale_rounding(spec))
     flushed = (1.0 + scale) * TINY
     if not spec.renormalize:
-        return np.asarray(scale * SECOND_ORDER * (s_error + 2 * U * s) + flushed)
+        return np.asarray(scale * SECOND_ORDER * (s_error + (2 * U + inexact) * s) + flushed)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = s.sum(axis=1, keepdims=True)
         moved = s_error.sum(axis=1, keepdims=True) / total
         moved = moved + (s.shape[1] - 1) * U * (1.0 + moved)
-        last = 1.0 + SECOND_ORDER * (profile.divide + 2.0) * U
+        last = 1.0 + SECOND_ORDER * ((profile.divide + 2.0) * U + inexact)
         above = ((s + s_error) * last / (1.0 - moved) - s) / total
     return np.asarray(np.where(moved < 1.0, scale * above + flushed, np.inf))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 SCORINGS = ("sigmoid", "softmax", "sqrtsoftplus")
+
+#: The least and the largest normal float32.
+_LEAST, _LARGEST = 2.0**-126, (2.0 - 2.0**-23) * 2.0**127
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class RoutingSpec:
             holds at least two experts.
         topk_group: groups that stay; 1 to num_expert_group, together holding at least k experts.
         renormalize: whether the selected weights are divided by their sum.
-        routed_scaling_factor: the factor on every weight; finite and above 0.
+        routed_scaling_factor: the factor on every weight; above 0, in float32's normal range.
 
     Raises:
         ValueError: a parameter is outside these limits; the message names it.
@@ -49,8 +51,11 @@ class RoutingSpec:
             raise ValueError(f"spec.renormalize is {self.renormalize!r}: expected true or false")
         scale = self.routed_scaling_factor
         # Compared, not converted: an integer may be too large for a float.
-        if type(scale) not in (int, float) or not 0 < scale <= sys.float_info.max:
-            raise ValueError(f"spec.routed_scaling_factor is {scale!r}: expected a number above 0")
+        if type(scale) not in (int, float) or not _LEAST <= scale <= _LARGEST:
+            raise ValueError(
+                f"spec.routed_scaling_factor is {scale!r}: expected a number above 0 that "
+                "float32 can hold"
+            )
         if self.num_experts % self.num_expert_group:
             raise ValueError(
                 f"spec.num_expert_group is {self.num_expert_group}: expected a divisor of "

@@ -26,6 +26,16 @@ class KernelError(Exception):
     """A kernel that is not there or cannot be used: one line with what would help."""
 
 
+#: What a module or a call of somebody else's may raise; SystemExit would end the judge as well.
+FOREIGN = (Exception, SystemExit)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's type and words in one printable line of at most 300 characters."""
+    words = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: " + "".join(c if c.isprintable() else "?" for c in words)
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A kernel ready to be called.
@@ -37,6 +47,7 @@ class Loaded:
         device: torch's name of the device that its tensors must be on.
         arithmetic: the name of its arithmetic profile.
         note: what a reader of its outputs should know.
+        contiguous: whether it takes contiguous tensors alone, so that it is called on no others.
 
     """
 
@@ -46,6 +57,7 @@ class Loaded:
     device: str
     arithmetic: str
     note: str = ""
+    contiguous: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,7 @@ def load(name: str, profile: str | None, device: str | None) -> Loaded:
     """
     if ":" in name:
         loaded = load_function(name, profile or "conservative")
-        return replace(loaded, device=device) if device else loaded
+        return replace(loaded, device=_usable(device)) if device else loaded
     known = registry()
     if name not in known:
         raise KernelError(
@@ -105,6 +117,16 @@ def load(name: str, profile: str | None, device: str | None) -> Loaded:
     if why := known[name].missing():
         raise KernelError(why)
     return known[name].load()
+
+
+def _usable(device: str) -> str:
+    import torch  # noqa: PLC0415 - kernels need torch, the judge does not
+
+    try:
+        torch.empty(1, device=device)
+    except Exception as error:  # noqa: BLE001 - torch has a type of its own for every cause
+        raise KernelError(f"--device {device}: torch cannot use it ({one_line(error)})") from None
+    return device
 
 
 def load_function(path: str, arithmetic: str) -> Loaded:
@@ -117,17 +139,17 @@ def load_function(path: str, arithmetic: str) -> Loaded:
     module_name, _, function_name = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001 - whatever a user's module raises is theirs to read
-        reason = " ".join(str(error).split())
+    except FOREIGN as error:
         raise KernelError(
-            f"--kernel {path}: {module_name} cannot be imported ({type(error).__name__}: {reason})"
+            f"--kernel {path}: {module_name} cannot be imported ({one_line(error)})"
         ) from None
     function = getattr(module, function_name, None)
     if not callable(function):
         raise KernelError(f"--kernel {path}: {module_name} has no function {function_name!r}")
     version = str(getattr(module, "__version__", "unversioned"))
     device = str(getattr(module, "DEVICE", "")) or default_device()
-    return Loaded(function, path, version, device, arithmetic)
+    contiguous = bool(getattr(module, "CONTIGUOUS", False))
+    return Loaded(function, path, version, device, arithmetic, contiguous=contiguous)
 
 
 def default_device() -> str:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from accuracy.kernels import Kernel, KernelError, Loaded, sigmoid_only
+from accuracy.kernels import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +32,10 @@ def _missing() -> str | None:
 def _load() -> Loaded:
     try:
         from aiter import biased_grouped_topk  # noqa: PLC0415 - present on ROCm hosts alone
-    except ImportError as error:
-        raise KernelError(f"aiter has no biased_grouped_topk ({error})") from None
+    except FOREIGN as error:  # its import looks for the ROCm toolchain and for compiled modules
+        raise KernelError(
+            f"aiter's biased_grouped_topk cannot be imported ({one_line(error)})"
+        ) from None
 
     def route(
         gating_output: torch.Tensor,
@@ -63,7 +65,10 @@ def _load() -> Loaded:
 
     # Which arithmetic a release has does not show in its version: the widest profile covers both
     # that of 2026-06 on (exp2, rcp) and the one before (expf, weights recovered by subtraction).
-    return Loaded(route, "aiter.biased_grouped_topk", _version(), "cuda", "conservative")
+    # It takes the ids' stride for the weights' too (seen under the emulator); sglang passes
+    # contiguous tensors.
+    name = "aiter.biased_grouped_topk"
+    return Loaded(route, name, _version(), "cuda", "conservative", contiguous=True)
 
 
 def _version() -> str:

@@ -67,4 +67,4 @@ def test_honest_rows_are_never_wrong(honest: Honest, case: Case) -> None:
     sums = found[0].sums
     for one in found[1:]:
         sums += one.sums
-    assert not drift(sums).found
+    assert not drift(sums, MINIMAX_M2_5, profile).found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import fixtures.recording
 from accuracy import assert_parity
 from accuracy.kernels import KernelError, Loaded, load_function, registry
 from accuracy.kernels.torch_eager import route
@@ -90,8 +92,11 @@ def test_unwritten_rows_fail(recording: Recording) -> None:
     ) -> None:
         route(x[:40], b, w[:40], i[:40], *more)  # type: ignore[arg-type]  # passed through
 
-    with pytest.raises(AssertionError, match="25 of 65 rows fail"):
+    with pytest.raises(AssertionError, match="does not write topk_ids in 25 of rows") as failure:
         assert_parity(half, recording, profile="ieee", device="cpu")
+
+    assert "25 of 65 rows fail" in str(failure.value)
+    assert "two calls" not in str(failure.value)
 
 
 def test_stale_weights_fail(recording: Recording) -> None:
@@ -104,6 +109,66 @@ def test_stale_weights_fail(recording: Recording) -> None:
 
     with pytest.raises(AssertionError, match="nonfinite weight 65"):
         assert_parity(ids_only, recording, profile="ieee", device="cpu")
+
+
+def _strides(
+    x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
+) -> None:
+    """Write the weights at the ids' stride, as aiter's kernel does."""
+    route(x, b, w.as_strided(w.shape, i.stride()), i, *more)  # type: ignore[arg-type]  # passed on
+
+
+def _row_length(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+    """Read the logits as if one row followed another at once."""
+    route(x.as_strided(x.shape, (x.shape[1], 1)), *more)
+
+
+@pytest.mark.parametrize("kernel", [_strides, _row_length])
+def test_a_wrong_stride_is_seen(recording: Recording, kernel: Route) -> None:
+    """A kernel that is right on contiguous tensors alone is at fault, unless it says so."""
+    ran = run(_loaded(kernel), recording)
+    said = run(replace(_loaded(kernel), contiguous=True), recording)
+
+    assert any("answers otherwise" in fault for fault in ran.faults)
+    assert said.faults == ()
+    assert "contiguous ones alone" in said.notes[0]
+
+
+def test_a_kernel_may_refuse_strided_tensors(recording: Recording) -> None:
+    """What a kernel refuses is no fault: it is said that it was not tried."""
+
+    def strict(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        if not x.is_contiguous():
+            raise ValueError("contiguous, please")
+        route(x, *more)
+
+    ran = run(_loaded(strict), recording)
+
+    assert ran.faults == ()
+    assert "refuses strided tensors" in ran.notes[0]
+    assert "contiguous, please" in ran.notes[0]
+
+
+@pytest.mark.parametrize("kept", ["logits", "bias", "outputs"])
+def test_what_a_kernel_keeps_of_its_first_call_is_seen(recording: Recording, kept: str) -> None:
+    """The first call's logits, bias or outputs, kept as a graph's capture does, do not pass."""
+    first: dict[str, torch.Tensor] = {}
+
+    def keeps(
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
+    ) -> None:
+        if not first or len(first["logits"]) != len(x):
+            route(x, b, w, i, *more)  # type: ignore[arg-type]  # passed on
+            first.update(logits=x.clone(), bias=b.clone(), weights=w.clone(), ids=i.clone())
+        elif kept == "outputs":
+            w.copy_(first["weights"])
+            i.copy_(first["ids"])
+        else:
+            used = {"logits": x, "bias": b} | {kept: first[kept]}
+            route(used["logits"], used["bias"], w, i, *more)  # type: ignore[arg-type]  # passed on
+
+    with pytest.raises(AssertionError, match="not at parity"):
+        assert_parity(keeps, recording, profile="ieee", device="cpu")
 
 
 def test_two_calls_must_agree(recording: Recording) -> None:
@@ -148,10 +213,35 @@ def test_types_reach_the_kernel_as_recorded(name: str) -> None:
     np.testing.assert_array_equal(seen["x"].float().numpy(), held.logits())
 
 
-@pytest.mark.parametrize("name", ["groups_4_of_8", "scaled", "unnormalised", "negative_groups"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("groups_4_of_8", "scaled", "unnormalised", "negative_groups", "scaled_inexactly"),
+        *("repeated", "barely_saturated", "coarse_lattice"),
+    ],
+)
 def test_torch_eager_routes_groups_and_scales(name: str) -> None:
-    """Torch eager is at parity on grouped, scaled and unnormalised routers."""
+    """Torch eager is at parity on other routers, and where its rounding is no random sample."""
     assert_parity(route, construct(name), profile="ieee", device="cpu")
+
+
+def _through_exp2(
+    x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *_: object
+) -> None:
+    """Route through exp2 with log2(e) as float32, as CUDA's fast arithmetic does."""
+    s = 1 / (1 + torch.exp2(-x * torch.tensor(1.4426950408889634)))
+    i.copy_((s + b).topk(8, dim=1).indices)
+    weights = s.gather(1, i.long())
+    w.copy_(weights / weights.sum(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize(("shift", "spread"), [(0, 1), (-10, 2), (-20, 6), (-40, 10), (6, 1)])
+def test_arithmetic_that_leans_as_it_may_is_at_parity(shift: float, spread: float) -> None:
+    """A float32 log2(e) leans every weight of wide logits; its profile's claim covers that."""
+    x = np.random.default_rng(8).normal(shift, spread, (8192, 256)).astype(np.float32)
+    held = fixtures.recording.recording("wide", x, np.zeros(256, np.float32), RoutingSpec(256, 8))
+
+    assert_parity(_through_exp2, held, profile="fast_math", device="cpu")
 
 
 def test_a_lost_scale_is_found() -> None:

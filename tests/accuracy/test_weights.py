@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,15 @@ from numpy.typing import NDArray
 
 from accuracy.drift import Drift, DriftSums, drift, drift_sums
 from accuracy.weights import WeightVerdicts, expected_weights, judge_weights, ulp_histogram
-from reference import MINIMAX_M2_5, PROFILES, U, score_error
+from reference import (
+    MINIMAX_M2_5,
+    PROFILES,
+    Profile,
+    RoutingSpec,
+    U,
+    scale_rounding,
+    score_error,
+)
 from reference.scoring import scores
 
 IEEE = PROFILES["ieee"]
@@ -94,6 +104,17 @@ def test_histogram_counts_ulps() -> None:
     assert counts.tolist() == [7, 0, 0, 1, 0, 0, 0, 0]
 
 
+def _drift(
+    r: NDArray[np.float64],
+    z: NDArray[np.float64],
+    s: NDArray[np.float64],
+    profile: Profile = IEEE,
+    spec: RoutingSpec = MINIMAX_M2_5,
+) -> Drift:
+    """Return the drift of rows whose weights are all as large."""
+    return drift(drift_sums(r, z, np.full(r.shape, 0.125), s), spec, profile)
+
+
 def _drift_of(constant: float, rows: int = 4000) -> Drift:
     """Return the drift of a float32 kernel whose log2(e) is another constant."""
     x = np.random.default_rng(1).normal(0, 1, (rows, 8)).astype(np.float32)
@@ -102,7 +123,7 @@ def _drift_of(constant: float, rows: int = 4000) -> Drift:
     wide = x.astype(np.float64)
     exact = expected_weights(scores(wide, "sigmoid"), MINIMAX_M2_5)
     r = (weights / exact - 1) / U
-    return drift(drift_sums(r, wide * (1 - scores(wide, "sigmoid"))))
+    return _drift(r, wide * (1 - scores(wide, "sigmoid")), s, PROFILES["rcp_exp2"])
 
 
 def test_drift_finds_a_shortened_constant() -> None:
@@ -120,17 +141,88 @@ def test_drift_finds_a_common_scale() -> None:
     rng = np.random.default_rng(2)
     r = 2.0 + rng.normal(0, 1, (1000, 8))
 
-    found = drift(drift_sums(r, rng.normal(0, 1, (1000, 8))))
+    found = _drift(r, rng.normal(0, 1, (1000, 8)), rng.random((1000, 8)))
 
     assert found.found
     assert found.mean == pytest.approx(2.0, abs=0.1)
+
+
+def test_what_the_scale_rounds_by_is_no_drift() -> None:
+    """A mean between 0 and the scale's own rounding as float32 is not the kernel's."""
+    rng = np.random.default_rng(2)
+    noise, z = rng.normal(0, 1, (1000, 8)), rng.normal(0, 1, (1000, 8))
+    s = rng.random((1000, 8))
+
+    def found(mean: float, scale: float) -> bool:
+        spec = RoutingSpec(256, 8, routed_scaling_factor=scale)
+        return _drift(mean + noise, z, s, spec=spec).found
+
+    assert scale_rounding(RoutingSpec(256, 8, routed_scaling_factor=2.446)) / U > 0.6
+    assert scale_rounding(RoutingSpec(256, 8, routed_scaling_factor=2.827)) / U < -0.5
+    assert found(0.8, 2.5)
+    assert not found(0.8, 2.446)
+    assert found(0.8, 2.827)
+    assert found(1.6, 2.446)
+
+
+def test_insignificant_drift_is_none() -> None:
+    """A systematic part past its limit proves nothing while its standard error is as large."""
+    rng = np.random.default_rng(2)
+    r, z, s = rng.normal(0, 40, (200, 8)), rng.normal(0, 1, (200, 8)), rng.random((200, 8))
+
+    measured = _drift(r, z, s)
+
+    assert max(measured.size, abs(measured.mean)) > 0.5
+    assert measured.units >= 64
+    assert not measured.found
+
+
+def _repeated(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    row, noise = rng.random((1, 8)), rng.normal(0, 1, (1, 8))
+    return np.repeat(row, 500, axis=0), np.repeat(noise + 3, 500, axis=0)
+
+
+def _few_scores(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    at = rng.integers(0, 5, (500, 8))
+    return rng.random(5)[at], np.array([3.0, 1, 2, 4, 2])[at]
+
+
+@pytest.mark.parametrize("data", [_repeated, _few_scores])
+def test_rounding_that_repeats_itself_is_no_drift(
+    data: Callable[[np.random.Generator], tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> None:
+    """Equal rows err alike and equal scores err alike: many of them are few observations."""
+    rng = np.random.default_rng(4)
+    s, r = data(rng)
+
+    measured = _drift(r, rng.normal(0, 1, r.shape), s)
+
+    assert measured.mean > 0.5
+    assert measured.rows == 500
+    assert not measured.found
+
+
+def test_one_heavy_row_does_not_outvote_the_others() -> None:
+    """A row repeated a thousand times among seventy others leaves the error as large as it is."""
+    rng = np.random.default_rng(5)
+    s, r, z = rng.random((71, 8)), rng.normal(0, 1, (71, 8)), rng.normal(0, 1, (71, 8))
+    r[0] = 2.0 + 0.1 * r[0]
+    times = np.array([1000] + [1] * 70)
+
+    r, z, s = (np.repeat(values, times, axis=0) for values in (r, z, s))
+
+    measured = _drift(r, z, s)
+
+    assert measured.mean > 1.5
+    assert measured.mean_error > 1.0
+    assert not measured.found
 
 
 def test_few_rows_prove_no_drift() -> None:
     """A single row is never called drift: its standard error means nothing."""
     r = np.linspace(-5, 5, 8)[None]
 
-    assert not drift(drift_sums(r, np.linspace(-1, 1, 8)[None])).found
+    assert not _drift(r, np.linspace(-1, 1, 8)[None], np.ones((1, 8))).found
 
 
 def test_drift_agrees_with_ordinary_regression() -> None:
@@ -140,8 +232,38 @@ def test_drift_agrees_with_ordinary_regression() -> None:
     r = 0.7 * z + rng.normal(0, 1, (50, 8))
     rc, zc = r - r.mean(axis=1, keepdims=True), z - z.mean(axis=1, keepdims=True)
 
-    split = drift_sums(r[:20], z[:20]) + drift_sums(r[20:], z[20:])
+    s = rng.random((50, 8))
+
+    parts = [drift_sums(r[p], z[p], s[p], s[p]) for p in (slice(0, 20), slice(20, 50))]
+    split = drift(parts[0] + parts[1], MINIMAX_M2_5, IEEE)
 
     slope = np.linalg.lstsq(zc.reshape(-1, 1), rc.ravel(), rcond=None)[0][0]
-    assert drift(split).slope == pytest.approx(slope)
-    assert drift(DriftSums()).found is False
+    assert split.slope == pytest.approx(slope)
+    assert split.mean == pytest.approx(np.average(r, weights=s))
+    assert split.rows == 50
+    assert drift(DriftSums(), MINIMAX_M2_5, IEEE).found is False
+
+
+def test_standard_errors_are_those_of_independent_rows() -> None:
+    """On independent rows the mean's standard error is the textbook's, over the rows' means."""
+    rng = np.random.default_rng(6)
+    shared = rng.normal(0, 1, (900, 1)) + 0.1 * rng.normal(0, 1, (900, 8))
+
+    measured = _drift(shared, rng.normal(0, 1, (900, 8)), rng.random((900, 8)))
+
+    expected = shared.mean(axis=1).std(ddof=1) / np.sqrt(900)
+    assert measured.mean_error == pytest.approx(expected, rel=0.15)
+
+
+def test_what_a_profile_claims_to_lean_by_is_no_drift() -> None:
+    """A slope within the claimed error a unit of argument passes, however wide the logits are."""
+    rng = np.random.default_rng(7)
+    z, s = rng.normal(0, 5, (1000, 8)), rng.random((1000, 8))
+    noise = rng.normal(0, 1, (1000, 8))
+
+    def found(slope: float, profile: str) -> bool:
+        return _drift(slope * z + noise, z, s, PROFILES[profile]).found
+
+    assert not found(1.5, "fast_math")
+    assert found(1.5, "ieee")
+    assert found(4.0, "fast_math")

@@ -21,6 +21,7 @@ from reference import (
     RoutingSpec,
     U,
     group_error,
+    scale_rounding,
     score_error,
     selection_error,
     selection_error_ceiling,
@@ -274,7 +275,7 @@ def test_sigmoid_weights_stay_within_their_bounds(name: str, distribution: str) 
         chosen, bias, real = chosen_by(ids, computed), chosen_by(ids, b), chosen_by(ids, s)
         if profile.recovered:
             chosen = do.plain((chosen + bias) - bias)
-        for scale, renormalize in [(1.0, True), (2.5, True), (2.5, False)]:
+        for scale, renormalize in [(1.0, True), (2.5, True), (2.5, False), (2.827, True)]:
             spec = spec_of(renormalize=renormalize, scale=scale)
             s_error = chosen_by(ids, score_error(x.astype(np.float64), s, spec, profile))
             bound = weight_error(real, s_error, bias.astype(np.float64), spec, profile)
@@ -285,6 +286,26 @@ def test_sigmoid_weights_stay_within_their_bounds(name: str, distribution: str) 
                 assert (error <= bound)[usable].all(), (kind, spec)
         if distribution not in ("overflowing", "deepest", "deep", "mixed", "wide"):
             assert usable.all()
+
+
+@pytest.mark.parametrize("renormalize", [True, False])
+def test_the_weights_bound_counts_the_rounding_of_the_scale(renormalize: bool) -> None:
+    """A scale that is no float32 widens the bound by what it rounds by, and by nothing else."""
+    s = np.linspace(0.1, 0.9, K)[None]
+    part = s / s.sum() if renormalize else s
+    inexact = spec_of(renormalize=renormalize, scale=2.827)
+    exact = spec_of(renormalize=renormalize, scale=float(np.float32(2.827)))
+
+    wide, narrow = (
+        weight_error(s, np.zeros((1, K)), np.zeros(K), spec, PROFILES["ieee"])
+        / spec.routed_scaling_factor
+        for spec in (inexact, exact)
+    )
+
+    rounding = abs(float(np.float32(2.827)) / 2.827 - 1)
+    assert 0.5 * U < rounding < U
+    np.testing.assert_allclose((wide - narrow) / part, rounding, rtol=1e-3)
+    assert scale_rounding(exact) == 0.0
 
 
 def test_the_weights_bound_counts_every_addition_of_the_sum() -> None:
