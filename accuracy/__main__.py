@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from accuracy.kernels import KernelError, registry
 from accuracy.mutants import command as mutants
 from accuracy.session import FIXTURES, Options, Task, judge_tasks, live_tasks
 from accuracy.table import console, show
-from fixtures import FixtureError
+from fixtures import FixtureError, write_recording
+from fixtures.adversarial import CONSTRUCTORS, construct
 from reference import PROFILES
 
 
@@ -56,10 +58,15 @@ def _parity(options: argparse.Namespace) -> int:
         # Shipped outputs name their own profiles; --profile is about the kernels run here.
         shipped = Options(None, how.ordered, how.deviations)
         tasks += judge_tasks(FIXTURES / "recordings", FIXTURES / "outputs", shipped)
-    with Runner() as runner:
+    with Runner() as runner, tempfile.TemporaryDirectory(prefix="goldgate-") as made:
+        folders = [options.recordings]
+        if options.constructed:
+            folders.append(Path(made))
+            for name in CONSTRUCTORS:
+                write_recording(Path(made, "constructed", f"{name}.safetensors"), construct(name))
         live, notes = live_tasks(
             options.kernel,
-            options.recordings,
+            folders,
             how,
             device=options.device,
             runner=runner,
@@ -182,6 +189,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a kernel's name or package.module:function (default: every one that runs here)",
     )
     parity.add_argument("--recordings", type=Path, default=FIXTURES / "recordings", metavar="DIR")
+    parity.add_argument(
+        "--constructed",
+        action="store_true",
+        help="judge on every constructed recording too: other shapes, groups, scales, ties, NaN",
+    )
     parity.add_argument("--save-outputs", type=Path, metavar="DIR")
     parity.add_argument("--device", help="torch device for a kernel of your own")
     parity.add_argument(

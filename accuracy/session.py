@@ -103,7 +103,7 @@ def judge_tasks(recordings: Path, outputs: Path, options: Options) -> Iterator[T
 
 def live_tasks(
     named: Sequence[str],
-    recordings: Path,
+    folders: Sequence[Path],
     options: Options,
     *,
     device: str | None,
@@ -114,7 +114,7 @@ def live_tasks(
 
     Args:
         named: kernels by name or "package.module:function"; empty: every one that can run.
-        recordings: the folder.
+        folders: of recordings, or single files.
         options: how to judge; a profile also names the arithmetic of the user's own kernels.
         device: run the user's own kernels on this torch device.
         runner: what runs them; it must be open when a task is done.
@@ -122,11 +122,15 @@ def live_tasks(
 
     """
     known = registry()
-    try:
-        opened, refused = recordings_in(recordings)
-    except FixtureError as error:
-        return [_refusal("-", str(recordings), str(error))], []
-    tasks = [_refusal("-", name, why) for name, why in refused.items()]
+    opened: dict[str, Recording] = {}
+    tasks: list[Task] = []
+    for folder in folders:
+        try:
+            found, refused = recordings_in(folder)
+        except FixtureError as error:
+            found, refused = {}, {str(folder): str(error)}
+        opened |= found
+        tasks += [_refusal("-", name, why) for name, why in refused.items()]
     notes = []
     for name in named or known:
         order = Order(name, options.profile, device)

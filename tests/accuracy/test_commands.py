@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -94,6 +96,7 @@ def test_one_corrupt_id_is_found(shipped: tuple[Path, Path], tmp_path: Path) -> 
     failure = ET.parse(tmp_path / "a.xml").getroot().find(".//failure")  # noqa: S314 - our own
     assert failure is not None
     assert "row 1234" in str(failure.text)
+    assert ET.parse(tmp_path / "a.xml").getroot().get("failures") == "1"  # noqa: S314 - our own
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,9 @@ def test_a_broken_recording_refuses_its_outputs(shipped: tuple[Path, Path]) -> N
         (("judge", "--recordings", "{tmp}/no", "--outputs", "{tmp}"), "no such folder"),
         (("judge", "--recordings", "{tmp}", "--outputs", "{tmp}"), "no recordings"),
         (("judge", "--recordings", "{fixtures}/recordings", "--outputs", "{tmp}"), "no outputs"),
-        (("parity", "--kernel", "nonsense"), "no such kernel: expected"),
+        (("parity", "--kernel", "nonsense"), "nothing was judged"),
+        (("parity", "--save-outputs", "/proc/no"), "cannot be used"),
+        (("bench", "--rows", "-1"), "'-1': expected a number above 0"),
         (("parity", "--deviations", "{tmp}/none.toml"), "cannot be read"),
         (("parity", "--kernel", "no.module:f"), "nothing was judged"),
         (("parity", "--kernel", "aiter"), "nothing was judged"),
@@ -162,8 +167,9 @@ def test_bad_input_is_one_line_and_exit_2(
 
     assert done.returncode == 2
     assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert "Traceback" not in done.stdout
+    said = [line for line in done.stderr.strip().splitlines() if not line.startswith("usage:")]
+    assert len(said) == 1
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_parity_runs_and_saves_a_kernel_of_ones_own(tmp_path: Path) -> None:
@@ -188,11 +194,122 @@ def test_parity_runs_and_saves_a_kernel_of_ones_own(tmp_path: Path) -> None:
     assert "1 passed" in again.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--kernel", "nonsense"),
+            "--kernel nonsense: no such kernel: expected aiter, torch-eager",
+        ),
+        (("--kernel", "leaves:route"), "leaves cannot be imported (SystemExit: 0)"),
+        (("--kernel", "mine:route", "--device", "nowhere"), "--device nowhere: torch cannot use"),
+        (("--shipped", "--recordings", "empty"), "empty: no recordings"),
+    ],
+)
+def test_what_cannot_be_run_does_not_keep_the_rest_from_being_judged(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """An unusable kernel, device or folder is refused in a row of its own; the others run."""
+    (tmp_path / "mine.py").write_text("from accuracy.kernels.torch_eager import route\n", "utf-8")
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n", "utf-8")
+    (tmp_path / "empty").mkdir()
+    write_recording(tmp_path / "r" / "tokens_32.safetensors", construct("tokens_32"))
+    if "--shipped" not in arguments:
+        arguments = (*arguments, "--kernel", "torch-eager", "--recordings", "r")
+
+    done = _run("parity", *arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert int(done.stdout.split(" passed")[0].split()[-1]) > 0
+    assert "1 refused" in done.stdout
+
+
+def test_a_kernel_that_leaves_the_program_fails(tmp_path: Path) -> None:
+    """A kernel that calls sys.exit(0) is no success: it is a failed call, reported."""
+    (tmp_path / "mine.py").write_text(
+        "import sys\ndef route(*a):\n    sys.exit(0)\n", encoding="utf-8"
+    )
+    write_recording(tmp_path / "r" / "tokens_32.safetensors", construct("tokens_32"))
+
+    done = _run("parity", "--kernel", "mine:route", "--recordings", "r", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "SystemExit: 0" in done.stdout
+
+
+def test_what_a_kernel_says_breaks_neither_the_terminal_nor_the_evidence(tmp_path: Path) -> None:
+    """Control characters and markup in an exception or a name are shown, and JUnit stays XML."""
+    (tmp_path / "mine.py").write_text(
+        "def route(*a):\n    raise ValueError('\\x1b[31mboom\\x00 [bold]')\n", encoding="utf-8"
+    )
+    write_recording(tmp_path / "r" / "odd[fp32].safetensors", construct("tokens_32"))
+
+    done = _run(
+        *("parity", "--kernel", "mine:route", "--recordings", "r", "--junit", "e.xml"),
+        cwd=tmp_path,
+    )
+
+    suite = ET.parse(tmp_path / "e.xml").getroot()  # noqa: S314 - our own file
+    failure = suite.find(".//failure")
+    assert failure is not None
+    assert "ValueError: ?[31mboom? [bold]" in str(failure.get("message"))
+    assert suite.get("failures") == "1"
+    assert "\x1b" not in done.stdout
+    assert "odd[fp32]" in done.stdout
+
+
+def test_evidence_names_what_was_read(tmp_path: Path) -> None:
+    """A kernel that is run leaves the hash of the recording and of the outputs that it saved."""
+    write_recording(tmp_path / "r" / "tokens_32.safetensors", construct("tokens_32"))
+
+    done = _run(
+        *("parity", "--kernel", "torch-eager", "--recordings", tmp_path / "r"),
+        *("--save-outputs", tmp_path / "o", "--json", tmp_path / "e.json"),
+    )
+
+    (one,) = json.loads((tmp_path / "e.json").read_text("utf-8"))["results"]
+    files = (
+        tmp_path / "r" / "tokens_32.safetensors",
+        tmp_path / "o/torch-eager/tokens_32.safetensors",
+    )
+    assert done.returncode == 0
+    assert one["sha256"] == {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in zip(("recording", "output"), files, strict=True)
+    }
+
+
+def test_constructed_recordings_see_what_the_shipped_ones_do_not(tmp_path: Path) -> None:
+    """A kernel that ignores groups and scale passes ordinary rows and fails constructed ones."""
+    (tmp_path / "mine.py").write_text(
+        "from accuracy.kernels.torch_eager import route as honest\n"
+        "def route(x, b, w, i, groups, kept, renorm, scale=1.0):\n"
+        "    honest(x, b, w, i, 1, 1, renorm, 1.0)\n",
+        encoding="utf-8",
+    )
+    normal = FIXTURES / "recordings" / "normal.safetensors"
+    command = ("parity", "--kernel", "mine:route", "--profile", "ieee", "--recordings", normal)
+
+    shipped = _run(*command, cwd=tmp_path)
+    constructed = _run(*command, "--constructed", "--json", tmp_path / "e.json", cwd=tmp_path)
+
+    results = json.loads((tmp_path / "e.json").read_text("utf-8"))["results"]
+    verdicts = {one["recording"]: one["verdict"] for one in results}
+    assert shipped.returncode == 0
+    assert constructed.returncode == 1
+    assert verdicts["constructed/groups_4_of_8"] == verdicts["constructed/scaled"] == "FAIL"
+    assert verdicts["constructed/tokens_65"] == "PASS"
+
+
 def test_a_crashing_kernel_fails(tmp_path: Path) -> None:
     """A kernel that raises is a failed verdict, not a refusal: it cannot ship."""
     (tmp_path / "mine.py").write_text("def route(*a):\n    raise ValueError('boom')\n", "utf-8")
 
-    done = _run("parity", "--kernel", "mine:route", cwd=tmp_path)
+    normal = FIXTURES / "recordings" / "normal.safetensors"
+
+    done = _run("parity", "--kernel", "mine:route", "--recordings", normal, cwd=tmp_path)
 
     assert done.returncode == 1
     assert "ValueError: boom" in done.stdout
@@ -289,6 +406,25 @@ def test_an_interrupt_loses_nothing_that_was_judged(tmp_path: Path) -> None:
     assert running.returncode == 2
     assert "interrupted before it was judged" in out
     assert "Traceback" not in out + err
+
+
+def test_the_examples_of_the_document_run(tmp_path: Path) -> None:
+    """The kernel and the test in docs/kernel-parity.md are at parity as they stand there."""
+    page = (ROOT / "docs" / "kernel-parity.md").read_text(encoding="utf-8")
+    kernel, test = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "my_router.py").write_text(kernel, encoding="utf-8")
+    (tmp_path / "test_my_router.py").write_text(test, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_kernels_lists_what_runs_here_and_what_does_not() -> None:

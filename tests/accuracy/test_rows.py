@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from accuracy.rows import Reason, Verdict, judge_rows
+from accuracy.rows import Reason, Verdict, _consistent, judge_rows
 from fixtures.adversarial import construct
-from reference import MINIMAX_M2_5, PROFILES, RoutingSpec, route, selection_error
+from reference import (
+    MINIMAX_M2_5,
+    PROFILES,
+    RoutingSpec,
+    group_error,
+    route,
+    selection_error,
+)
 
 IEEE = PROFILES["ieee"]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -210,3 +219,74 @@ def test_saturated_rows_are_admissible() -> None:
 
     assert (found.verdict == Verdict.ADMISSIBLE).mean() > 0.5
     assert (found.verdict != Verdict.TIE).all()
+
+
+@pytest.mark.parametrize(("multiple", "expected"), [(0.5, 3), (0.9, 3), (1.1, 4), (2, 4), (4, 4)])
+def test_near_ties_of_groups_on_either_side_of_the_bound(multiple: float, expected: int) -> None:
+    """Keeping the second-best group passes inside the bound of group scores, and fails outside."""
+    spec = RoutingSpec(8, 2, num_expert_group=2, topk_group=1)
+    bias = np.array([7.0, 6.9, 6.8, 6.7] * 2).astype(np.float32).astype(np.float64)
+    x = np.array([[1.0, 0.5, 0.3, 0.2] * 2], np.float32)
+    second = np.array([[4, 5]], np.int32)
+    for _ in range(3):  # the bound moves a little with the gap that is set
+        golden = route(x, bias, spec)
+        errors = selection_error(x.astype(np.float64), golden.scores, bias, spec, IEEE)
+        gap = multiple * group_error(golden.biased, errors, spec).sum()
+        s = 1 / (1 + np.exp(-1.0)) - gap
+        x[0, 4] = np.log(s / (1 - s))
+
+    found = judge_rows(x, bias, second, spec, IEEE)
+
+    assert found.verdict[0] == (Verdict.ADMISSIBLE, Verdict.WRONG)[expected - 3]
+
+
+@settings(max_examples=300, deadline=None)
+@given(SEEDS)
+def test_the_groups_that_may_stay_are_those_of_an_exhaustive_search(seed: int) -> None:
+    """The greedy choice of groups finds a consistent one exactly where trying all of them does."""
+    rng = np.random.default_rng(seed)
+    count, size = int(rng.integers(2, 6)), 3
+    kept = int(rng.integers(1, count + 1))
+    spec = RoutingSpec(count * size, 2, num_expert_group=count, topk_group=kept)
+    chosen = frozenset(rng.choice(count * size, 2, replace=False).tolist())
+    low = rng.integers(0, 6, count * size).astype(np.float64)
+    high = low + rng.integers(0, 3, count * size)
+    group_low = rng.integers(0, 6, count).astype(np.float64)
+    group_high = group_low + rng.integers(0, 3, count)
+
+    def right(groups: tuple[int, ...]) -> bool:
+        rest = [i for g in groups for i in range(g * size, (g + 1) * size) if i not in chosen]
+        gone = [group_low[g] for g in range(count) if g not in groups]
+        return (
+            {i // size for i in chosen} <= set(groups)
+            and (not gone or min(group_high[g] for g in groups) >= max(gone))
+            and (not rest or min(high[i] for i in chosen) >= max(low[i] for i in rest))
+        )
+
+    expected = any(right(groups) for groups in itertools.combinations(range(count), kept))
+
+    assert _consistent(chosen, low, high, group_low, group_high, spec) == expected
+
+
+def test_many_tied_groups_are_judged_at_once() -> None:
+    """32 of 64 equal groups: a choice of them is found or refused without trying them all."""
+    spec = RoutingSpec(256, 8, num_expert_group=64, topk_group=32)
+    x = np.zeros((2, 256), np.float32)
+    x[1, ::4] = x[1, 1::4] = 5.0
+    ids = np.array([np.arange(255, 223, -4), [2, 3, 6, 7, 10, 11, 14, 15]], np.int32)
+
+    found = judge_rows(x, np.zeros(256), ids, spec, IEEE)
+
+    assert found.verdict.tolist() == [Verdict.TIE, Verdict.WRONG]
+
+
+def test_order_is_not_asked_of_rows_that_the_contract_does_not_define() -> None:
+    """With --ordered too, an undefined row needs distinct ids in range and nothing else."""
+    x = np.full((1, 256), np.nan, np.float32)
+    x[0, :3] = [1, 2, 3]
+    ids = np.array([[100, 101, 102, 103, 104, 0, 1, 2]], np.int32)
+
+    found = judge_rows(x, np.zeros(256), ids, MINIMAX_M2_5, IEEE, ordered=True)
+
+    assert found.verdict[0] == Verdict.UNDEFINED
+    assert found.reason[0] == Reason.NONE

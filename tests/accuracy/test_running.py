@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -82,6 +83,20 @@ def test_writes_outside_the_outputs_are_seen(
     faults = run(_loaded(_after(change)), recording).faults
 
     assert any(fault in found for found in faults)
+
+
+def test_parity_asserts_what_calls_do_wrong(recording: Recording) -> None:
+    """Right answers do not excuse a kernel that writes its inputs."""
+    with pytest.raises(AssertionError, match="the call is at fault: writes correction_bias"):
+        assert_parity(
+            _after(lambda _, bias, *__: bias.add_(1)), recording, profile="ieee", device="cpu"
+        )
+
+
+def test_parity_names_the_profiles_there_are(recording: Recording) -> None:
+    """A misspelt profile is answered with those there are."""
+    with pytest.raises(ValueError, match=r"profile 'iee': expected one of .*ieee"):
+        assert_parity(route, recording, profile="iee")
 
 
 def test_unwritten_rows_fail(recording: Recording) -> None:
@@ -267,30 +282,28 @@ def test_a_bias_cast_is_found() -> None:
     assert failing > 100
 
 
+def _published(
+    gating_output: torch.Tensor,
+    correction_bias: torch.Tensor,
+    topk_weights: torch.Tensor,
+    topk_ids: torch.Tensor,
+    num_expert_group: int,
+    topk_group: int,
+    need_renorm: bool,
+    routed_scaling_factor: float = 1.0,
+) -> None:
+    """Stand for the signature in aiter/ops/topk.py."""
+
+
 def _stub_aiter(monkeypatch: pytest.MonkeyPatch, record: list[dict[str, Any]]) -> None:
     """Install a package `aiter` with the published signature, and a torch that says ROCm."""
 
-    def biased_grouped_topk(
-        gating_output: torch.Tensor,
-        correction_bias: torch.Tensor,
-        topk_weights: torch.Tensor,
-        topk_ids: torch.Tensor,
-        num_expert_group: int,
-        topk_group: int,
-        need_renorm: bool,
-        routed_scaling_factor: float = 1.0,
-    ) -> None:
-        record.append({"bias": correction_bias.dtype, "scale": routed_scaling_factor})
-        route(
-            gating_output,
-            correction_bias,
-            topk_weights,
-            topk_ids,
-            num_expert_group,
-            topk_group,
-            need_renorm,
-            routed_scaling_factor,
-        )
+    def biased_grouped_topk(*arguments: Any, **named: Any) -> None:  # noqa: ANN401
+        signature = inspect.signature(_published)
+        record.append({"positional": arguments, "named": named})
+        bound = signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        route(*bound.args)
 
     module = ModuleType("aiter")
     module.biased_grouped_topk = biased_grouped_topk  # type: ignore[attr-defined]
@@ -308,11 +321,42 @@ def test_aiter_is_called_as_sglang_calls_it(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert kernel.missing() is None
     loaded = kernel.load()
-    found = run(Loaded(loaded.route, loaded.name, "1", "cpu", "ieee"), construct("bias_cast"))
+    found = run(replace(loaded, device="cpu"), construct("bias_cast"))
 
-    assert {one["bias"] for one in record} == {torch.bfloat16}
-    assert {one["scale"] for one in record} == {1.0}
+    for one in record:
+        gate, bias, weights, ids = one["positional"]
+        assert gate.dtype == bias.dtype == torch.bfloat16
+        assert (weights.dtype, ids.dtype) == (torch.float32, torch.int32)
+        assert weights.is_contiguous()
+        assert ids.is_contiguous()
+        assert one["named"] == {"num_expert_group": 1, "topk_group": 1, "need_renorm": True}
+    assert loaded.contiguous
     assert found.faults == ()
+
+
+def test_aiter_is_passed_a_scale_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups, renormalisation and scale reach aiter by the names that sglang uses."""
+    record: list[dict[str, Any]] = []
+    _stub_aiter(monkeypatch, record)
+
+    run(replace(registry()["aiter"].load(), device="cpu"), construct("scaled"))
+
+    expected = {"num_expert_group": 8, "topk_group": 4, "need_renorm": True}
+    assert record[0]["named"] == expected | {"routed_scaling_factor": 2.5}
+
+
+def test_an_aiter_that_does_not_import_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever aiter's import raises becomes one line, not the end of the command."""
+    _stub_aiter(monkeypatch, [])
+
+    class Broken(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise RuntimeError("Failed to find ROCm root")
+
+    monkeypatch.setitem(sys.modules, "aiter", Broken("aiter"))
+
+    with pytest.raises(KernelError, match=r"cannot be imported \(RuntimeError: Failed to find"):
+        registry()["aiter"].load()
 
 
 def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from accuracy import blocks
 from accuracy.blocks import judge_block
 from accuracy.screen import CHEAP_ERROR, UNSETTLED, cheap_sigmoid, screen
 from fixtures.adversarial import CONSTRUCTORS, construct
-from reference import MINIMAX_M2_5, PROFILES
+from reference import MINIMAX_M2_5, PROFILES, RoutingSpec, route
 
 Honest = Callable[
     [NDArray[np.float32], NDArray[np.float32], int, bool],
@@ -89,3 +89,20 @@ def test_screening_settles_ordinary_rows(honest: Honest) -> None:
     )
 
     assert (found.codes == UNSETTLED).mean() < 0.01
+
+
+@pytest.mark.parametrize("centre", [0, 7, 35])
+@pytest.mark.parametrize("multiple", [2, 4])
+def test_screening_settles_no_near_tie_for_the_wrong_expert(multiple: int, centre: int) -> None:
+    """The ninth expert in the eighth's place, just outside the bound, is not settled as right."""
+    held = construct(f"near_ties_{multiple}_bias_{centre}")
+    x, bias = held.logits(), held.bias().astype(np.float64)
+    nine = route(x, bias, RoutingSpec(256, 9)).ids.astype(np.int32)
+    ids = np.ascontiguousarray(nine[:, [0, 1, 2, 3, 4, 5, 6, 8]])
+    s = 1 / (1 + np.exp(-np.take_along_axis(x.astype(np.float64), ids, 1)))
+    weights = (s / s.sum(axis=1, keepdims=True)).astype(np.float32)
+    skip = np.zeros(len(x), bool)
+
+    codes = screen(x, bias, ids, weights, skip, held.spec, PROFILES["ieee"]).codes
+
+    assert (codes == UNSETTLED).all()

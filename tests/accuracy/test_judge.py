@@ -1,0 +1,143 @@
+"""The verdict on a whole recording: what is counted, what is listed, what is left out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from accuracy import judge
+from accuracy.blocks import judge_block
+from accuracy.judge import LISTED
+from accuracy.rows import Verdict
+from fixtures import KernelInfo, Output, Recording
+from fixtures.adversarial import construct
+from fixtures.recording import recording
+from fixtures.tensorfile import tensor
+from reference import MINIMAX_M2_5, PROFILES, route
+
+ROOT = Path(__file__).parents[2]
+IEEE = PROFILES["ieee"]
+
+
+def _golden(held: Recording) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    golden = route(held.logits(), held.bias(), held.spec)
+    return golden.ids.astype(np.int32), golden.weights.astype(np.float32)
+
+
+def _output(ids: NDArray[np.int32], weights: NDArray[np.float32]) -> Output:
+    return Output(KernelInfo("k", "1", "cpu", "hardware", "ieee"), tensor(weights), tensor(ids))
+
+
+def test_padding_rows_are_not_judged() -> None:
+    """Whatever a kernel leaves in padding rows, they are counted apart and nothing else is."""
+    held = construct("padded")
+    ids, weights = _golden(held)
+    padding = held.padding()
+    ids[padding], weights[padding] = -1, np.nan
+
+    result = judge(held, _output(ids, weights), IEEE)
+
+    assert result.passed
+    assert result.counts[Verdict.PADDING] == padding.sum() == 16
+    assert result.counts[Verdict.EXACT] == 48
+
+
+def test_rows_that_a_cast_re_routes_are_counted_without_padding() -> None:
+    """Padding rows are nobody's tokens: a bias cast re-routes none of them."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((100, 256), dtype=np.float32)
+    checkpoint = rng.uniform(6.8, 7.1, 256).astype(np.float32)
+    consumed = (checkpoint.view(np.uint32) & 0xFFFF0000).view(np.float32)
+
+    def rerouted(rows: slice) -> int:
+        index = np.full(100, -1)
+        index[rows] = 0
+        held = recording(
+            "r", x, consumed, MINIMAX_M2_5, checkpoint_bias=checkpoint, token_index=index
+        )
+        return judge(held, _output(*_golden(held)), IEEE).rerouted or 0
+
+    halves = rerouted(slice(0, 50)), rerouted(slice(50, 100))
+
+    assert min(halves) > 10
+    assert sum(halves) == rerouted(slice(0, 100))
+    assert rerouted(slice(0, 0)) == 0
+
+
+def test_rows_that_pass_with_other_experts_are_listed() -> None:
+    """Rows of a tie and admissible rows are named, the first hundred of each, and all counted."""
+    x = np.zeros((LISTED + 20, 256), np.float32)
+    held = recording("ties", x, np.zeros(256, np.float32), MINIMAX_M2_5)
+    ids, weights = _golden(held)
+    ids[5:] += 100
+
+    result = judge(held, _output(ids, weights), IEEE)
+
+    assert result.passed
+    assert result.counts[Verdict.TIE] == LISTED + 15
+    assert result.ties == tuple(range(5, LISTED + 5))
+    assert result.admissible == ()
+
+
+@pytest.mark.parametrize("screened", [True, False])
+def test_rows_that_fail_take_no_part_in_the_drift(
+    monkeypatch: pytest.MonkeyPatch, screened: bool
+) -> None:
+    """The weights of a row that is wrong say nothing about the arithmetic of the others."""
+    if not screened:
+        monkeypatch.setattr("accuracy.blocks.applies", lambda _: False)
+    held = construct("tokens_1024")
+    ids, weights = _golden(held)
+    padding = np.zeros(held.rows, bool)
+    bias = held.bias().astype(np.float64)
+    arguments = (held.logits(), bias, ids, weights, padding, held.spec, IEEE)
+    whole = judge_block(*arguments, ordered=False).sums
+    weights[:200] *= np.float32(1 + 2e-4)
+    ids[200:300, 0] = (ids[200:300, 0] + 128) % 256
+
+    found = judge_block(*arguments, ordered=False)
+
+    assert (found.verdict == Verdict.WRONG).sum() == 300
+    assert found.sums.rows == whole.rows - 300
+
+
+_WIDE = """
+import os, pathlib, sys
+import numpy as np
+os.cpu_count = lambda: 8
+from accuracy import judge
+from fixtures import KernelInfo, Output
+from fixtures.recording import recording
+from fixtures.tensorfile import Tensor, tensor
+from reference import PROFILES, RoutingSpec
+rows = 40960
+bits = np.random.default_rng(1).integers(0x3F00, 0x3FFF, (rows, 896)).astype(np.uint16)
+spec = RoutingSpec(896, 16)
+held = recording("m", Tensor("BF16", bits.shape, bits), np.zeros(896, np.float32), spec)
+ids = np.tile(np.arange(16, dtype=np.int32), (rows, 1))
+info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
+output = Output(info, tensor(np.full((rows, 16), 1 / 16, np.float32)), tensor(ids))
+assert len(judge(held, output, PROFILES["conservative"]).failing) == rows
+print(pathlib.Path("/proc/self/status").read_text())
+"""
+
+
+def test_memory_stays_small_on_many_cores_and_experts() -> None:
+    """Rows of 896 bfloat16 logits that all fail, in eight threads, stay under 1 GiB."""
+    done = subprocess.run(
+        [sys.executable, "-c", _WIDE],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("VmHWM:"))
+    assert int(line.split()[1]) < 1 << 20
