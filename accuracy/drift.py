@@ -8,7 +8,7 @@ measured for honest kernels on ordinary logits, 0.8 to 4.8 u for log2(e) shorten
 mean of r, weighted with the weights, catches a common scale: of renormalised weights it is the
 error of their sum, which an error that leans with z leaves alone.
 
-An arithmetic may itself lean: log2(e) as float32 is off by 0.3 u, and CUDA's claim for __expf
+An arithmetic may itself lean: log2(e) as float32 is off by 0.22 u, and CUDA's claim for __expf
 grows by 2.35 u a unit. Far below 0, where z is as wide as the logits, that is more than any limit
 on the size. So what a profile claims for each unit of its argument is allowed (`lean`): shortened
 constants are beyond it, 1.4427 by 57 u a unit.
