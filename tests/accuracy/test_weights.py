@@ -184,7 +184,7 @@ def _repeated(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np
 
 def _few_scores(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     at = rng.integers(0, 5, (500, 8))
-    return rng.random(5)[at], np.array([3.0, 1, 2, 4, 2])[at]
+    return rng.random(5)[at], np.array([3.0, 3.1, 2.9, 3.2, 3.0])[at]
 
 
 @pytest.mark.parametrize("data", [_repeated, _few_scores])
