@@ -19,6 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from accuracy.cheap import CHEAP_ERROR, cheap_exp
 from accuracy.drift import BUCKETS, TERMS, DriftSums, mix
 from accuracy.weights import ULP_EDGES, sharpness
 from reference import Profile, RoutingSpec, U, scale_rounding, selection_error_ceiling
@@ -26,11 +27,6 @@ from reference.bounds import SECOND_ORDER, TINY
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
-
-#: Bound on the absolute error of the cheap sigmoid: the polynomial's remainder and the rounding of
-#: its six squarings stay under 4e-6 (the tests measure it over all bfloat16 and random float32
-#: logits); doubled and more.
-CHEAP_ERROR = 1e-5
 
 #: Bound on the float64 error of a biased score, relative to 1 + |b|: 4 u64 for the sigmoid and
 #: rounding of the addition, generously.
@@ -127,40 +123,6 @@ def screen(
         sums,
     )
     return Screened(codes, over, histogram, DriftSums(int(rows), sums))
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _cheap_exp(t: Any) -> Any:  # noqa: ANN401 - a float32, which mypy's numpy widens
-    """exp(t) for |t| <= 20, in operations that vectorise: a polynomial of t / 64, squared 6 times.
-
-    Outside, t is clamped: the sigmoid is then within 2.1e-9 of its limit. NaN counts as 20.
-    """
-    t = min(np.float32(20), t)
-    t = max(np.float32(-20), t)
-    y = t * np.float32(1 / 64)
-    p = np.float32(1 / 720)
-    p = p * y + np.float32(1 / 120)
-    p = p * y + np.float32(1 / 24)
-    p = p * y + np.float32(1 / 6)
-    p = p * y + np.float32(1 / 2)
-    p = p * y + np.float32(1)
-    p = p * y + np.float32(1)
-    p *= p
-    p *= p
-    p *= p
-    p *= p
-    p *= p
-    p *= p
-    return p
-
-
-@numba.njit(nogil=True, cache=True)
-def cheap_sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the cheap sigmoid of a one-dimensional array; for the test that measures its error."""
-    out = np.empty_like(logits)
-    for i in range(logits.size):
-        out[i] = np.float32(1) / (np.float32(1) + _cheap_exp(-logits[i]))
-    return out
 
 
 @numba.njit(nogil=True, cache=True)
@@ -312,7 +274,7 @@ def _screen(
             near = np.int32(0)
             for i in range(experts):
                 # sigmoid(x) + raised > cut, multiplied out so that nothing is divided.
-                near += np.int32(one > (cut - raised[i]) * (one + _cheap_exp(-row[i])))
+                near += np.int32(one > (cut - raised[i]) * (one + cheap_exp(-row[i])))
             if near != k:  # a NaN may count here; not below
                 near = k
                 for i in range(experts):

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from accuracy import blocks
 from accuracy.blocks import judge_block
-from accuracy.screen import CHEAP_ERROR, UNSETTLED, cheap_sigmoid, screen
+from accuracy.cheap import CHEAP_ERROR, cheap_sigmoid
+from accuracy.screen import UNSETTLED, screen
 from fixtures.adversarial import CONSTRUCTORS, construct
 from reference import MINIMAX_M2_5, PROFILES, RoutingSpec, route
 
