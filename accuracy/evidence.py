@@ -10,11 +10,12 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from accuracy.drift import SIZE_LIMIT, lean, mean_limit
 from accuracy.judge import Result
 from accuracy.rows import Reason, Verdict, judge_rows
 from accuracy.weights import ULP_EDGES, judge_weights
 from fixtures import Output, Recording
-from reference import Profile, score_error
+from reference import PROFILES, Profile, score_error
 
 #: Offending rows that are shown.
 SHOWN = 5
@@ -223,8 +224,10 @@ def complaints(one: Judged) -> list[str]:
         lines.append(f"{len(result.failing)} of {result.rows} rows fail ({', '.join(parts)})")
     if drift.found:
         lines.append(
-            f"weights drift: systematic part {drift.size:.2f} u (limit 0.4), slope "
-            f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u, mean {drift.mean:+.2f} u (limit 0.5)"
+            f"weights drift: systematic part {drift.size:.2f} u (limit {SIZE_LIMIT}), slope "
+            f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u (the profile's own "
+            f"{lean(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
+            f"(limit {mean_limit(PROFILES[one.profile])})"
         )
     lines += [f"the call is at fault: {fault}" for fault in one.faults]
     for deviation, rows in result.stale:

@@ -218,6 +218,8 @@ def _weigh(
         histogram[buckets[j]] += 1
     if count < 2:
         return worst, 0
+    if count < k:
+        w[:] = 0.0
     _add_row(r[:count], z[:count], w[:count], hashes[:count], sums)
     return worst, 1
 

@@ -267,3 +267,26 @@ def test_what_a_profile_claims_to_lean_by_is_no_drift() -> None:
     assert not found(1.5, "fast_math")
     assert found(1.5, "ieee")
     assert found(4.0, "fast_math")
+
+
+def test_approximate_division_may_err_by_more_in_common() -> None:
+    """A common error of 0.9 u is what __fdividef does on an H100, and drift of an IEEE kernel."""
+    rng = np.random.default_rng(8)
+    r, z, s = 0.9 + rng.normal(0, 1, (1000, 8)), rng.normal(0, 1, (1000, 8)), rng.random((1000, 8))
+
+    assert _drift(r, z, s, IEEE).found
+    assert not _drift(r, z, s, PROFILES["fast_math"]).found
+    assert _drift(r + 1.0, z, s, PROFILES["fast_math"]).found
+
+
+def test_a_mean_is_taken_of_whole_rows_alone() -> None:
+    """Where a weight is too small to take part, what it lost went to the others: no common scale."""
+    rng = np.random.default_rng(9)
+    r, z, s = 3.0 + rng.normal(0, 1, (1000, 8)), rng.normal(0, 1, (1000, 8)), rng.random((1000, 8))
+    r[:, 7] = np.nan
+
+    measured = _drift(r, z, s)
+
+    assert measured.rows == 1000
+    assert measured.mean == 0.0
+    assert not measured.found
