@@ -280,7 +280,7 @@ def test_approximate_division_may_err_by_more_in_common() -> None:
 
 
 def test_a_mean_is_taken_of_whole_rows_alone() -> None:
-    """Where a weight is too small to take part, what it lost went to the others: no common scale."""
+    """What a weight too small to take part has lost, the others have: that is no common scale."""
     rng = np.random.default_rng(9)
     r, z, s = 3.0 + rng.normal(0, 1, (1000, 8)), rng.normal(0, 1, (1000, 8)), rng.random((1000, 8))
     r[:, 7] = np.nan
