@@ -168,6 +168,7 @@ def _result(one: Judged) -> dict[str, object]:
             "rows": drift.rows,
             "units": drift.units,
         },
+        "bias_values_changed": result.bias_changed,
         "rerouted_by_bias_cast": result.rerouted,
         "profile": one.profile,
         "execution": info.execution,

@@ -49,8 +49,10 @@ class Result:
         weight_error_over_bound: the largest; 0 if no weight was judged.
         histogram: weight errors in ulps, by `accuracy.weights.ULP_EDGES`.
         drift: the systematic error of the weights.
-        rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
+        bias_changed: values of the bias that the kernel consumed that differ from the checkpoint's;
             None if the recording does not hold the latter.
+        rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
+            None likewise.
 
     """
 
@@ -66,6 +68,7 @@ class Result:
     weight_error_over_bound: float
     histogram: NDArray[np.int64]
     drift: Drift
+    bias_changed: int | None
     rerouted: int | None
 
     @property
@@ -160,6 +163,7 @@ def judge(
         weight_error_over_bound=worst,
         histogram=histogram,
         drift=drift(sums, recording.spec, profile),
+        bias_changed=None if other is None else int((other != bias).sum()),
         rerouted=None if other is None else moved,
     )
 

@@ -50,11 +50,12 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
     _show_known(to, judged)
     _show_listed(to, judged)
     for one in judged:
-        if one.result and one.result.rerouted:
+        if one.result and one.result.bias_changed:
             to.print(
-                f"\n{one.recording}: the bias that the kernel consumed routes "
-                f"{one.result.rerouted} of {one.result.rows} rows to other experts than the "
-                "checkpoint's bias: an input change, not rounding",
+                f"\n{one.kernel} on {one.recording}: {one.result.bias_changed} values of the bias "
+                "that the kernel consumed are not the checkpoint's: that routes "
+                f"{one.result.rerouted} of {one.result.rows} rows to other experts, an input "
+                "change, not rounding",
                 markup=False,
             )
     called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)

@@ -460,7 +460,27 @@ def test_a_bias_cast_is_reported_beside_the_verdict(tmp_path: Path) -> None:
     sets = [np.sort(np.argsort(-(scores + b), axis=1)[:, :8]) for b in (checkpoint, consumed)]
     moved = int((sets[0] != sets[1]).any(axis=1).sum())
     assert moved > 50
-    assert f"routes {moved} of 200 rows to other experts" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert f"routes {moved} of 200 rows to other experts" in said
+    assert f"{int((checkpoint != consumed).sum())} values of the bias" in said
+
+
+def test_a_bias_cast_is_reported_where_no_row_moves(tmp_path: Path) -> None:
+    """A changed bias is said even of a recording in which it happens to re-route nothing."""
+    x = np.arange(256, dtype=np.float32)[None] / 16 - 10
+    checkpoint = np.full(256, np.float32(7.01))
+    consumed = np.full(256, np.float32(7.0))
+    held = recording("cast", x, consumed, MINIMAX_M2_5, checkpoint_bias=checkpoint)
+    write_recording(tmp_path / "r" / "cast.safetensors", held)
+
+    done = _run(
+        *("parity", "--kernel", "torch-eager", "--recordings", tmp_path / "r"),
+        *("--json", tmp_path / "e.json"),
+    )
+
+    (one,) = json.loads((tmp_path / "e.json").read_text("utf-8"))["results"]
+    assert (one["bias_values_changed"], one["rerouted_by_bias_cast"]) == (256, 0)
+    assert "256 values of the bias that the kernel consumed" in " ".join(done.stdout.split())
 
 
 def test_memory_stays_small_whatever_the_size(tmp_path: Path) -> None:
