@@ -10,16 +10,15 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from accuracy.graphs import replayed
 from accuracy.kernels import FOREIGN, KernelError, Loaded, one_line
+from accuracy.tensors import bits, to_torch
 from fixtures import KernelInfo, Output, Recording
-from fixtures.tensorfile import Tensor, tensor
-
-if TYPE_CHECKING:
-    import torch
+from fixtures.tensorfile import tensor
 
 #: Rows of one call at the most: the largest of aiter's own test (op_tests/test_moeTopkSoftmax.py).
 CALL_ROWS = 163840
@@ -80,6 +79,8 @@ def run(
         advance(stop - start)
     found, notes = _strided(kernel, recording)
     faults.update(dict.fromkeys(found))
+    found, more = replayed(kernel, recording)
+    faults.update(dict.fromkeys(found))
     info = KernelInfo(
         kernel.name,
         kernel.version,
@@ -88,7 +89,7 @@ def run(
         kernel.arithmetic,
         kernel.note,
     )
-    return Run(Output(info, tensor(weights), tensor(ids)), tuple(faults), notes)
+    return Run(Output(info, tensor(weights), tensor(ids)), tuple(faults), notes + more)
 
 
 def _strided(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -101,7 +102,7 @@ def _strided(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tup
     rows = min(_STRIDED_ROWS, recording.rows)
     plain = _call(kernel, recording, 0, rows, 0)
     try:
-        strided = _call(kernel, recording, 0, rows, 1, padding=_PADDING)
+        strided = _call(kernel, recording, 0, rows, 0, padding=_PADDING)
     except KernelError as error:
         return (), (f"refuses strided tensors: {error}",)
     # Pairs in the order of their ids, so that equal weights may come in any order.
@@ -177,8 +178,8 @@ def _call(
     except ImportError:
         raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
     spec, rows, k = recording.spec, stop - start, recording.spec.top_k
-    logits = _to_torch(recording.gating_output, start, stop, kernel.device)
-    bias = _to_torch(recording.correction_bias, 0, spec.num_experts, kernel.device)
+    logits = to_torch(recording.gating_output, start, stop, kernel.device)
+    bias = to_torch(recording.correction_bias, 0, spec.num_experts, kernel.device)
     if mirrored:
         logits, bias = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
     if padding[0]:
@@ -192,7 +193,7 @@ def _call(
             (padding[2], _POISON_IDS[turn], torch.int32),
         )
     )
-    before = (_bits(logits).clone(), _bits(bias).clone())
+    before = (bits(logits).clone(), bits(bias).clone())
     outputs = weights[:rows, :k], ids[:rows, :k]
     try:
         kernel.route(
@@ -204,13 +205,13 @@ def _call(
             spec.renormalize,
             spec.routed_scaling_factor,
         )
-        inputs = zip(before, (_bits(logits), _bits(bias)), strict=True)
+        inputs = zip(before, (bits(logits), bits(bias)), strict=True)
         unchanged = [torch.equal(a, b) for a, b in inputs]
         host = [values.cpu().numpy().copy() for values in outputs]
         for values, poison in ((weights, _POISON_WEIGHTS[turn]), (ids, _POISON_IDS[turn])):
             values[:rows, :k] = poison
             full = torch.full_like(values, poison)
-            unchanged.append(torch.equal(_bits(values), _bits(full)))
+            unchanged.append(torch.equal(bits(values), bits(full)))
     except FOREIGN as error:  # it is reported
         raise KernelError(f"{kernel.name} on {recording.name}: {one_line(error)}") from None
     names = (
@@ -221,19 +222,3 @@ def _call(
     )
     faults = tuple(f"writes {n}" for n, same in zip(names, unchanged, strict=True) if not same)
     return _Call(host[0], host[1], faults)
-
-
-def _to_torch(held: Tensor, start: int, stop: int, device: str) -> torch.Tensor:
-    import torch  # noqa: PLC0415 - imported only where a kernel runs
-
-    kinds = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-    values = np.array(held.rows(start, stop))  # a copy: a kernel must not write the recording
-    return torch.from_numpy(values).to(dtype=kinds[held.dtype], device=device)
-
-
-def _bits(values: torch.Tensor) -> torch.Tensor:
-    """View floats as integers, so that NaN equals itself."""
-    import torch  # noqa: PLC0415 - imported only where a kernel runs
-
-    kinds = {4: torch.int32, 2: torch.int16}
-    return values if not values.is_floating_point() else values.view(kinds[values.element_size()])
