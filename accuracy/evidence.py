@@ -162,6 +162,7 @@ def _result(one: Judged) -> dict[str, object]:
             "mean_error_u": drift.mean_error,
             "rows": drift.rows,
         },
+        "bias_values_changed": result.bias_changed,
         "rerouted_by_bias_cast": result.rerouted,
         "profile": one.profile,
         "execution": info.execution,

@@ -44,8 +44,11 @@ class Result:
         weight_error_over_bound: the largest; 0 if no weight was judged.
         histogram: weight errors in ulps, by `accuracy.weights.ULP_EDGES`.
         drift: the systematic error of the weights.
+        experts: of the recording's router.
+        bias_changed: experts whose consumed bias is not the checkpoint's; None if the recording
+            does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
-            None if the recording does not hold the latter.
+            None likewise.
 
     """
 
@@ -59,6 +62,8 @@ class Result:
     weight_error_over_bound: float
     histogram: NDArray[np.int64]
     drift: Drift
+    experts: int
+    bias_changed: int | None
     rerouted: int | None
 
     @property
@@ -95,6 +100,7 @@ def judge(
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
     bias = recording.bias().astype(np.float64)
     other = _checkpoint_bias(recording)
+    bias_changed = None if other is None else int((other != bias).sum())
 
     def block(start: int) -> tuple[Block, int]:
         stop = min(start + BLOCK_ROWS, recording.rows)
@@ -110,7 +116,7 @@ def judge(
             ordered=ordered,
         )
         moved = 0
-        if other is not None and (other != bias).any():
+        if other is not None and bias_changed:
             moved = int((rerouted(logits, bias, other, recording.spec) & ~padding).sum())
         advance(stop - start)
         return found, moved
@@ -146,6 +152,8 @@ def judge(
         weight_error_over_bound=worst,
         histogram=histogram,
         drift=drift(sums),
+        experts=recording.spec.num_experts,
+        bias_changed=bias_changed,
         rerouted=None if other is None else moved,
     )
 

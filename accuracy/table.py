@@ -42,11 +42,12 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
             to.print("\n" + _indented(text), markup=False)
     _show_known(to, judged)
     for one in judged:
-        if one.result and one.result.rerouted:
+        if (result := one.result) and result.bias_changed:
             to.print(
-                f"\n{one.recording}: the bias that the kernel consumed routes "
-                f"{one.result.rerouted} of {one.result.rows} rows to other experts than the "
-                "checkpoint's bias: an input change, not rounding",
+                f"\n{one.recording}: the bias that the kernel consumed is not the checkpoint's: "
+                f"{result.bias_changed} of {result.experts} values differ, which routes "
+                f"{result.rerouted} of {result.rows} rows to other experts: an input change, not "
+                "rounding",
                 markup=False,
             )
     if notes:

@@ -309,22 +309,36 @@ def test_ordered_fails_what_is_out_of_order(shipped: tuple[Path, Path]) -> None:
 
 
 def test_a_bias_cast_is_reported_beside_the_verdict(tmp_path: Path) -> None:
-    """The kernel is judged on the bias it consumed; rows that the cast re-routes are counted."""
+    """The kernel is judged on the bias it consumed; what a cast changes and re-routes is counted.
+
+    A cast that happens to re-route no row of the recording is said all the same.
+    """
     rng = np.random.default_rng(1)
     x = rng.standard_normal((200, 256), dtype=np.float32)
     checkpoint = rng.uniform(6.8, 7.1, 256).astype(np.float32)
     consumed = (checkpoint.view(np.uint32) & 0xFFFF0000).view(np.float32)
     held = recording("cast", x, consumed, MINIMAX_M2_5, checkpoint_bias=checkpoint)
     write_recording(tmp_path / "r" / "cast.safetensors", held)
+    apart = np.where(np.arange(256) < 8, 5, -5).astype(np.float32)[None]  # no bias bridges that
+    still = recording("still", apart, consumed, MINIMAX_M2_5, checkpoint_bias=checkpoint)
+    write_recording(tmp_path / "r" / "still.safetensors", still)
+    path = tmp_path / "evidence.json"
 
-    done = _run("parity", "--kernel", "torch-eager", "--recordings", tmp_path / "r")
+    done = _run(
+        *("parity", "--kernel", "torch-eager", "--recordings", tmp_path / "r", "--json", path)
+    )
 
     assert done.returncode == 0
     scores = 1 / (1 + np.exp(-x.astype(np.float64)))
     sets = [np.sort(np.argsort(-(scores + b), axis=1)[:, :8]) for b in (checkpoint, consumed)]
     moved = int((sets[0] != sets[1]).any(axis=1).sum())
     assert moved > 50
-    assert f"routes {moved} of 200 rows to other experts" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert f"256 of 256 values differ, which routes {moved} of 200 rows to other experts" in said
+    assert "256 of 256 values differ, which routes 0 of 1 rows to other experts" in said
+    results = json.loads(path.read_text("utf-8"))["results"]
+    keys = ("bias_values_changed", "rerouted_by_bias_cast")
+    assert [[one[key] for key in keys] for one in results] == [[256, moved], [256, 0]]
 
 
 def test_memory_stays_small_whatever_the_size(tmp_path: Path) -> None:
