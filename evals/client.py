@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from evals.journal import Journal
 
-PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
-
 # Worth asking again; any other 4xx says that the request itself is wrong.
 _RETRIED_STATUS = {408, 409, 425, 429}
 _BACKOFF_MAX_S = 30.0
