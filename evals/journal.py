@@ -2,9 +2,10 @@
 
 The first line holds the settings that the answers depend on. Every further line is one request
 that ended, an answer or a failure for good, or what the server said about itself when a session
-began and ended: a run is made of one session, and of one more each time it is resumed. A line is written by one `write` call to a file
-opened for appending, so a process killed at any moment leaves whole lines and at most one cut
-line at the end, which has no newline and is recognised by that.
+began and ended: a run is made of one session, and of one more each time it is resumed. A line is
+written by one `write` call to a file opened for appending, so a process killed at any moment
+leaves whole lines and at most one cut line at the end, which has no newline and is recognised by
+that.
 """
 
 from __future__ import annotations
@@ -271,6 +272,7 @@ class Journal:
         record = asdict(answer)
         self._append({"kind": "answer", **record, "attempts": answer.attempts})
         self.answers[answer.key] = answer
+        self.unseen += bool(self.sightings) and self.sightings[-1].at == START
 
     def failed(self, failure: Failure) -> None:
         """Append one question that stayed unanswered; a resumed run asks it again."""
@@ -281,6 +283,7 @@ class Journal:
         """Append what the server said about itself."""
         self._append_sighting(sighting)
         self.sightings.append(sighting)
+        self.unseen = 0
 
     def _append_sighting(self, sighting: Sighting) -> None:
         self._append({"kind": "server", **asdict(sighting)})

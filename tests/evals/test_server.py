@@ -137,7 +137,7 @@ def test_server_that_is_not_ready_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("requests.Session.get", lambda *_, **__: page)
 
     with pytest.raises(EvalError, match="HTTP 503 at /v1/models; wait until"):
-        server.models("http://x", key="", timeout_s=1)
+        server.model_to_ask(None, "http://x", key="", timeout_s=1)
 
 
 def test_key_that_is_refused_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,4 +147,4 @@ def test_key_that_is_refused_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("requests.Session.get", lambda *_, **__: page)
 
     with pytest.raises(EvalError, match="OPENAI_API_KEY"):
-        server.models("http://x", key="", timeout_s=1)
+        server.model_to_ask(None, "http://x", key="", timeout_s=1)
