@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from evals.journal import read_journal
+from evals.server import identify
 from tests.evals.support import Server, evidence_of, facts_of, samples_of
 
 if TYPE_CHECKING:
@@ -313,14 +315,10 @@ def test_server_that_is_gone_at_the_end_is_waited_for(
 ) -> None:
     """Without a look at the end the run is incomplete, and resuming it needs only that look."""
     server.info = {"version": "1"}
+    here = functools.partial(identify, server.url, key="", timeout_s=10)
+    looks = iter((here, here, dict, dict))  # twice at the start, at the end, after the failure
     with monkeypatch.context() as patch:
-        patch.setattr("evals.server.identify", lambda *_, **__: {})
-        patch.setattr("evals.server.stable_identity", lambda *_, **__: identity)
-        identity = {
-            "/server_info.version": "1",
-            "/v1/models.m.id": "m",
-            "/v1/models.m.object": "model",
-        }
+        patch.setattr("evals.server.identify", lambda *_, **__: next(looks)())
         gone = ask(server.url, tmp_path)
     reason = facts_of(tmp_path)["reasons"][0]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from aiohttp import web
 
+from evals import evidence
 from tests.evals.support import RIGHT, Server, facts_of, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Ask = Callable[..., int]
 
@@ -185,6 +187,35 @@ def test_null_answer_that_was_cut_off_says_so(
     assert status == 2
     assert "3 null" in facts_of(tmp_path)["reasons"][0]
     assert "3 of these were cut off at the token limit" in capsys.readouterr().out
+
+
+def test_model_id_that_differs_throughout_is_named(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that answers under another id than it was asked for is counted and said."""
+    status = ask(server.url, tmp_path, "--model", "alias")
+
+    totals = facts_of(tmp_path)["totals"]
+    assert status == 0
+    assert totals["served_another_model"] == 40
+    assert totals["served_models"] == {"m": 40}
+    assert "asked for alias, answered by m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("git", "named"), [("v1-2-gabc-dirty\n", "v1-2-gabc-dirty"), ("", "unknown")]
+)
+def test_evidence_names_the_code_that_asked(
+    server: Server, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: str, named: str
+) -> None:
+    """run.json has what git calls this checkout, or says that it is not known."""
+    monkeypatch.setattr(
+        evidence, "subprocess", SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout=git))
+    )
+
+    ask(server.url, tmp_path)
+
+    assert facts_of(tmp_path)["environment"]["goldgate"] == named
 
 
 def test_model_id_that_changes_ends_the_run(
