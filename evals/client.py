@@ -22,13 +22,12 @@ from evals.errors import EvalError
 from evals.journal import Answer, Failure
 from evals.server import uses_proxy
 from evals.tasks import prompt_sha256
+from evals.totals import came_to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from evals.journal import Journal
-
-PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
 
 # Worth asking again; any other 4xx says that the request itself is wrong.
 _RETRIED_STATUS = {408, 409, 425, 429}
@@ -216,8 +215,8 @@ class _Journaling:
         except asyncio.TimeoutError as error:  # not TimeoutError before Python 3.11
             raise _RequestError("timeout", f"no answer within {self.timeout} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            detail = f"{type(error).__name__} {error}".strip()
-            raise _RequestError(type(error).__name__, detail) from error
+            name = type(error).__name__
+            raise _RequestError(name, f"{_broke(error)} ({name})") from error
         latency_s = time.perf_counter() - start
         if status >= 400:
             raise _RequestError(
@@ -250,8 +249,8 @@ MODELS: Mapping[str, Any] = {"completions": JournaledCompletions, "chat": Journa
 def parse(body: bytes, **request: Any) -> Answer:  # noqa: ANN401 - the other fields of Answer
     """Turn the body of a 200 response into an answer.
 
-    Raises _RequestError for a body that is not a completion at all: a proxy's error page, an
-    error object, no choices.
+    Raises _RequestError for a body that is not a completion at all, such as a proxy's error page,
+    an error object or no choices, and for an answer that did not come to its end.
     """
     try:
         outputs = json.loads(body)
@@ -265,12 +264,19 @@ def parse(body: bytes, **request: Any) -> Answer:  # noqa: ANN401 - the other fi
         raise _RequestError("malformed answer", f"malformed answer {_excerpt(body)}") from error
     if text is not None and not isinstance(text, str):
         raise _RequestError("malformed answer", f"text is no string in {_excerpt(body)}")
+    reason = choice.get("finish_reason")
+    if reason is not None and not isinstance(reason, str):
+        raise _RequestError("malformed answer", f"finish_reason is no string in {_excerpt(body)}")
+    if reason is not None and not came_to_its_end(reason):
+        # The text so far is no answer: an aborted request is a failed one, whatever its status.
+        words = f"finish_reason {_excerpt(reason.encode())}"
+        raise _RequestError(words, f"the answer was broken off ({words})")
     # vLLM's stop_reason, sglang's matched_stop: the stop string that cut the text, or a token id.
     stop = choice.get("stop_reason", choice.get("matched_stop"))
     return Answer(
         text=text,
         text_missing=missing,
-        finish_reason=_text(choice.get("finish_reason")),
+        finish_reason=reason,
         stop_reason=_text(stop),
         usage=counts,
         model=_text(outputs.get("model")),
@@ -280,6 +286,15 @@ def parse(body: bytes, **request: Any) -> Answer:  # noqa: ANN401 - the other fi
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _broke(error: Exception) -> str:
+    # aiohttp's own words name sockets and TLS settings.
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "no connection could be made"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "what came back is no HTTP"
+    return "the connection broke"
 
 
 def _excerpt(body: bytes) -> str:

@@ -18,7 +18,7 @@ from evals.junit import Check, write_junit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evals.journal import Journal
+    from evals.journal import Journal, Sighting
     from evals.tasks import LoadedTask
 
 
@@ -68,23 +68,24 @@ def finish(
     facts: dict[str, Any],
     samples: list[dict[str, Any]],
     journal: Journal,
-    after: server.Identity,
+    sightings: Sequence[Sighting],
 ) -> dict[str, Any]:
     """Write samples.jsonl, run.json and junit.xml of a run that was answered; return run.json.
 
-    Its status is "refused" where a check did not hold, else "complete".
+    `sightings` are those of all sessions, at least one. The status is "refused" where a check did
+    not hold, else "complete".
     """
-    settings, before = facts["settings"], facts["server"]["at_start"]
+    settings = facts["settings"]
     answers = [journal.answers[sample["repeat"], sample["doc_id"]] for sample in samples]
     counted = totals.count(samples, answers, journal.failures, model=settings["model"])
-    checks = _checks(settings, facts["data"], counted, server.changes(before, after))
+    checks = _checks(settings, facts["data"], counted, sightings)
     folder.write_lines(out / folder.SAMPLES, samples)
     reasons = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     facts |= {
         "status": "refused" if reasons else "complete",
         "reasons": reasons,
         "checks": [asdict(check) for check in checks],
-        "server": {"at_start": before, "at_end": after},
+        "server": {"at_start": sightings[0].identity, "at_end": sightings[-1].identity},
         "totals": counted,
         "speed": totals.speed(answers),
         "hashes": {
@@ -99,18 +100,26 @@ def finish(
 
 
 def _checks(
-    settings: Mapping[str, Any], data: str, counted: Mapping[str, Any], changed: Sequence[str]
+    settings: Mapping[str, Any],
+    data: str,
+    counted: Mapping[str, Any],
+    sightings: Sequence[Sighting],
 ) -> list[Check]:
     asked = settings["questions"] * settings["runs"]
     void = counted["null"] + counted["missing"]["text"]
+    changed, started = server.changes_within(sightings)
+    steady = "it says the same at the start and at the end"
+    if started:
+        steady += f"; it was started anew between sessions ({'; '.join(started)})"
     models = counted["served_models"]
     return [
         Check(
             "every question is answered",
-            counted["answers"] == asked and void == 0,
+            counted["answers"] == asked and void == 0 and not counted["broken_off"],
             f"{counted['answers'] - void} of {asked} with a text, {counted['null']} null, "
             f"{counted['missing']['text']} without a text field"
-            + _cut_before_text(counted["void_truncated"]),
+            + _cut_before_text(counted["void_truncated"])
+            + _broken_off(counted["broken_off"]),
         ),
         Check(
             "one model id throughout",
@@ -120,7 +129,7 @@ def _checks(
         Check(
             "the server stayed the same",
             not changed,
-            "; ".join(changed) or "it says the same at the start and at the end",
+            "; ".join(changed) or steady,
         ),
         Check(
             "the task is the published one",
@@ -136,6 +145,11 @@ def _cut_before_text(number: int) -> str:
     if not number:
         return ""
     return f"; {number} of these were cut off at the token limit, raise --max-tokens"
+
+
+def _broken_off(number: int) -> str:
+    # Only in journals of schema 1: a later one takes no such answer.
+    return f"; {number} broken off by the server (finish_reason)" if number else ""
 
 
 def environment() -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """The journal of a run: one line a request, on disk before the next answer is counted.
 
 The first line holds the settings that the answers depend on. Every further line is one request
-that ended: an answer, or a failure for good. A line is written by one `write` call to a file
-opened for appending, so a process killed at any moment leaves whole lines and at most one cut
-line at the end, which has no newline and is recognised by that.
+that ended, an answer or a failure for good, or what the server said about itself when a session
+began and ended: a run is made of one session, and of one more each time it is resumed. A line is
+written by one `write` call to a file opened for appending, so a process killed at any moment
+leaves whole lines and at most one cut line at the end, which has no newline and is recognised by
+that.
 """
 
 from __future__ import annotations
@@ -15,16 +17,17 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from evals.errors import EvalError
+from evals.nested import differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
 
-SCHEMA = 1
-_MISSING = "nothing"
+SCHEMA = 2
+_READ = (1, SCHEMA)  # 1 had no records of the server
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,32 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """What the server said about itself.
+
+    `at` is START before the first request of a session, END after its last one, CUT where the
+    server was looked at after a session had broken off.
+    """
+
+    at: str
+    identity: Mapping[str, str]
+
+
+START, END, CUT = "start", "end", "cut"
+
+
+@dataclass(frozen=True)
 class Contents:
-    """What a journal file held when it was read; `good_bytes` ends its last whole line."""
+    """What a journal file held when it was read; `good_bytes` ends its last whole line.
+
+    `unseen` counts the answers of a last session after which nobody has looked at the server.
+    """
 
     settings: Mapping[str, Any] | None = None
     answers: Mapping[tuple[int, int], Answer] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    unseen: int = 0
     good_bytes: int = 0
     cut_bytes: int = 0
 
@@ -96,10 +119,15 @@ def read_journal(path: Path) -> Contents:
     settings: Mapping[str, Any] | None = None
     answers: dict[tuple[int, int], Answer] = {}
     failures: list[Failure] = []
+    sightings: list[Sighting] = []
+    unseen = 0
     for number, line in enumerate(data[:good].splitlines(), start=1):
         record = _parse(line, f"{path}: line {number}")
         if isinstance(record, Failure):
             failures.append(record)
+        elif isinstance(record, Sighting):
+            sightings.append(record)
+            unseen = 0
         elif not isinstance(record, Answer):
             settings = record
         elif record.key in answers:
@@ -109,12 +137,15 @@ def read_journal(path: Path) -> Contents:
             )
         else:
             answers[record.key] = record
-    if settings is None and (answers or failures):
+            unseen += bool(sightings) and sightings[-1].at == START
+    if settings is None and (answers or failures or sightings):
         raise EvalError(f"{path}: the first line with the settings is missing; start anew")
-    return Contents(settings, answers, tuple(failures), good, len(data) - good)
+    return Contents(
+        settings, answers, tuple(failures), tuple(sightings), unseen, good, len(data) - good
+    )
 
 
-def _parse(line: bytes, where: str) -> Answer | Failure | Mapping[str, Any]:
+def _parse(line: bytes, where: str) -> Answer | Failure | Sighting | Mapping[str, Any]:
     """Read one whole line; the settings come back as the mapping they are."""
     try:
         record = json.loads(line)
@@ -124,6 +155,8 @@ def _parse(line: bytes, where: str) -> Answer | Failure | Mapping[str, Any]:
         elif kind == "answer":
             record.pop("attempts")
             return Answer(**{**record, "errors": tuple(record["errors"])})
+        elif kind == "server":
+            return Sighting(record["at"], dict(record["identity"]))
         else:
             return Failure(**{**record, "errors": tuple(record["errors"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -131,43 +164,37 @@ def _parse(line: bytes, where: str) -> Answer | Failure | Mapping[str, Any]:
             f"{where} is not a journal's line ({error}); "
             "the file was damaged, start a new run folder"
         ) from error
-    if schema != SCHEMA:
+    if schema not in _READ:
         raise EvalError(
-            f"{where} has schema {schema}, this version reads {SCHEMA}; "
+            f"{where} has schema {schema}, this version reads {' and '.join(map(str, _READ))}; "
             "use the version that wrote it"
         )
     return settings
 
 
-def leaves(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield every leaf of nested JSON with its dotted name."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, value
+def _with_passes(contents: Contents, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    # Passes over the questions can be added: every answer names its pass. What was asked or
+    # begun cannot be taken away.
+    held = dict(contents.settings or {})
+    if "runs" in held and "runs" in wanted:
+        passes = max([held["runs"], *(repeat + 1 for repeat, _ in contents.answers)])
+        held["runs"] = max(passes, wanted["runs"])
+    return held
 
 
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Name every setting in which two nested mappings differ, as `name: theirs, not ours`."""
-    left, right = dict(leaves(dict(ours))), dict(leaves(dict(theirs)))
-    return [
-        f"{name}: {_short(right.get(name, _MISSING))}, not {_short(left.get(name, _MISSING))}"
-        for name in sorted(left.keys() | right.keys())
-        if left.get(name, _MISSING) != right.get(name, _MISSING)
-    ]
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _another_server(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether something else answers at the same address."""
+    same_address = held.get("base_url") == wanted.get("base_url")
+    return same_address and held.get("server") != wanted.get("server")
 
 
 class Journal:
     """A journal opened for one run, locked against a second process.
 
-    `answers` holds every request answered so far. Raises EvalError where the file was written for
-    other settings (each named), where it is locked, and where it exists and `resume` is False.
+    `answers` holds every request answered so far, `unseen` counts those of them that no look at
+    the server has followed. Raises EvalError where the file was written for other settings (each
+    named; only `runs` may have grown), where it is locked, and where it exists and `resume` is
+    False.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
@@ -191,6 +218,8 @@ class Journal:
             raise
         self.answers = dict(contents.answers)
         self.failures = list(contents.failures)
+        self.sightings = list(contents.sightings)
+        self.unseen = contents.unseen
         self.resumed = len(self.answers)
         self.cut_bytes = contents.cut_bytes
 
@@ -205,13 +234,23 @@ class Journal:
         if contents.settings is None:
             os.ftruncate(self._file.fileno(), 0)
             self._append({"kind": "settings", "schema": SCHEMA, "settings": wanted})
-        elif contents.settings != wanted:
-            found = "; ".join(differences(wanted, contents.settings))
+            return contents
+        held = _with_passes(contents, wanted)
+        if held != wanted:
+            found = "; ".join(differences(wanted, held))
+            if contents.unseen and _another_server(held, wanted):
+                os.ftruncate(self._file.fileno(), contents.good_bytes)
+                self._append_sighting(Sighting(CUT, wanted["server"]))
+                raise EvalError(
+                    f"{self.path}: the server became another one ({found}) after a session that "
+                    f"broke off: its {contents.unseen} answers may be of either; "
+                    "choose another --out"
+                )
             raise EvalError(
                 f"{self.path}: written for another run ({found}); "
                 "repeat that run's settings or choose another --out"
             )
-        elif contents.cut_bytes:
+        if contents.cut_bytes:
             os.ftruncate(self._file.fileno(), contents.good_bytes)
         return contents
 
@@ -233,11 +272,21 @@ class Journal:
         record = asdict(answer)
         self._append({"kind": "answer", **record, "attempts": answer.attempts})
         self.answers[answer.key] = answer
+        self.unseen += bool(self.sightings) and self.sightings[-1].at == START
 
     def failed(self, failure: Failure) -> None:
         """Append one question that stayed unanswered; a resumed run asks it again."""
         self._append({"kind": "failure", **asdict(failure)})
         self.failures.append(failure)
+
+    def saw(self, sighting: Sighting) -> None:
+        """Append what the server said about itself."""
+        self._append_sighting(sighting)
+        self.sightings.append(sighting)
+        self.unseen = 0
+
+    def _append_sighting(self, sighting: Sighting) -> None:
+        self._append({"kind": "server", **asdict(sighting)})
 
     def _append(self, record: Mapping[str, object]) -> None:
         line = json.dumps(record).encode() + b"\n"

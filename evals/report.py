@@ -37,6 +37,7 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
         f"  truncated         {cut} at {limit} tokens ({100 * cut / asked:.2f} %){rest}"
         + (limits if cut > MAX_TRUNCATED * asked else ""),
         f"  no answer         {counted['empty']} empty, {void}",
+        f"  ended by          {_reasons(counted)}",
         *_oddities(counted, settings),
         _speed_line(speed),
         f"  evidence          {out} (run.json, samples.jsonl, journal.jsonl, junit.xml)",
@@ -45,6 +46,11 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
         lines += [f"REFUSED: {reason}" for reason in facts["reasons"]]
         lines.append("This run is no evidence: no verdict can be drawn from it.")
     return "\n".join(lines)
+
+
+def _reasons(counted: Mapping[str, Any]) -> str:
+    named = [f"{count} x {reason}" for reason, count in counted["finish_reasons"].items()]
+    return ", ".join(named) or "the server does not say (no finish_reason)"
 
 
 def _oddities(counted: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:

@@ -14,9 +14,9 @@ from lm_eval.evaluator import evaluate
 from lm_eval.models.api_models import JsonChatStr
 
 from evals import evidence, folder, server, totals
-from evals.client import MODELS, PATHS
+from evals.client import MODELS
 from evals.errors import EvalError
-from evals.journal import Journal
+from evals.journal import CUT, END, START, Journal, Sighting
 from evals.progress import RunProgress
 from evals.tasks import LoadedTask, is_right, load_task, reseed
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # lm-eval's API models send this seed with every request (TemplateAPI's default).
 SEED = 1234
+_LOOK_S = 30.0  # how long a page of the server may take
+_LOOK_AFTER_CUT_S = 5.0  # where it may be the server that does not answer
 DEFAULT_MAX_TOKENS = 256  # lm-eval's default for a task that names none, as gsm8k
 
 
@@ -63,7 +65,7 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
     """
     base_url = server.normalise(request.base_url)
     key = os.environ.get("OPENAI_API_KEY", "")
-    model = _model(request.model, base_url, key)
+    model = server.model_to_ask(request.model, base_url, key=key, timeout_s=_LOOK_S)
     task = load_task(
         request.task,
         data=request.data,
@@ -72,7 +74,7 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
         limit=request.limit,
         chat_template=_chat_template if request.api == "chat" else None,
     )
-    before = server.stable_identity(base_url, key=key, timeout_s=30)
+    before = server.stable_identity(base_url, key=key, timeout_s=_LOOK_S)
     settings = _settings(request, base_url, model, task)
     asked = {**settings, "server": server.across_starts(before)}
     with Journal(out / folder.JOURNAL, asked, resume=resume) as journal:
@@ -92,27 +94,56 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
             "environment": evidence.environment(),
             "started": started.isoformat(timespec="seconds"),
         }
+        left = task.questions * request.runs - len(journal.answers)
+        # A finished run that is resumed leaves its journal as it is: nothing is asked.
+        session = bool(left or journal.unseen)
         try:
+            if left:
+                _check_unchanged(journal)
+            if session:
+                journal.saw(Sighting(START, before))
             samples = _ask(request, settings, task, journal, console)
+            after = _look_again(base_url, key, before)
+            if session:
+                journal.saw(Sighting(END, after))
         except (EvalError, KeyboardInterrupt) as error:
             reason = str(error) or "interrupted"
             folder.write_json(
                 out / folder.RUN, {**facts, "status": "incomplete", "reasons": [reason]}
             )
+            _look_after_cut(journal, base_url, key)
             raise
-        after = server.identify(base_url, key=key, timeout_s=30)
-        return evidence.finish(out, facts, samples, journal, after)
+        # A journal of schema 1 has no sightings of its own.
+        seen = journal.sightings or [Sighting(START, before), Sighting(END, after)]
+        return evidence.finish(out, facts, samples, journal, seen)
 
 
-def _model(named: str | None, base_url: str, key: str) -> str:
-    """Return the model to ask for, once a server was seen at the address."""
-    listed = server.models(base_url, key=key, timeout_s=30)
-    if named is not None:
-        return named
-    if len(listed) != 1:
-        found = ", ".join(listed) if listed else "none"
-        raise EvalError(f"{base_url}: lists {found} as its models; name one with --model")
-    return listed[0]
+def _check_unchanged(journal: Journal) -> None:
+    changed, _ = server.changes_within(journal.sightings)
+    if changed:
+        raise EvalError(
+            f"{journal.path}: the server changed in an earlier session ({'; '.join(changed)}), "
+            "which no further answer mends; choose another --out"
+        )
+
+
+def _look_again(base_url: str, key: str, before: server.Identity) -> server.Identity:
+    after = server.identify(base_url, key=key, timeout_s=_LOOK_S)
+    if before and not after:
+        raise EvalError(
+            f"{base_url}: every question is answered, but the server is gone and cannot be "
+            "compared with what it was at the start; start it again and continue with --resume"
+        )
+    return after
+
+
+def _look_after_cut(journal: Journal, base_url: str, key: str) -> None:
+    """Record who is there, so that another server at a later look is not taken for this one."""
+    if not journal.unseen:
+        return
+    found = server.identify(base_url, key=key, timeout_s=_LOOK_AFTER_CUT_S)
+    if found:
+        journal.saw(Sighting(CUT, found))
 
 
 def _settings(request: Request, base_url: str, model: str, task: LoadedTask) -> dict[str, Any]:
@@ -183,7 +214,7 @@ def _ask(
             answered=answered,
             failed=progress.failed,
             model=settings["model"],
-            base_url=settings["base_url"] + PATHS[request.api],
+            base_url=settings["base_url"] + server.ENDPOINTS[request.api],
             tokenizer_backend=None,
             tokenized_requests=False,
             num_concurrent=request.concurrency,

@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 import requests
 
 from evals.errors import EvalError
-from evals.journal import leaves
+from evals.journal import END, START
+from evals.nested import leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from evals.journal import Sighting
 
 # sglang (new names, then old), vLLM and llama.cpp; a server that lacks one answers 404.
 INFO_PATHS = (
@@ -30,11 +33,13 @@ _VOLATILE = {
 _OF_THIS_START = {"random_seed", "nccl_port", "dist_init_addr"}
 _SECRET = ("api_key", "password", "secret", "hf_token", "auth_token", "ssl_keyfile_password")
 
+ENDPOINTS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+
 Identity = dict[str, str]
 
 
 def normalise(base_url: str) -> str:
-    """Return `http://host:port[/path]` without /v1 and without a slash at the end.
+    """Return `http://host:port[/path]` without /v1, an endpoint behind it and a slash at the end.
 
     Raises EvalError for anything that is not an http or https address.
     """
@@ -56,7 +61,10 @@ def normalise(base_url: str) -> str:
         )
     if parts.query or parts.fragment:
         raise EvalError(f"{base_url!r} has a query or fragment; expected http://HOST:PORT")
-    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    path = parts.path.rstrip("/")
+    for endpoint in ENDPOINTS.values():
+        path = path.removesuffix(endpoint)
+    path = path.removesuffix("/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
@@ -66,10 +74,11 @@ def uses_proxy(base_url: str) -> bool:
     return host != "localhost" and not host.startswith("127.") and host != "::1"
 
 
-def models(base_url: str, *, key: str, timeout_s: float) -> list[str]:
-    """Return the ids that /v1/models lists, empty where the server has no such page.
+def model_to_ask(named: str | None, base_url: str, *, key: str, timeout_s: float) -> str:
+    """Return `named`, or the only model that /v1/models lists, once a server answered there.
 
-    Raises EvalError where nothing answers at the address, or with an error of its own.
+    Raises EvalError where nothing answers at the address, or with an error of its own, and where
+    no model is named and not exactly one is listed.
     """
     try:
         response = _get(f"{base_url}/v1/models", key, timeout_s)
@@ -86,13 +95,24 @@ def models(base_url: str, *, key: str, timeout_s: float) -> list[str]:
             f"{base_url}: HTTP {response.status_code} at /v1/models; wait until the server is "
             "ready, or mend it"
         )
+    if named is not None:
+        return named
+    if not response.ok:
+        raise EvalError(
+            f"{base_url}/v1/models answered HTTP {response.status_code}; mend --base-url "
+            "(http://HOST:PORT, with or without /v1), or name the model with --model"
+        )
     listed = _json(response)
     entries = listed.get("data") if isinstance(listed, dict) else None
-    return sorted(
+    ids = sorted(
         str(entry["id"])
         for entry in (entries if isinstance(entries, list) else [])
         if isinstance(entry, dict) and "id" in entry
     )
+    if len(ids) != 1:
+        found = ", ".join(ids) if ids else "none"
+        raise EvalError(f"{base_url}: lists {found} as its models; name one with --model")
+    return ids[0]
 
 
 def identify(base_url: str, *, key: str, timeout_s: float) -> Identity:
@@ -130,6 +150,31 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
         for name, value in sorted(before.items())
         if after.get(name) != value
     ]
+
+
+def changes_within(sightings: Iterable[Sighting]) -> tuple[list[str], list[str]]:
+    """Name what changed while a run was asked, and what only a start of the server draws anew.
+
+    A run is refused for the first. Within a session that was asked to its end a new start counts
+    as a change; between sessions, and where one broke off, it is expected.
+    """
+    changed: list[str] = []
+    started: list[str] = []
+    start: Mapping[str, str] | None = None
+    for sighting in sightings:
+        now = sighting.identity
+        if start is None:
+            start = now
+        elif sighting.at == END:
+            changed += changes(start, now)
+        else:
+            lasting = changes(across_starts(start), across_starts(now))
+            changed += lasting
+            if sighting.at == START:
+                started += [change for change in changes(start, now) if change not in lasting]
+        if sighting.at == START:
+            start = now
+    return list(dict.fromkeys(changed)), list(dict.fromkeys(started))
 
 
 def across_starts(identity: Mapping[str, str]) -> Identity:

@@ -18,10 +18,25 @@ if TYPE_CHECKING:
 MAX_TRUNCATED = 0.05
 
 
+# How servers say that the model ended its answer: OpenAI's, sglang's and vLLM's "stop", and what
+# others send for the end of the sequence or a stop string. "length" is the token limit.
+_ENDED = {"stop", "eos", "eos_token", "stop_sequence", "end_turn"}
+_LIMIT = "length"
+
+
+def came_to_its_end(finish_reason: str | None) -> bool:
+    """Whether an answer ended by itself or at the token limit, as far as the server says.
+
+    Anything else is no answer: "abort" and "error" are requests that failed, "content_filter" and
+    "tool_calls" are texts that something else than the model or the limit cut.
+    """
+    return not finish_reason or finish_reason == _LIMIT or finish_reason in _ENDED
+
+
 def truncated(answer: Answer, max_tokens: int) -> bool | None:
     """Whether the token limit cut an answer, or None where the server does not let one tell."""
-    if answer.finish_reason is not None:
-        return answer.finish_reason == "length"
+    if answer.finish_reason:
+        return answer.finish_reason == _LIMIT
     tokens = answer.usage.get("completion_tokens")
     return None if tokens is None else tokens >= max_tokens
 
@@ -54,13 +69,17 @@ def count(
         "null": sum(a.text is None and not a.text_missing for a in answers),
         "missing": {
             "text": sum(a.text_missing for a in answers),
-            "finish_reason": sum(a.finish_reason is None for a in answers),
+            "finish_reason": sum(not a.finish_reason for a in answers),
             "usage": sum("completion_tokens" not in a.usage for a in answers),
             "model": sum(a.model is None for a in answers),
         },
         "empty": sum(a.text == "" for a in answers),
         "truncated": sum(s["truncated"] is True for s in samples),
         "truncation_unknown": sum(s["truncated"] is None for s in samples),
+        "finish_reasons": dict(
+            sorted(Counter(a.finish_reason for a in answers if a.finish_reason).items())
+        ),
+        "broken_off": sum(not came_to_its_end(a.finish_reason) for a in answers),
         "cut_by_stop": dict(
             sorted(Counter(a.stop_reason for a in answers if a.stop_reason).items())
         ),

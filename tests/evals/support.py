@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 QUESTIONS = 40
+RIGHT = 30  # every fourth completion of the fixture `answers` is wrong
 
 
 def problem(number: int) -> dict[str, str]:
@@ -44,6 +45,7 @@ class Server:
         self.asked: list[str] = []
         self.payloads: list[dict[str, Any]] = []
         self.models: list[str] = []  # what /v1/models lists, if not the model
+        self.info: dict[str, object] = {}  # what /server_info says; without it there is none
         self.fault: Callable[[int, web.Request], Awaitable[web.Response | None]] | None = None
         self.change: Callable[[int, dict[str, Any]], None] | None = None
         self._app = replay_app(completions, model=model, delay_s=delay_s)
@@ -57,6 +59,8 @@ class Server:
     ) -> web.StreamResponse:
         if request.path == "/v1/models" and self.models:
             return web.json_response({"data": [{"id": name} for name in self.models]})
+        if request.path == "/server_info" and self.info:
+            return web.json_response(self.info)
         if request.method != "POST":
             return await handler(request)
         number = len(self.asked)
@@ -101,3 +105,17 @@ def facts_of(out: Path) -> dict[str, Any]:
     """Read a run folder's run.json."""
     facts: dict[str, Any] = json.loads((out / "run.json").read_text(encoding="utf-8"))
     return facts
+
+
+def samples_of(out: Path) -> bytes:
+    """Read what the verdict is drawn from."""
+    return (out / "samples.jsonl").read_bytes()
+
+
+def evidence_of(out: Path) -> tuple[bytes, dict[str, Any], bytes]:
+    """Read a run folder without what is measured in time: stamps, speed, the journal's hash."""
+    facts = facts_of(out)
+    for name in ("started", "finished", "speed"):
+        del facts[name]
+    del facts["hashes"]["journal"]
+    return samples_of(out), facts, (out / "junit.xml").read_bytes()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evals.errors import EvalError
-from evals.journal import Answer, Failure, Journal, read_journal
+from evals.journal import Answer, Failure, Journal, Sighting, read_journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +74,23 @@ def test_every_cut_of_the_last_line_is_recognised(path: Path) -> None:
         assert path.read_bytes() == (data[: ends[whole - 1]] if whole else data[: ends[0]])
 
 
+def test_answers_that_no_look_followed_are_counted(tmp_path: Path) -> None:
+    """Answers after a session's start are unseen until the server is looked at again."""
+    start = Sighting("start", {"version": "1"})
+
+    with Journal(tmp_path / "j", SETTINGS, resume=False) as journal:
+        journal.answered(answer(0))  # as in a journal of schema 1
+        assert journal.unseen == 0
+        journal.saw(start)
+        journal.answered(answer(1))
+        journal.answered(answer(2))
+        assert journal.unseen == read_journal(journal.path).unseen == 2
+        journal.saw(Sighting("end", {}))
+        assert journal.unseen == read_journal(journal.path).unseen == 0
+
+    assert read_journal(tmp_path / "j").sightings == (start, Sighting("end", {}))
+
+
 def test_resumed_journal_goes_on_where_it_stopped(path: Path) -> None:
     """Appending after a cut line leaves a journal that reads whole."""
     path.write_bytes(path.read_bytes()[:-5])
@@ -131,7 +148,15 @@ def test_second_writer_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"nonsense", b"[]", b'{"kind": "answer"}', b'{"kind": "failure", "x": 1}', b"\xff"]
+    "line",
+    [
+        b"nonsense",
+        b"[]",
+        b'{"kind": "answer"}',
+        b'{"kind": "failure", "x": 1}',
+        b'{"kind": "server", "at": "end"}',
+        b"\xff",
+    ],
 )
 def test_damage_before_the_last_line_is_refused(path: Path, line: bytes) -> None:
     """A whole line that is no record is damage, not the trace of a kill."""

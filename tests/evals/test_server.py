@@ -6,6 +6,7 @@ import pytest
 
 from evals import server
 from evals.errors import EvalError
+from evals.journal import Sighting
 
 
 class Page:
@@ -123,10 +124,13 @@ def test_changes_are_named() -> None:
         ("http://h:1/", "http://h:1"),
         ("http://h:1/v1", "http://h:1"),
         ("https://h/proxy/v1/", "https://h/proxy"),
+        ("http://h:1/v1/completions", "http://h:1"),
+        ("http://h:1/v1/chat/completions/", "http://h:1"),
+        ("http://h:1/V1", "http://h:1/V1"),
     ],
 )
 def test_address_is_normalised(given: str, expected: str) -> None:
-    """With and without /v1 and a slash are one address."""
+    """With and without /v1, an endpoint behind it and a slash are one address."""
     assert server.normalise(given) == expected
 
 
@@ -137,7 +141,7 @@ def test_server_that_is_not_ready_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("requests.Session.get", lambda *_, **__: page)
 
     with pytest.raises(EvalError, match="HTTP 503 at /v1/models; wait until"):
-        server.models("http://x", key="", timeout_s=1)
+        server.model_to_ask(None, "http://x", key="", timeout_s=1)
 
 
 def test_key_that_is_refused_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,4 +151,33 @@ def test_key_that_is_refused_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("requests.Session.get", lambda *_, **__: page)
 
     with pytest.raises(EvalError, match="OPENAI_API_KEY"):
-        server.models("http://x", key="", timeout_s=1)
+        server.model_to_ask(None, "http://x", key="", timeout_s=1)
+
+
+@pytest.mark.parametrize("wrong", ["/V1", "/v2"])
+def test_address_without_a_list_of_models_is_named(pages: dict[str, object], wrong: str) -> None:
+    """Where nothing is at URL/v1/models the whole URL is said, unless the model is named."""
+    assert "/v1/models" not in pages
+
+    with pytest.raises(EvalError, match=f"http://x{wrong}/v1/models answered HTTP 404; mend"):
+        server.model_to_ask(None, f"http://x{wrong}", key="", timeout_s=1)
+    assert server.model_to_ask("m", "http://x", key="", timeout_s=1) == "m"
+
+
+def test_changes_of_all_sessions_are_found() -> None:
+    """What another session saw counts as much as what the last one saw; new starts are told apart.
+
+    A start of the server within a session that went to its end is a change, between sessions and
+    where a session broke off it is none.
+    """
+    one, anew, other = ({"v": "1", "random_seed": "1"}, {"v": "1", "random_seed": "2"}, {"v": "2"})
+
+    def found(*seen: tuple[str, dict[str, str]]) -> tuple[list[str], list[str]]:
+        return server.changes_within(Sighting(*sighting) for sighting in seen)
+
+    seed, version = "random_seed was 1, is 2", "v was 1, is 2"
+    assert found(("start", one), ("end", one), ("start", anew), ("end", anew)) == ([], [seed])
+    assert found(("start", one), ("end", anew)) == ([seed], [])
+    assert found(("start", one), ("cut", anew)) == ([], [])
+    assert found(("start", one), ("cut", other), ("start", one), ("end", one)) == ([version], [])
+    assert found(("start", {"v": "1"}), ("end", other), ("start", {"v": "1"})) == ([version], [])

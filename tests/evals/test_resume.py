@@ -1,0 +1,428 @@
+"""A run that was killed, failed or refused, and is resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from evals.journal import read_journal
+from evals.server import identify
+from tests.evals.support import Server, evidence_of, facts_of, samples_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Ask = Callable[..., int]
+
+
+def answered_in(journal: Path) -> int:
+    """Count the whole lines of a journal that are answers."""
+    lines = journal.read_bytes().splitlines(keepends=True) if journal.exists() else []
+    return sum(b'"kind": "answer"' in line and line.endswith(b"\n") for line in lines)
+
+
+def cut_to(journal: Path, answers: int) -> None:
+    """Leave a journal as SIGKILL would: the settings, the start and the first answers."""
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[: 2 + answers]))
+    (journal.parent / "run.json").unlink(missing_ok=True)
+
+
+def test_server_that_dies_ends_the_run_and_resuming_asks_the_rest(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was answered is kept, and the resumed run's result is the uninterrupted run's."""
+    assert ask(server.url, tmp_path / "whole") == 0
+    server.asked.clear()
+
+    async def dead(number: int, request: web.Request) -> web.Response | None:
+        if number >= 25:
+            assert request.transport is not None
+            request.transport.abort()
+        return None
+
+    server.fault = dead
+    died = ask(server.url, tmp_path / "cut", "--attempts", "2", "--concurrency", "4")
+    said = capsys.readouterr().err
+    server.fault = None
+    before = set(server.asked[:25])
+    server.asked.clear()
+
+    status = ask(server.url, tmp_path / "cut", "--resume", "--concurrency", "4")
+
+    assert died == 2
+    assert "stayed unanswered after" in said
+    assert "25 answers are kept" in said
+    assert facts_of(tmp_path / "cut")["status"] == "complete"
+    # Four were under way when the server died: each was asked again by the resumed run.
+    assert facts_of(tmp_path / "cut")["totals"]["asked_again"] == 4
+    assert status == 0
+    assert len(server.asked) == 15
+    assert not before & set(server.asked)
+    assert samples_of(tmp_path / "cut") == samples_of(tmp_path / "whole")
+
+
+def test_incomplete_run_is_marked(server: Server, ask: Ask, tmp_path: Path) -> None:
+    """run.json of a run that could not finish says so, and compare refuses it."""
+
+    async def never(_: int, __: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    server.fault = never
+
+    status = ask(server.url, tmp_path, "--attempts", "2")
+
+    facts = facts_of(tmp_path)
+    assert status == 2
+    assert facts["status"] == "incomplete"
+    assert "HTTP 503" in facts["reasons"][0]
+
+
+def test_journal_of_another_server_is_refused(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Resuming against another address or model names both, and asks nothing."""
+    ask(server.url, tmp_path)
+
+    with Server({}, model="n") as second:
+        status = ask(second.url, tmp_path, "--resume")
+
+    said = capsys.readouterr().err
+    assert status == 2
+    assert "base_url" in said
+    assert 'model: "m", not "n"' in said
+    assert second.asked == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [["--task", "gsm8k_cot"], ["--max-tokens", "99"], ["--num-fewshot", "2"], ["--api", "chat"]],
+)
+def test_journal_of_other_settings_is_refused(
+    server: Server,
+    ask: Ask,
+    tmp_path: Path,
+    changed: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Resuming with another task or setting names it, and asks nothing."""
+    ask(server.url, tmp_path)
+
+    status = ask(server.url, tmp_path, "--resume", *changed)
+
+    assert status == 2
+    assert "written for another run" in capsys.readouterr().err
+    assert len(server.asked) == 40
+
+
+def test_finished_run_resumed_asks_nothing_and_says_the_same(
+    server: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """Resuming a finished run repeats its result from the journal."""
+    ask(server.url, tmp_path)
+    before = samples_of(tmp_path), facts_of(tmp_path)["hashes"]
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    assert status == 0
+    assert (samples_of(tmp_path), facts_of(tmp_path)["hashes"]) == before
+    assert len(server.asked) == 40
+
+
+def test_killed_client_resumes_with_the_same_result(
+    server: Server, ask: Ask, tmp_path: Path, data: Path
+) -> None:
+    """After SIGKILL in mid-run, twice, only unanswered questions are asked."""
+    assert ask(server.url, tmp_path / "whole", "--concurrency", "2") == 0
+    server.asked.clear()
+
+    async def slow(_: int, __: web.Request) -> None:
+        await asyncio.sleep(0.05)
+
+    server.fault = slow
+    journal = tmp_path / "killed" / "journal.jsonl"
+    command = [
+        sys.executable, "-m", "evals", "gsm8k", "--base-url", server.url, "--out",
+        str(journal.parent), "--data", str(data), "--own-data", "--concurrency", "2", "--resume",
+    ]  # fmt: skip
+    kept: list[int] = []
+    for lines in (7, 19):
+        client = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while answered_in(journal) < lines:
+            assert time.monotonic() < deadline
+            assert client.poll() is None
+            time.sleep(0.01)
+        os.kill(client.pid, signal.SIGKILL)
+        assert client.wait() == -signal.SIGKILL
+        kept.append(answered_in(journal))
+    # As if the kill had come in the middle of a line.
+    journal.write_bytes(journal.read_bytes() + b'{"kind": "answer", "repe')
+    server.asked.clear()
+
+    status = ask(server.url, journal.parent, "--concurrency", "2", "--resume")
+
+    assert status == 0
+    assert 7 <= kept[0] < kept[1] < 40
+    assert len(server.asked) == 40 - kept[1]
+    resumed, whole = evidence_of(journal.parent), evidence_of(tmp_path / "whole")
+    resumed[1]["client"] = whole[1]["client"]  # the killed client had another --backoff
+    assert resumed == whole
+
+
+def test_run_refused_for_its_server_stays_refused(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Resuming cannot make evidence of answers that two servers gave: nothing asks them anew."""
+    server.info = {"version": "1"}
+
+    async def replace(number: int, _: web.Request) -> None:
+        if number == 20:
+            server.info = {"version": "2"}
+
+    server.fault = replace
+    refused = ask(server.url, tmp_path)
+    # Back to the first server, for the length of the second session.
+    server.info = {"version": "1"}
+    capsys.readouterr()
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    facts = facts_of(tmp_path)
+    assert (refused, status) == (2, 2)
+    assert len(server.asked) == 40
+    assert facts["status"] == "refused"
+    assert "/server_info.version was 1, is 2" in facts["reasons"][0]
+    assert "REFUSED: the server stayed the same" in capsys.readouterr().out
+
+
+def test_server_that_changed_before_a_failure_is_remembered(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another server in mid-run that then fails, back to the first: no question more is asked."""
+    server.info = {"version": "1"}
+
+    async def replace(number: int, _: web.Request) -> web.Response | None:
+        if number >= 20:
+            server.info = {"version": "2"}
+        return web.Response(status=400) if number >= 30 else None
+
+    server.fault = replace
+    failed = ask(server.url, tmp_path, "--concurrency", "1")
+    asked = len(server.asked)
+    server.info, server.fault = {"version": "1"}, None
+
+    status = ask(server.url, tmp_path, "--resume", "--concurrency", "1")
+
+    assert (failed, status) == (2, 2)
+    assert len(server.asked) == asked
+    assert "/server_info.version was 1, is 2" in capsys.readouterr().err
+    assert facts_of(tmp_path)["status"] == "incomplete"
+
+
+def test_other_server_found_after_a_kill_is_remembered(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody can tell which of two servers answered a session that nobody saw the end of."""
+    server.info = {"version": "1"}
+    assert ask(server.url, tmp_path) == 0
+    cut_to(tmp_path / "journal.jsonl", 25)
+    with (tmp_path / "journal.jsonl").open("ab") as file:
+        file.write(b'{"kind": "answer", "repe')
+    server.asked.clear()
+
+    server.info = {"version": "2"}
+    other = ask(server.url, tmp_path, "--resume")
+    said = capsys.readouterr().err
+    server.info = {"version": "1"}
+    back = ask(server.url, tmp_path, "--resume")
+
+    assert (other, back) == (2, 2)
+    assert server.asked == []
+    assert "its 25 answers may be of either" in said
+    assert "/server_info.version was 1, is 2" in capsys.readouterr().err
+
+
+def test_other_server_after_a_finished_session_does_no_harm(
+    server: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """A resume at the wrong server is refused by name, and the run can go on at the right one."""
+    server.info = {"version": "1"}
+
+    async def fail(number: int, _: web.Request) -> web.Response | None:
+        return web.Response(status=400) if number >= 20 else None
+
+    server.fault = fail
+    assert ask(server.url, tmp_path, "--concurrency", "1") == 2
+    server.fault = None
+
+    server.info = {"version": "2"}
+    assert ask(server.url, tmp_path, "--resume", "--concurrency", "1") == 2
+    assert len(server.asked) == 21
+    server.info = {"version": "1"}
+    assert ask(server.url, tmp_path, "--resume", "--concurrency", "1") == 0
+
+
+def test_server_started_anew_between_sessions_is_named(
+    server: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """After a kill the same server may have been started again: its new seed is no change."""
+    server.info = {"version": "1", "random_seed": 7}
+    assert ask(server.url, tmp_path) == 0
+    cut_to(tmp_path / "journal.jsonl", 25)
+    server.asked.clear()
+    server.info = {"version": "1", "random_seed": 8}
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    facts = facts_of(tmp_path)
+    named = next(c["detail"] for c in facts["checks"] if c["name"] == "the server stayed the same")
+    assert status == 0
+    assert len(server.asked) == 15
+    assert "started anew between sessions (/server_info.random_seed was 7, is 8)" in named
+    assert facts["server"]["at_start"]["/server_info.random_seed"] == "7"
+    assert facts["server"]["at_end"]["/server_info.random_seed"] == "8"
+
+
+def test_server_started_anew_within_a_session_is_refused(
+    server: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """A start in the middle of a session was not seen by whoever asked: the run says so."""
+    server.info = {"random_seed": 7}
+
+    async def restart(number: int, _: web.Request) -> None:
+        if number == 20:
+            server.info = {"random_seed": 8}
+
+    server.fault = restart
+
+    assert ask(server.url, tmp_path) == 2
+    assert "random_seed was 7, is 8" in facts_of(tmp_path)["reasons"][0]
+
+
+def test_server_that_is_gone_at_the_end_is_waited_for(
+    server: Server, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a look at the end the run is incomplete, and resuming it needs only that look."""
+    server.info = {"version": "1"}
+    here = functools.partial(identify, server.url, key="", timeout_s=10)
+    looks = iter((here, here, dict, dict))  # twice at the start, at the end, after the failure
+    with monkeypatch.context() as patch:
+        patch.setattr("evals.server.identify", lambda *_, **__: next(looks)())
+        gone = ask(server.url, tmp_path)
+    reason = facts_of(tmp_path)["reasons"][0]
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    assert (gone, status) == (2, 0)
+    assert "the server is gone" in reason
+    assert len(server.asked) == 40
+
+
+def test_journal_without_sightings_is_still_resumed(
+    server: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """A journal of schema 1 lacks what the server said; its settings say who was asked."""
+    assert ask(server.url, tmp_path) == 0
+    journal = tmp_path / "journal.jsonl"
+    first, *rest = journal.read_bytes().splitlines(keepends=True)
+    answers = [line for line in rest if b'"kind": "server"' not in line]
+    old = [first.replace(b'"schema": 2', b'"schema": 1'), *answers]
+    before = samples_of(tmp_path)
+
+    for kept in (41, 21):
+        journal.write_bytes(b"".join(old[:kept]))
+        server.asked.clear()
+
+        assert ask(server.url, tmp_path, "--resume") == 0
+        assert len(server.asked) == 41 - kept
+        assert samples_of(tmp_path) == before
+
+
+def test_broken_off_answer_in_an_older_journal_is_refused(
+    server: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """Journals of schema 1 took an aborted request for an answer; it still is none."""
+    assert ask(server.url, tmp_path) == 0
+    journal = tmp_path / "journal.jsonl"
+    journal.write_bytes(
+        journal.read_bytes().replace(b'"finish_reason": "stop"', b'"finish_reason": "abort"', 2)
+    )
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    assert status == 2
+    assert "2 broken off by the server" in facts_of(tmp_path)["reasons"][0]
+
+
+def test_journal_of_another_server_at_the_same_address_is_refused(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Address and model can stay while the server does not: what it says about itself tells."""
+    server.info = {"version": "1"}
+    assert ask(server.url, tmp_path) == 0
+    server.info = {"version": "2"}
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    assert status == 2
+    assert 'server./server_info.version: "1", not "2"' in capsys.readouterr().err
+
+
+def test_journaled_prompt_has_to_be_the_one_asked_now(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An answer to another prompt is named before anything is asked."""
+    assert ask(server.url, tmp_path) == 0
+    journal = tmp_path / "journal.jsonl"
+    cut_to(journal, 25)
+    known = next(iter(read_journal(journal).answers.values())).prompt_sha256
+    journal.write_bytes(journal.read_bytes().replace(known.encode(), b"0" * 64))
+    server.asked.clear()
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    assert status == 2
+    assert "had another prompt" in capsys.readouterr().err
+    assert server.asked == []
+
+
+def test_passes_can_be_added(server: Server, ask: Ask, tmp_path: Path) -> None:
+    """A run of one pass resumed with --runs 2 is a run of two, byte for byte."""
+    assert ask(server.url, tmp_path / "whole", "--runs", "2") == 0
+    assert ask(server.url, tmp_path / "grown") == 0
+    server.asked.clear()
+
+    status = ask(server.url, tmp_path / "grown", "--resume", "--runs", "2")
+
+    assert status == 0
+    assert len(server.asked) == 40
+    assert samples_of(tmp_path / "grown") == samples_of(tmp_path / "whole")
+    assert facts_of(tmp_path / "grown")["settings"] == facts_of(tmp_path / "whole")["settings"]
+    assert ask(server.url, tmp_path / "grown", "--resume", "--runs", "2") == 0
+    assert len(server.asked) == 40
+
+
+@pytest.mark.parametrize("grown", [True, False])
+def test_passes_cannot_be_taken_away(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, grown: bool
+) -> None:
+    """Answers that were paid for are not left out, whether asked at once or added."""
+    assert ask(server.url, tmp_path, "--runs", "1" if grown else "2") == 0
+    assert not grown or ask(server.url, tmp_path, "--resume", "--runs", "2") == 0
+
+    status = ask(server.url, tmp_path, "--resume", "--runs", "1")
+
+    assert status == 2
+    assert "runs: 2, not 1" in capsys.readouterr().err
+    assert facts_of(tmp_path)["totals"]["answers"] == 80
