@@ -12,6 +12,7 @@ from evals.errors import EvalError
 from evals.folder import JOURNAL, read_run, sha256
 from evals.journal import read_journal
 from evals.junit import Check
+from evals.server import changes
 from evals.tasks import FILTERS
 from evals.throughput import Ratio, compare_throughput
 from evals.totals import MAX_TRUNCATED
@@ -131,7 +132,7 @@ def _checks(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
     refused = [
         f"{arm}: {reason}"
         for arm, run in (("baseline", base), (name, other))
-        for reason in run.facts["reasons"]
+        for reason in _reasons(run)
     ]
     ids = [
         run.facts["totals"]["served_models"] or {run.settings["model"]: 0} for run in (base, other)
@@ -153,6 +154,20 @@ def _checks(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
             + ("" if same_model else "; pass --models-differ if these are one model"),
         ),
         *_truncation(base, other, rules, name),
+    ]
+
+
+def _reasons(run: Run) -> list[str]:
+    """Why a run is no evidence: as it says itself, else as its own fields say."""
+    if run.facts["reasons"]:
+        return list(run.facts["reasons"])
+    void = sum(sample["text"] is None for sample in run.samples)
+    models = run.facts["totals"]["served_models"]
+    changed = changes(run.facts["server"]["at_start"], run.facts["server"]["at_end"])
+    return [
+        *([f"{void} answers without a text"] if void else []),
+        *([f"answered by {_names(models)}"] if len(models) > 1 else []),
+        *changed,
     ]
 
 
@@ -186,14 +201,17 @@ def _same_settings(base: Run, other: Run, name: str) -> Check:
 
 
 def _same_prompts(base: Run, other: Run, name: str) -> Check:
-    prompts = [
-        {sample["doc_id"]: (sample["prompt_hash"], sample["target_hash"]) for sample in run.samples}
-        for run in (base, other)
-    ]
+    prompts: list[dict[int, set[tuple[str, str]]]] = []
+    for run in (base, other):
+        asked: dict[int, set[tuple[str, str]]] = {}
+        for sample in run.samples:  # of every pass: each question has one prompt throughout
+            hashes = (sample["prompt_hash"], sample["target_hash"])
+            asked.setdefault(sample["doc_id"], set()).add(hashes)
+        prompts.append(asked)
     differing = sorted(
         doc_id
         for doc_id in prompts[0].keys() | prompts[1].keys()
-        if prompts[0].get(doc_id) != prompts[1].get(doc_id)
+        if prompts[0].get(doc_id) != prompts[1].get(doc_id) or len(prompts[0][doc_id]) > 1
     )
     listed = ", ".join(map(str, differing[:5]))
     return Check(

@@ -216,7 +216,7 @@ def side_by_side(found: Comparison, most: int) -> RenderableType:
             Columns(
                 [
                     Panel(
-                        Text(sample["text"] or ""),
+                        Text(_printable(sample["text"] or "")),
                         title=f"{arm}: {sample['extracted'][name]}",
                         width=60,
                     )
@@ -225,6 +225,11 @@ def side_by_side(found: Comparison, most: int) -> RenderableType:
             ),
         ]
     return Group(*shown)
+
+
+def _printable(text: str) -> str:
+    # Half a surrogate pair, which a server can send, cannot be written to any terminal.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _points(fraction: float) -> str:

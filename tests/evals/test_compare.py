@@ -79,12 +79,14 @@ def edit_settings(run: Path, **settings: object) -> None:
 
 
 def edit_samples(run: Path, changes: list[dict[str, object]]) -> None:
-    """Change the first samples of a run and the hash that covers them."""
+    """Change the first samples of a run, the marks that are counted and the hash."""
     samples = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]
     for sample, change in zip(samples, changes, strict=False):
         sample.update(change)
     (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     facts = facts_of(run)
+    for name in FILTERS:
+        facts["totals"]["right"][name] = [sum(sample["right"][name] for sample in samples)]
     facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
     (run / "run.json").write_text(json.dumps(facts))
 
