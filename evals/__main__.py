@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from evals.compare import Rules
+    from evals.comparable import Rules
     from evals.run import Request
 
 REFUSED = 2
@@ -113,7 +113,7 @@ def _request(options: argparse.Namespace, base_url: str) -> Request:
 
 
 def _rules(options: argparse.Namespace) -> Rules:
-    from evals.compare import Rules  # noqa: PLC0415 - scipy
+    from evals.comparable import Rules  # noqa: PLC0415 - scipy
 
     return Rules(
         margin=options.margin / 100,
@@ -125,7 +125,8 @@ def _rules(options: argparse.Namespace) -> Rules:
 
 
 def _sign_off(options: argparse.Namespace) -> int:
-    from evals.signoff import arms_of, default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
+    from evals.arms import arms_of  # noqa: PLC0415 - with the following
+    from evals.signoff import default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
 
     if options.resume and options.out is None:
         raise EvalError("--resume needs --out: which folder is to be continued?")
