@@ -42,6 +42,13 @@ def cautions(found: Comparison) -> Iterator[str]:
             f"  caution           the control scores {points(noise.difference)} points beside the "
             f"baseline (p = {noise.p_value:.2g}): is it the same server?"
         )
+    for name, speed in (("", found.throughput), (" A/A", found.control_throughput)):
+        if speed is not None and speed.drifts:
+            yield (
+                f"  caution           throughput{name}: the speed drifts within a run (batches "
+                f"correlate by {speed.correlation:.2f}); the interval is widened for it and may "
+                "still be too narrow"
+            )
     for name, run in found.runs():
         if run.facts["data"] != "GSM8K":
             yield f"  caution           {name}: own questions, not GSM8K's"

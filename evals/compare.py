@@ -36,7 +36,11 @@ STATUS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found; `paired` is by filter name and None in a refusal."""
+    """What was found; `paired` is by filter name and None in a refusal.
+
+    `noise` is the control's for the filter that decides. The throughputs are ratios to the
+    baseline's.
+    """
 
     verdict: str
     rules: Rules
@@ -47,6 +51,7 @@ class Comparison:
     paired: Mapping[str, Paired] | None
     noise: NoiseFloor | None
     throughput: Ratio | None
+    control_throughput: Ratio | None
 
     @property
     def status(self) -> int:
@@ -76,21 +81,21 @@ def compare(
         checks += checks_of(base, again, rules, "control")
         checks.append(two_runs(cand, again, "candidate and control"))
     found: dict[str, Paired] | None = None
-    noise = None
+    noise: dict[str, NoiseFloor] = {}
     decided = verdict.REFUSED
     if all(check.passed for check in checks):
         arms = {name: (right(base, name), right(cand, name)) for name in FILTERS}
         if again is not None:
-            main = arms[rules.main_filter]
-            noise = verdict.noise_floor(
-                main[0], right(again, rules.main_filter), main[1], alpha=rules.alpha
-            )
+            noise = {
+                name: verdict.noise_floor(one, right(again, name), other, alpha=rules.alpha)
+                for name, (one, other) in arms.items()
+            }
         found = {
             name: verdict.judge(
                 *pair,
                 margin=rules.margin,
                 alpha=rules.alpha,
-                noise=noise.discordance if noise else None,
+                noise=noise[name].discordance if noise else None,
             )
             for name, pair in arms.items()
         }
@@ -103,8 +108,9 @@ def compare(
         candidate=cand,
         control=again,
         paired=found,
-        noise=noise,
-        throughput=compare_throughput(_answers(base), _answers(cand)) if found else None,
+        noise=noise.get(rules.main_filter),
+        throughput=_throughput(base, cand) if found else None,
+        control_throughput=_throughput(base, again) if found and again is not None else None,
     )
 
 
@@ -114,6 +120,10 @@ def right(run: Run, filter_name: str) -> NDArray[np.int64]:
     marks = [int(sample["right"][filter_name]) for sample in run.samples]
     by_repeat: NDArray[np.int64] = np.array(marks, dtype=np.int64).reshape(repeats, -1)
     return np.transpose(by_repeat)
+
+
+def _throughput(base: Run, other: Run) -> Ratio | None:
+    return compare_throughput(_answers(base), _answers(other))
 
 
 def _answers(run: Run) -> Sequence[Answer]:
@@ -149,6 +159,9 @@ def as_json(found: Comparison) -> dict[str, Any]:
         },
         "noise_floor": asdict(found.noise) if found.noise else None,
         "throughput": asdict(found.throughput) if found.throughput else None,
+        "control_throughput": (
+            asdict(found.control_throughput) if found.control_throughput else None
+        ),
         "runs": {
             name: {
                 "folder": str(run.path),

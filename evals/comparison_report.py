@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from evals.compare import Comparison
+    from evals.throughput import Ratio
 
 
 def comparison_report(found: Comparison) -> str:
@@ -149,10 +150,16 @@ def _paired(found: Comparison) -> Iterator[str]:
     if speed is None:
         yield "  throughput        not comparable (needs usage and 200 answers in each arm)"
     else:
-        yield (
-            f"  throughput        candidate/baseline {speed.ratio:.4f} (95 % interval "
-            f"{speed.low:.4f} to {speed.high:.4f}; within these runs, not between server starts)"
-        )
+        yield f"  throughput        candidate/baseline {_ratio(speed)}"
+    if found.control_throughput is not None:
+        yield f"  throughput A/A    control/baseline {_ratio(found.control_throughput)}"
+
+
+def _ratio(speed: Ratio) -> str:
+    return (
+        f"{speed.ratio:.4f} (95 % interval {speed.low:.4f} to {speed.high:.4f}; within these runs, "
+        "not between server starts)"
+    )
 
 
 def side_by_side(found: Comparison, most: int) -> RenderableType:

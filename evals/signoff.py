@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evals.band import band_report, check_band
+from evals.band import band_report, check_band, check_published
 from evals.comparable import Rules, differing_settings, unfit
 from evals.compare import STATUS, as_checks, as_json, compare
 from evals.comparison_report import comparison_report
@@ -81,6 +81,13 @@ def sign_off(
         baseline = ask("baseline", arms.baseline_url)
     if baseline is not None:
         _check_baseline(baseline, request, rules)
+    elif request.own_data:
+        raise EvalError(
+            "--own-data without a baseline: a published score is about GSM8K's questions; "
+            "set BASELINE_URL or BASELINE_RUN"
+        )
+    else:
+        check_published(published)
     if arms.control:
         control = ask("control", arms.baseline_url)
     candidate = ask("candidate", arms.candidate_url)
