@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-
-from rich.console import Console
 
 from evals.errors import EvalError
 from evals.options import (
@@ -23,10 +22,14 @@ from evals.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evals.compare import Rules
+    from rich.console import Console
+
+    from evals.comparable import Rules
     from evals.run import Request
 
 REFUSED = 2
+# Set to anything, it shows where an error came from that is no one's mistake but ours.
+TRACEBACK = "GOLDGATE_TRACEBACK"
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
 
@@ -53,12 +56,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     except OSError as error:
         # A folder or file that the user named; what a server does is an EvalError.
-        print(f"{options.prog}: {error.filename}: {error.strerror}; name another", file=sys.stderr)
+        thing, fault = error.filename or "the output", error.strerror or type(error).__name__
+        print(f"{options.prog}: {thing}: {fault}; name another", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print(f"{options.prog}: interrupted; every answer so far is kept", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - Python would exit with 1, which says DEGRADED
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        said = " ".join(str(error).split())[:200]
+        print(
+            f"{options.prog}: {type(error).__name__}: {said}; no verdict, this is a defect of "
+            f"goldgate: please report it with what {TRACEBACK}=1 shows",
+            file=sys.stderr,
+        )
+        return REFUSED
     return status
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console  # noqa: PLC0415 - where it is missing, main says so
+
+    return Console(stderr=stderr)
 
 
 def _gsm8k(options: argparse.Namespace) -> int:
@@ -66,7 +86,7 @@ def _gsm8k(options: argparse.Namespace) -> int:
     from evals.run import run  # noqa: PLC0415 - the same
 
     request = _request(options, options.base_url)
-    facts = run(request, options.out, resume=options.resume, console=Console(stderr=True))
+    facts = run(request, options.out, resume=options.resume, console=_console(stderr=True))
     print(run_report(facts, options.out))
     return 0 if facts["status"] == "complete" else REFUSED
 
@@ -93,7 +113,7 @@ def _request(options: argparse.Namespace, base_url: str) -> Request:
 
 
 def _rules(options: argparse.Namespace) -> Rules:
-    from evals.compare import Rules  # noqa: PLC0415 - scipy
+    from evals.comparable import Rules  # noqa: PLC0415 - scipy
 
     return Rules(
         margin=options.margin / 100,
@@ -105,7 +125,8 @@ def _rules(options: argparse.Namespace) -> Rules:
 
 
 def _sign_off(options: argparse.Namespace) -> int:
-    from evals.signoff import arms_of, default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
+    from evals.arms import arms_of  # noqa: PLC0415 - with the following
+    from evals.signoff import default_out, sign_off  # noqa: PLC0415 - lm-eval and scipy
 
     if options.resume and options.out is None:
         raise EvalError("--resume needs --out: which folder is to be continued?")
@@ -116,7 +137,7 @@ def _sign_off(options: argparse.Namespace) -> int:
         rules=_rules(options),
         published=tuple(options.published),
         resume=options.resume,
-        console=Console(stderr=True),
+        console=_console(stderr=True),
     )
 
 
@@ -126,7 +147,9 @@ def _llama(options: argparse.Namespace) -> int:
     from evals.run import run  # noqa: PLC0415 - the same
 
     with serving(weights()) as url:
-        facts = run(_request(options, url), options.out, resume=False, console=Console(stderr=True))
+        facts = run(
+            _request(options, url), options.out, resume=False, console=_console(stderr=True)
+        )
     print(run_report(facts, options.out))
     return 0 if facts["status"] == "complete" else REFUSED
 
@@ -154,7 +177,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     found = compare(options.baseline, options.candidate, options.control, _rules(options))
     if options.show and found.paired is not None:
-        Console().print(side_by_side(found, options.show))
+        _console().print(side_by_side(found, options.show))
     print(comparison_report(found))
     if options.json is not None:
         write_json(options.json, as_json(found))

@@ -42,6 +42,18 @@ class Band:
         return self.p_below >= ALPHA
 
 
+def check_published(published: tuple[float, float]) -> None:
+    """Raise EvalError for a band that is none, and for fractions where percent are meant."""
+    low, high = published
+    if not 0 < low <= high < 100:
+        raise EvalError(f"--published {low} {high}: expected two scores in percent, lower first")
+    if low < 1:
+        raise EvalError(
+            f"--published {low} {high}: expected percent, not fractions; is {100 * low:g} "
+            f"{100 * high:g} meant?"
+        )
+
+
 def check_band(
     path: Path,
     published: tuple[float, float],
@@ -51,17 +63,21 @@ def check_band(
     """Compare the first pass of a run with a band published in percent.
 
     Raises EvalError for a band that is none, for a refused run, for own questions and where more
-    than `max_truncated` of the answers were cut off.
+    than `max_truncated` of the answers were cut off or nobody can tell.
     """
+    check_published(published)
     low, high = published
-    if not 0 < low <= high < 100:
-        raise EvalError(f"--published {low} {high}: expected two scores in percent, lower first")
     run = read_run(path)
     if run.facts["status"] != "complete":
         raise EvalError(f"{path}: the run was refused ({run.facts['reasons'][0]}); run it again")
     if run.facts["data"] != "GSM8K":
         raise EvalError(f"{path}: asked own questions; a published score is about GSM8K's")
     totals = run.facts["totals"]
+    if totals["truncation_unknown"]:
+        raise EvalError(
+            f"{path}: nobody can tell whether {totals['truncation_unknown']} answers were cut off, "
+            "which a score hides; ask a server that sends finish_reason or usage"
+        )
     rate = totals["truncated"] / totals["answers"]
     if rate > max_truncated:
         raise EvalError(

@@ -11,6 +11,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from evals import sample_size, verdict
+from evals.cautions import cautions, points
+from evals.comparable import served
 from evals.compare import right
 from evals.tasks import FILTERS
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from evals.compare import Comparison
-    from evals.folder import Run
+    from evals.throughput import Ratio
 
 
 def comparison_report(found: Comparison) -> str:
@@ -33,7 +35,7 @@ def comparison_report(found: Comparison) -> str:
     lines += [f"  not comparable    {check.name}: no, {check.detail}" for check in failed]
     if not failed:
         lines.append(f"  comparable        yes, {len(found.checks)} checks (--json lists them)")
-    lines += [*_cautions(found), "", f"{found.verdict}: {sentence(found)}"]
+    lines += [*cautions(found), "", f"{found.verdict}: {sentence(found)}"]
     return "\n".join(lines)
 
 
@@ -64,7 +66,7 @@ def sentence(found: Comparison) -> str:
         )
     if paired.verdict == verdict.DEGRADED:
         return (
-            f"the candidate is worse: {change}, {_points(paired.difference)} points, which chance "
+            f"the candidate is worse: {change}, {points(paired.difference)} points, which chance "
             f"alone does with p = {paired.p_value:.2g}; do not ship."
         )
     return (
@@ -102,10 +104,10 @@ def _more(paired: verdict.Paired, found: Comparison) -> str:
 
 
 def _arms(found: Comparison) -> Iterator[str]:
-    for name, run in _runs(found):
+    for name, run in found.runs():
         settings, totals, speed = run.settings, run.facts["totals"], run.facts["speed"]
         asked = max(totals["answers"], 1)
-        yield f"{name:<9} {settings['model']} at {settings['base_url']} ({run.path})"
+        yield f"{name:<9} {served(run)} at {settings['base_url']} ({run.path})"
         for filter_name in FILTERS:
             marks = totals["right"][filter_name]
             failed = totals["not_extracted"][filter_name]
@@ -122,13 +124,6 @@ def _arms(found: Comparison) -> Iterator[str]:
         )
 
 
-def _runs(found: Comparison) -> Iterator[tuple[str, Run]]:
-    yield "baseline", found.baseline
-    yield "candidate", found.candidate
-    if found.control is not None:
-        yield "control", found.control
-
-
 def _paired(found: Comparison) -> Iterator[str]:
     rules = found.rules
     fixed = f"margin {100 * rules.margin:g} points, alpha {rules.alpha:g} one-sided"
@@ -136,8 +131,8 @@ def _paired(found: Comparison) -> Iterator[str]:
     for name, paired in (found.paired or {}).items():
         decides = "decides" if name == rules.main_filter else "for information"
         yield (
-            f"  {name:<17} {_points(paired.difference)} points, lower bound "
-            f"{_points(paired.lower)}; right to wrong {paired.losses:g}, wrong to right "
+            f"  {name:<17} {points(paired.difference)} points, lower bound "
+            f"{points(paired.lower)}; right to wrong {paired.losses:g}, wrong to right "
             f"{paired.gains:g} (discordance {100 * paired.discordance:.2f} %), "
             f"p = {paired.p_value:.3g}; {paired.verdict} ({decides})"
         )
@@ -147,47 +142,24 @@ def _paired(found: Comparison) -> Iterator[str]:
         noise = found.noise
         yield (
             f"  noise floor       the baseline twice: discordance {100 * noise.discordance:.2f} %, "
-            f"{_points(noise.difference)} points; the swap changes {_points(noise.excess)} % of "
-            f"the answers beyond that ({_points(noise.excess_lower)} to "
-            f"{_points(noise.excess_upper)})"
+            f"{points(noise.difference)} points; the swap changes {points(noise.excess)} % of "
+            f"the answers beyond that ({points(noise.excess_lower)} to "
+            f"{points(noise.excess_upper)})"
         )
     speed = found.throughput
     if speed is None:
         yield "  throughput        not comparable (needs usage and 200 answers in each arm)"
     else:
-        yield (
-            f"  throughput        candidate/baseline {speed.ratio:.4f} (95 % interval "
-            f"{speed.low:.4f} to {speed.high:.4f}; within these runs, not between server starts)"
-        )
+        yield f"  throughput        candidate/baseline {_ratio(speed)}"
+    if found.control_throughput is not None:
+        yield f"  throughput A/A    control/baseline {_ratio(found.control_throughput)}"
 
 
-def _cautions(found: Comparison) -> Iterator[str]:
-    totals = [found.baseline.facts["totals"], found.candidate.facts["totals"]]
-    for name in FILTERS:
-        rates = [total["not_extracted"][name] / max(total["answers"], 1) for total in totals]
-        # A point: as large as the changes that the verdict is about.
-        if abs(rates[0] - rates[1]) > 0.01:
-            yield (
-                f"  caution           format drift: {name} finds no number in "
-                f"{100 * rates[0]:.2f} % and {100 * rates[1]:.2f} %"
-            )
-    left = [total["stop_left_in_text"] for total in totals]
-    if any(left):
-        yield (
-            f"  caution           answers that run on past a stop string: {left[0]} and {left[1]}"
-        )
-    if found.paired is not None and len({p.verdict for p in found.paired.values()}) > 1:
-        yield "  caution           the two filters disagree: look at the answers with --show"
-    noise = found.noise
-    if noise is not None and noise.p_value < found.rules.alpha:
-        yield (
-            f"  caution           the control scores {_points(noise.difference)} points beside the "
-            f"baseline (p = {noise.p_value:.2g}): is it the same server?"
-        )
-    for name, run in _runs(found):
-        if run.facts["data"] != "GSM8K":
-            yield f"  caution           {name}: own questions, not GSM8K's"
-            return
+def _ratio(speed: Ratio) -> str:
+    return (
+        f"{speed.ratio:.4f} (95 % interval {speed.low:.4f} to {speed.high:.4f}; within these runs, "
+        "not between server starts)"
+    )
 
 
 def side_by_side(found: Comparison, most: int) -> RenderableType:
@@ -216,7 +188,7 @@ def side_by_side(found: Comparison, most: int) -> RenderableType:
             Columns(
                 [
                     Panel(
-                        Text(sample["text"] or ""),
+                        Text(_printable(sample["text"] or "")),
                         title=f"{arm}: {sample['extracted'][name]}",
                         width=60,
                     )
@@ -227,5 +199,6 @@ def side_by_side(found: Comparison, most: int) -> RenderableType:
     return Group(*shown)
 
 
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}"
+def _printable(text: str) -> str:
+    # Half a surrogate pair, which a server can send, cannot be written to any terminal.
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evals.errors import EvalError
+from evals.shape import check_facts, check_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 SCHEMA = 1
-_FACTS = ("settings", "data", "status", "reasons", "totals", "speed", "hashes")
 RUN, SAMPLES, JOURNAL, JUNIT = "run.json", "samples.jsonl", "journal.jsonl", "junit.xml"
 
 
@@ -53,9 +53,9 @@ def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run folder and check its samples against the hash in run.json.
+    """Read a run folder and check that it is whole and that its files agree.
 
-    Raises EvalError for a folder that is no run, is incomplete or was changed.
+    Raises EvalError for a folder that is no run, is incomplete, is damaged or was changed.
     """
     facts = _read_facts(path)
     if facts.get("schema") != SCHEMA:
@@ -63,25 +63,28 @@ def read_run(path: Path) -> Run:
             f"{path}: run.json has schema {facts.get('schema')!r}, this version reads {SCHEMA}"
         )
     if facts.get("status") == "incomplete":
-        reason = (facts.get("reasons") or ["no reason is given"])[0]
+        reasons = facts.get("reasons")
+        reason = reasons[0] if reasons and isinstance(reasons, list) else "no reason is given"
         raise EvalError(f"{path}: the run did not finish ({reason}); continue it with --resume")
-    missing = [name for name in _FACTS if name not in facts]
-    if missing:
-        raise EvalError(f"{path}: run.json lacks {', '.join(missing)}; the folder is damaged")
+    check_facts(facts, path)
     try:
-        expected = facts["hashes"]["samples"]
-        found = sha256(path / SAMPLES)
-    except (KeyError, TypeError, OSError) as error:
+        data = (path / SAMPLES).read_bytes()
+    except OSError as error:
         raise EvalError(
-            f"{path}: {SAMPLES} or its hash is missing; the folder is damaged"
+            f"{path / SAMPLES}: cannot be read ({error.strerror}); the folder is damaged"
         ) from error
+    expected, found = facts["hashes"]["samples"], hashlib.sha256(data).hexdigest()
     if found != expected:
         raise EvalError(
             f"{path}: {SAMPLES} has sha256 {found[:12]}..., run.json says {expected[:12]}...; "
             "the folder was changed after the run"
         )
-    lines = (path / SAMPLES).read_text(encoding="utf-8").split("\n")
-    return Run(path, facts, tuple(json.loads(line) for line in lines if line))
+    try:
+        # Not splitlines: a text may hold U+2028, which ends no line of JSON.
+        samples = [json.loads(line) for line in data.decode("utf-8").split("\n") if line]
+    except (ValueError, RecursionError) as error:
+        raise EvalError(f"{path / SAMPLES}: holds no JSON lines; the folder is damaged") from error
+    return Run(path, facts, check_samples(samples, facts, path / SAMPLES))
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
             else "expected a folder that `python -m evals gsm8k --out` wrote"
         )
         raise EvalError(f"{path}: holds no {RUN}; {hint}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EvalError(f"{path / RUN}: cannot be read ({error}); the folder is damaged") from error
     if not isinstance(facts, dict):
         raise EvalError(f"{path / RUN}: holds no JSON object; the folder is damaged")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evals.band import band_report, check_band
-from evals.compare import STATUS, Rules, as_checks, as_json, compare
+from evals.band import band_report, check_band, check_published
+from evals.comparable import Rules, differing_settings, unfit
+from evals.compare import STATUS, as_checks, as_json, compare
 from evals.comparison_report import comparison_report
 from evals.embedded import (
     STANDIN_DATA,
@@ -21,15 +22,14 @@ from evals.errors import EvalError
 from evals.folder import read_run, write_json
 from evals.junit import write_junit
 from evals.report import run_report
-from evals.run import Request, run
-from evals.server import normalise
+from evals.run import Request, _chat_template, _settings, run
+from evals.tasks import load_task
 from evals.verdict import DEGRADED, INCONCLUSIVE, PRESERVED, REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
 
+    from evals.arms import Arms
     from evals.compare import Comparison
 
 NO_EVIDENCE = "DEMONSTRATION on an embedded server: this is no evidence for a release."
@@ -41,42 +41,6 @@ _STANDIN_LIMIT = 240
 # The stand-in's score is stated without examples, and its tokens are letters: no worked answer of
 # its problems is longer.
 _STANDIN_FEWSHOT, _STANDIN_TOKENS = 0, 512
-
-
-@dataclass(frozen=True)
-class Arms:
-    """Who is asked: addresses of servers or an earlier run's folder; empty where there is none.
-
-    `control` asks for a second run of the baseline's server, which measures the noise floor.
-    """
-
-    candidate_url: str = ""
-    baseline_url: str = ""
-    baseline_run: str = ""
-    control: bool = False
-
-
-def arms_of(environment: Mapping[str, str], *, control: bool) -> Arms:
-    """Read BASE_URL, BASELINE_URL and BASELINE_RUN.
-
-    Raises EvalError where they do not say who is to be compared with whom.
-    """
-    names = ("BASE_URL", "BASELINE_URL", "BASELINE_RUN")
-    candidate, url, folder = (environment.get(name, "").strip() for name in names)
-    if url and folder:
-        raise EvalError("BASELINE_URL and BASELINE_RUN are both set; unset the one not meant")
-    if not candidate and (url or folder):
-        raise EvalError("a baseline is set but no BASE_URL; set it to the candidate's server")
-    if url and normalise(url) == normalise(candidate):
-        raise EvalError(
-            f"BASE_URL and BASELINE_URL are both {normalise(url)}, so nothing was swapped; "
-            "set BASELINE_URL to the baseline's server, or BASELINE_RUN to its earlier run"
-        )
-    if control and not url:
-        raise EvalError(
-            "--control asks the baseline's server a second time; set BASELINE_URL to it"
-        )
-    return Arms(candidate, url, folder, control)
 
 
 def default_out() -> Path:
@@ -113,9 +77,17 @@ def sign_off(
     baseline = control = None
     if arms.baseline_run:
         baseline = Path(arms.baseline_run)
-        _asked_alike(baseline, request)  # before an hour is spent on a run without a partner
     elif arms.baseline_url:
         baseline = ask("baseline", arms.baseline_url)
+    if baseline is not None:
+        _check_baseline(baseline, request, rules)
+    elif request.own_data:
+        raise EvalError(
+            "--own-data without a baseline: a published score is about GSM8K's questions; "
+            "set BASELINE_URL or BASELINE_RUN"
+        )
+    else:
+        check_published(published)
     if arms.control:
         control = ask("control", arms.baseline_url)
     candidate = ask("candidate", arms.candidate_url)
@@ -127,16 +99,25 @@ def sign_off(
     return _verdict(compare(baseline, candidate, control, rules), out, note=None).status
 
 
-def _asked_alike(baseline: Path, request: Request) -> None:
-    settings = read_run(baseline).settings
-    options = {
-        "--api": (settings["api"], request.api),
-        "--task": (settings["task"], request.task),
-        "--max-tokens": (settings["generation"]["max_tokens"], request.max_tokens),
-        "--concurrency": (settings["concurrency"], request.concurrency),
-        "--limit": (settings["limit"], request.limit),
-    }
-    differing = [f"{name} {was}, not {now}" for name, (was, now) in options.items() if was != now]
+def _check_baseline(baseline: Path, request: Request, rules: Rules) -> None:
+    """Hold that the candidate's run will have a partner, before an hour is spent on it.
+
+    Raises EvalError where a comparison would refuse the baseline, whatever the candidate answers.
+    """
+    found = read_run(baseline)
+    why = unfit(found, rules)
+    if why:
+        raise EvalError(f"{baseline}: {why[0]}; no verdict can be drawn from it")
+    task = load_task(
+        request.task,
+        data=request.data,
+        own_data=request.own_data,
+        num_fewshot=request.num_fewshot,
+        limit=request.limit,
+        chat_template=_chat_template if request.api == "chat" else None,
+    )
+    wanted = _settings(request, found.settings["base_url"], found.settings["model"], task)
+    differing = differing_settings(wanted, found.settings)
     if differing:
         raise EvalError(
             f"{baseline}: was asked with {'; '.join(differing)}; ask the candidate as the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,26 @@ MIN_ANSWERS = 10 * BATCHES
 CONFIDENCE = 0.95
 
 
+# Neighbouring batches of independent answers correlate by more than this one time in 20.
+CORRELATED = float(stats.norm.isf(0.05)) / math.sqrt(BATCHES)
+
+
 @dataclass(frozen=True)
 class Ratio:
-    """Candidate's tokens per second over the baseline's, `low` to `high` at 95 %."""
+    """One run's tokens per second over the baseline's, `low` to `high` at 95 %.
+
+    `correlation` is that of neighbouring batches, the larger of the two runs'.
+    """
 
     ratio: float
     low: float
     high: float
+    correlation: float
+
+    @property
+    def drifts(self) -> bool:
+        """Whether the speed changed slowly within a run, which an interval covers only in part."""
+        return self.correlation > CORRELATED
 
 
 def compare_throughput(baseline: Sequence[Answer], candidate: Sequence[Answer]) -> Ratio | None:
@@ -34,19 +48,37 @@ def compare_throughput(baseline: Sequence[Answer], candidate: Sequence[Answer]) 
 
     By Little's law a server that is kept busy at a fixed concurrency C delivers C tokens a second
     for every token a request-second; C is the same in both arms and cancels. Batch means (A. Law,
-    Simulation Modeling and Analysis, 9.5.3) on the logarithm, compared by Welch's t: covers the
-    variation within these two runs, not between one start of a server and the next. None with
-    fewer than MIN_ANSWERS answers in an arm or without usage.
+    Simulation Modeling and Analysis, 9.5.3) on the logarithm, compared by Welch's t; where
+    neighbouring batches correlate, each arm counts as the fewer independent batches that have the
+    same variance of the mean. Covers the variation within these two runs, not between one start
+    of a server and the next. None with fewer than MIN_ANSWERS answers in an arm or without usage.
     """
-    arms = [_batch_rates(baseline), _batch_rates(candidate)]
-    if arms[0] is None or arms[1] is None:
+    ours, theirs = _batch_rates(baseline), _batch_rates(candidate)
+    if ours is None or theirs is None:
         return None
-    welch = stats.ttest_ind(arms[1], arms[0], equal_var=False)
-    interval = welch.confidence_interval(CONFIDENCE)
+    arms = [ours, theirs]
     middle = float(arms[1].mean() - arms[0].mean())
-    if np.ptp(arms[0]) == 0 and np.ptp(arms[1]) == 0:  # no variation at all: nothing to bound
-        return Ratio(float(np.exp(middle)), float(np.exp(middle)), float(np.exp(middle)))
-    return Ratio(float(np.exp(middle)), float(np.exp(interval.low)), float(np.exp(interval.high)))
+    correlations = [_correlation(arm) for arm in arms]
+    variances, freedoms = np.empty(2), np.empty(2)
+    for index, (arm, correlation) in enumerate(zip(arms, correlations, strict=True)):
+        # Of a first-order autoregression; never fewer than two, which have a variance.
+        worth = max(BATCHES * (1 - correlation) / (1 + correlation), 2.0)
+        freedoms[index] = worth - 1
+        variances[index] = arm.var() / (worth - 1)
+    total = variances.sum()
+    reach = 0.0  # no variation at all: nothing to bound
+    if total > 0:
+        freedom = total**2 / (variances**2 / freedoms).sum()
+        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(total))
+    low, mid, high = np.exp([middle - reach, middle, middle + reach])
+    return Ratio(float(mid), float(low), float(high), max(correlations))
+
+
+def _correlation(batches: NDArray[np.float64]) -> float:
+    """Lag-1 correlation, at least 0: batches that alternate are not worth more than they are."""
+    apart = batches - batches.mean()
+    square = float((apart**2).sum())
+    return max(float((apart[1:] * apart[:-1]).sum()) / square, 0.0) if square > 0 else 0.0
 
 
 def _batch_rates(answers: Sequence[Answer]) -> NDArray[np.float64] | None:

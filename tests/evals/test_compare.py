@@ -79,12 +79,14 @@ def edit_settings(run: Path, **settings: object) -> None:
 
 
 def edit_samples(run: Path, changes: list[dict[str, object]]) -> None:
-    """Change the first samples of a run and the hash that covers them."""
+    """Change the first samples of a run, the marks that are counted and the hash."""
     samples = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]
     for sample, change in zip(samples, changes, strict=False):
         sample.update(change)
     (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     facts = facts_of(run)
+    for name in FILTERS:
+        facts["totals"]["right"][name] = [sum(sample["right"][name] for sample in samples)]
     facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
     (run / "run.json").write_text(json.dumps(facts))
 
@@ -470,3 +472,57 @@ def test_repeated_runs_are_clustered(
 
     bounds = [found["paired"]["strict-match"]["lower"] for found in (once, thrice)]
     assert bounds[0] == pytest.approx(bounds[1])
+
+
+def test_answers_of_another_model_are_named(
+    runs: tuple[str, str],
+    problems: list[dict[str, str]],
+    ask: Ask,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who answered where another model was asked for is in the report and in the JUnit file."""
+    with Server({row["question"]: row["answer"] for row in problems}, model="other") as second:
+        ask(second.url, tmp_path / "other", "--model", "wanted")
+    asked = (runs[0], str(tmp_path / "other"), "--margin", "10", "--models-differ")
+
+    status = main(["compare", *asked, "--junit", str(tmp_path / "junit.xml")])
+
+    said = capsys.readouterr().out
+    assert status == 0
+    assert "candidate other (asked for wanted) at http" in said
+    assert "caution           candidate: 40 answers are by other (asked for wanted)" in said
+    case = ET.parse(tmp_path / "junit.xml").find(  # noqa: S314 - our own file
+        "testcase[@name='baseline and candidate serve one model id']/system-out"
+    )
+    assert case is not None
+    assert str(case.text).startswith("m and other (asked for wanted)")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "named"),
+    [
+        ({"random_seed": "81", "nccl_port": "29", "version": "5"}, True),
+        ({"random_seed": "81", "nccl_port": "30", "version": "5"}, False),
+        ({"version": "5"}, False),
+    ],
+)
+def test_arms_of_one_server_start_are_named(
+    runs: tuple[str, str],
+    theirs: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    *,
+    named: bool,
+) -> None:
+    """A kernel is swapped by a new start; what both arms drew alike says that there was none."""
+    ours = {"random_seed": "81", "nccl_port": "29", "version": "5"} if len(theirs) > 1 else theirs
+    for run, said in zip(runs, (ours, theirs), strict=True):
+        facts = facts_of(Path(run))
+        identity = {f"/server_info.{name}": value for name, value in said.items()}
+        facts["server"] = {"at_start": identity, "at_end": identity}
+        (Path(run) / "run.json").write_text(json.dumps(facts))
+
+    main(["compare", *runs])
+
+    caution = "both arms say /server_info.nccl_port 29, /server_info.random_seed 81, which"
+    assert (caution in capsys.readouterr().out) == named

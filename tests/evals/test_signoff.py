@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evals import embedded, signoff
 from evals.__main__ import main
+from evals.arms import one_server
 from evals.errors import EvalError
-from tests.evals.support import Server
+from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,29 +63,109 @@ def test_candidate_against_baseline(
     assert "PRESERVED: the score is preserved" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("path", ["", "/v1", "/v1/"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "LocalHost"])  # noqa: S104 - asked, not bound
 def test_one_server_as_both_arms_is_refused(
-    server: Server, sign_off: SignOff, capsys: pytest.CaptureFixture[str]
+    server: Server, sign_off: SignOff, host: str, path: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A server is not compared with itself, however its address is written."""
-    status = sign_off(BASE_URL=server.url, BASELINE_URL=server.url + "/v1")
+    other = server.url.replace("127.0.0.1", host) + path
+
+    status = sign_off(BASE_URL=server.url, BASELINE_URL=other)
 
     assert status == 2
     assert "nothing was swapped" in capsys.readouterr().err
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://127.0.0.1:8000", "http://localhost:8001", False),
+        ("http://127.0.0.1:80", "http://localhost", True),
+        ("http://127.0.0.1:8000/a", "http://localhost:8000/b", False),
+        ("http://host.invalid:8000", "http://host.invalid:8000/v1", True),
+        ("http://host.invalid:8000", "http://other.invalid:8000", False),
+    ],
+)
+def test_addresses_are_compared_by_where_they_lead(one: str, other: str, *, same: bool) -> None:
+    """Ports and paths tell servers apart; names that nobody knows are compared as text."""
+    assert one_server(one, other) == same
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (("--max-tokens", "300"), "generation.max_tokens 300, not 256"),
+        (("--concurrency", "3"), "concurrency 3, not 32"),
+        (("--limit", "39"), "limit 39, not null"),
+        (("--num-fewshot", "2"), "num_fewshot 2, not 5"),
+        (("--task", "gsm8k_cot"), 'task "gsm8k_cot", not "gsm8k"'),
+        (("--api", "chat"), 'api "chat", not "completions"'),
+    ],
+)
 def test_earlier_run_that_was_asked_otherwise_is_named_before_asking(
     server: Server, sign_off: SignOff, ask: Callable[..., int], tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    asked: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """No hour is spent on a candidate run that no comparison would take."""
-    ask(server.url, tmp_path / "earlier", "--max-tokens", "300")
+    ask(server.url, tmp_path / "earlier", *asked)
     server.asked.clear()
 
     status = sign_off(BASE_URL=server.url, BASELINE_RUN=str(tmp_path / "earlier"))
 
     assert status == 2
-    assert "--max-tokens 300, not 256" in capsys.readouterr().err
+    assert named in capsys.readouterr().err
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("setting", ["task_hash", "prompts_hash", "extractor_hash", "lm_eval"])
+def test_earlier_run_of_another_task_is_named_before_asking(
+    server: Server, sign_off: SignOff, ask: Callable[..., int], tmp_path: Path,
+    setting: str, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Other questions, prompts, filters or another lm-eval are found before the candidate's run."""
+    ask(server.url, tmp_path / "earlier")
+    facts = facts_of(tmp_path / "earlier")
+    facts["settings"][setting] = "another"
+    (tmp_path / "earlier" / "run.json").write_text(json.dumps(facts))
+    server.asked.clear()
+
+    status = sign_off(BASE_URL=server.url, BASELINE_RUN=str(tmp_path / "earlier"))
+
+    assert status == 2
+    assert f'{setting} "another", not ' in capsys.readouterr().err
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("text", None, "with a text"),
+        ("finish_reason", "length", "100.00 % truncated, limit 5 % (--max-truncated)"),
+        ("finish_reason", None, "truncation is unknown for 40 answers"),
+    ],
+)
+@pytest.mark.parametrize("earlier", [True, False])
+def test_baseline_that_is_no_evidence_costs_no_candidate_run(
+    server: Server, baseline: Server, sign_off: SignOff, ask: Callable[..., int], tmp_path: Path,
+    field: str, value: object, named: str, capsys: pytest.CaptureFixture[str], *, earlier: bool,
+) -> None:  # fmt: skip
+    """Null or truncated answers of the baseline end the sign-off before the candidate is asked."""
+
+    def spoil(_: int, body: dict[str, Any]) -> None:
+        body["choices"][0][field] = value
+        del body["usage"]
+
+    baseline.change = spoil
+    if earlier:
+        ask(baseline.url, tmp_path / "earlier")
+        arm = {"BASELINE_RUN": str(tmp_path / "earlier")}
+    else:
+        arm = {"BASELINE_URL": baseline.url}
+
+    assert sign_off(BASE_URL=server.url, **arm) == 2
+    assert named in capsys.readouterr().err
     assert server.asked == []
 
 
