@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,17 +100,21 @@ def test_band_is_labelled_unpaired(
 
 
 def test_band_of_a_truncated_run_is_refused(
-    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where the token limit cut the answers the score is no score."""
-    run = runs["6b_verification"]
+    run = tmp_path / "cut"
+    shutil.copytree(runs["6b_verification"], run)
     facts = facts_of(run)
-    cut = {**facts, "totals": {**facts["totals"], "truncated": 100}}
-    try:
-        (run / "run.json").write_text(json.dumps(cut), encoding="utf-8")
-        status = main(["band", str(run), "--published", "93.3", "93.4"])
-    finally:
-        (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    samples = [json.loads(line) for line in (run / "samples.jsonl").read_text("utf-8").splitlines()]
+    for sample in samples[:100]:
+        sample["truncated"] = True
+    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples), "utf-8")
+    facts["totals"]["truncated"] = 100
+    facts["hashes"]["samples"] = hashlib.sha256((run / "samples.jsonl").read_bytes()).hexdigest()
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    status = main(["band", str(run), "--published", "93.3", "93.4"])
 
     assert status == 2
     assert "7.58 % of the answers were cut off at the token limit" in capsys.readouterr().err
