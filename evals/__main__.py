@@ -195,14 +195,14 @@ def _band(options: argparse.Namespace) -> int:
 
 
 def _power(options: argparse.Namespace) -> int:
-    from evals.power import plot  # noqa: PLC0415 - scipy
+    from evals.power import plot, study  # noqa: PLC0415 - scipy
     from evals.power_report import power_report  # noqa: PLC0415 - scipy
 
     if options.plot is not None and not options.plot.parent.is_dir():
         raise EvalError(f"{options.plot}: no such folder {options.plot.parent}; name another")
     print(power_report())
     if options.plot is not None:
-        plot(options.plot)
+        plot(options.plot, study())
         print(f"plot: {options.plot}")
     return 0
 

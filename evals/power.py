@@ -8,6 +8,9 @@ binomial with the published score less the loss.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +20,15 @@ from scipy import stats
 from evals import gates, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 QUESTIONS = 1319
+PANELS = (0.02, 0.04, 0.10)  # discordances
+PLOTTED = np.arange(-10, 46) / 1000  # true losses, from a gain of 1 point to a loss of 4.5
+DIGEST = "goldgate-table"
 _TAIL = 1e-13  # probability left out at each end of the number of changed answers
 
 PAIRED: dict[str, Callable[[Any, Any, int], Any]] = {
@@ -101,10 +107,14 @@ def worst_size(
 def table(losses: NDArray[np.float64], discordance: float) -> dict[str, list[float]]:
     """Probability of passing, for each gate, at each true loss.
 
-    Where a loss exceeds `discordance`, every changed answer is a loss.
+    NaN for a paired gate where the loss exceeds `discordance`: no server loses more answers than
+    it changes.
     """
     rows = {
-        name: [paired_power(gate, loss, max(discordance, abs(loss))) for loss in losses]
+        name: [
+            paired_power(gate, loss, discordance) if abs(loss) <= discordance else math.nan
+            for loss in losses
+        ]
         for name, gate in PAIRED.items()
     }
     rows |= {
@@ -113,28 +123,44 @@ def table(losses: NDArray[np.float64], discordance: float) -> dict[str, list[flo
     return rows
 
 
-def plot(path: Path, discordances: tuple[float, ...] = (0.02, 0.04, 0.10)) -> None:
-    """Draw the operating characteristics of every gate, one panel a discordance."""
+def study() -> dict[float, dict[str, list[float]]]:
+    """Compute what the plot shows: a table at PLOTTED for each discordance in PANELS."""
+    return {discordance: table(PLOTTED, discordance) for discordance in PANELS}
+
+
+def digest(tables: Mapping[float, Mapping[str, list[float]]]) -> str:
+    """Hash what a plot shows, to six digits, so that a drawn file can be held to the code."""
+    shown = {
+        f"{discordance:g}": {name: [f"{p:.6f}" for p in row] for name, row in rows.items()}
+        for discordance, rows in tables.items()
+    }
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+
+
+def plot(path: Path, tables: Mapping[float, Mapping[str, list[float]]]) -> None:
+    """Draw the operating characteristics of every gate, one panel a discordance.
+
+    The PNG's text DIGEST is the hash of what is drawn.
+    """
     import matplotlib as mpl  # noqa: PLC0415 - a second that only the plot is worth
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
-    losses = np.arange(-0.01, 0.0451, 0.001)
     figure, axes = plt.subplots(
         1,
-        len(discordances),
+        len(tables),
         figsize=(14, 5.2),
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
-    for axis, discordance in zip(axes[0], discordances, strict=True):
-        for name, passing in table(losses, discordance).items():
+    for axis, (discordance, rows) in zip(axes[0], tables.items(), strict=True):
+        for name, passing in rows.items():
             ours = name.startswith("verdict")
             style = "-" if ours else ("--" if name in PAIRED else ":")
             axis.plot(
-                -100 * losses,
+                -100 * PLOTTED,
                 passing,
                 style,
                 linewidth=3 if ours else 1.6,
@@ -143,10 +169,23 @@ def plot(path: Path, discordances: tuple[float, ...] = (0.02, 0.04, 0.10)) -> No
             )
         axis.axvline(-100 * verdict.DEFAULT_MARGIN, color="grey", linewidth=0.8)
         axis.axhline(verdict.DEFAULT_ALPHA, color="grey", linewidth=0.8)
+        if discordance < PLOTTED[-1]:
+            # Paired curves end where every changed answer is a loss.
+            axis.axvspan(-100 * discordance, -100 * PLOTTED[-1], color="0.94", linewidth=0)
+            axis.text(
+                -100 * discordance - 0.2,
+                0.52,
+                f"a larger loss changes more than {100 * discordance:g} %",
+                rotation=90,
+                ha="center",
+                va="center",
+                color="grey",
+                fontsize=9,
+            )
         axis.set_title(f"{100 * discordance:g} % of the answers change")
+        axis.set_xlim(-100 * PLOTTED[0], -100 * PLOTTED[-1])
         axis.set_xlabel("true change of the score, points")
         axis.set_ylim(-0.02, 1.02)
-        axis.invert_xaxis()
     first = axes[0][0]
     first.set_ylabel("probability that the release passes")
     first.annotate(
@@ -161,5 +200,5 @@ def plot(path: Path, discordances: tuple[float, ...] = (0.02, 0.04, 0.10)) -> No
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"Who passes which release: exact, GSM8K's {QUESTIONS} questions")
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    figure.savefig(path, dpi=120, metadata={"Software": None, DIGEST: digest(tables)})
     plt.close(figure)

@@ -34,11 +34,15 @@ def power_report() -> str:
     ]
     for name, gate in PAIRED.items():
         for discordance in DISCORDANCES:
-            powers = [paired_power(gate, loss, max(discordance, loss)) for loss in LOSSES]
-            lines.append(
-                f"  {name:<34}{100 * discordance:>6g} %" + "".join(f"{p:>8.3f}" for p in powers)
-            )
+            # No server loses more answers than it changes.
+            powers = [
+                f"{paired_power(gate, loss, discordance):>8.3f}"
+                if loss <= discordance
+                else f"{'-':>8}"
+                for loss in LOSSES
+            ]
+            lines.append(f"  {name:<34}{100 * discordance:>6g} %" + "".join(powers))
     for name, gate_on_score in UNPAIRED.items():
-        powers = [unpaired_power(gate_on_score, loss) for loss in LOSSES]
-        lines.append(f"  {name:<34}{'any':>8}" + "".join(f"{p:>8.3f}" for p in powers))
+        powers = [f"{unpaired_power(gate_on_score, loss):>8.3f}" for loss in LOSSES]
+        lines.append(f"  {name:<34}{'any':>8}" + "".join(powers))
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from scipy import stats
 
 from evals import gates, power
+from evals.embedded import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,8 +75,30 @@ def test_impossible_discordance_is_refused() -> None:
         power.trinomial(100, 0.05, 0.02)
 
 
-def test_plot_is_written(tmp_path: Path) -> None:
-    """The study's plot is a PNG."""
-    power.plot(tmp_path / "power.png", discordances=(0.04,))
+def test_worst_size_is_found_where_every_change_is_a_loss() -> None:
+    """At a margin of 2 points the documented worst size lies where all that changes is lost."""
+    found = power.worst_size(partial(gates.preserved, margin=0.02), 0.02)
 
-    assert (tmp_path / "power.png").read_bytes().startswith(b"\x89PNG")
+    assert found.probability == pytest.approx(0.054, abs=5e-4)
+    assert found.discordance == 0.02
+
+
+def test_paired_gates_have_no_power_beyond_the_discordance() -> None:
+    """A loss of more answers than change has no probability, and none is drawn."""
+    rows = power.table(np.array([-0.03, 0.02, 0.021]), 0.02)
+
+    assert [name for name, row in rows.items() if np.isnan(row).any()] == list(power.PAIRED)
+    for name in power.PAIRED:
+        assert np.isnan(rows[name]).tolist() == [True, False, True]
+
+
+def test_plot_in_the_documents_shows_what_the_code_computes(tmp_path: Path) -> None:
+    """docs/gsm8k-power.png carries the hash of today's table, as a plot drawn now does."""
+    tables = power.study()
+    power.plot(tmp_path / "power.png", tables)
+
+    for drawn in (tmp_path / "power.png", ROOT / "docs" / "gsm8k-power.png"):
+        held = drawn.read_bytes().partition(f"tEXt{power.DIGEST}\0".encode())[2][:64]
+        assert held.decode() == power.digest(tables), f"{drawn}: draw it with tox -e gsm8k-power"
+    changed = {**tables, 0.02: {**tables[0.02], "unpaired z-test, sigma 50": [0.0]}}
+    assert power.digest(changed) != power.digest(tables)
