@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import signal
 import subprocess
@@ -16,7 +15,6 @@ import pytest
 from aiohttp import web
 
 from evals.journal import read_journal
-from evals.server import identify
 from tests.evals.support import Server, evidence_of, facts_of, samples_of
 
 if TYPE_CHECKING:
@@ -315,18 +313,19 @@ def test_server_that_is_gone_at_the_end_is_waited_for(
 ) -> None:
     """Without a look at the end the run is incomplete, and resuming it needs only that look."""
     server.info = {"version": "1"}
-    here = functools.partial(identify, server.url, key="", timeout_s=10)
-    looks = iter((here, here, dict, dict))  # twice at the start, at the end, after the failure
     with monkeypatch.context() as patch:
-        patch.setattr("evals.server.identify", lambda *_, **__: next(looks)())
+        patch.setattr("evals.server.look_again", lambda *_, **__: None)
         gone = ask(server.url, tmp_path)
     reason = facts_of(tmp_path)["reasons"][0]
 
     status = ask(server.url, tmp_path, "--resume")
 
     assert (gone, status) == (2, 0)
-    assert "the server is gone" in reason
+    assert "no longer says who it is" in reason
     assert len(server.asked) == 40
+    journal = read_journal(tmp_path / "journal.jsonl")
+    assert [sighting.at for sighting in journal.sightings] == ["start", "start", "end"]
+    assert journal.unseen == 0
 
 
 def test_journal_without_sightings_is_still_resumed(
@@ -395,6 +394,22 @@ def test_journaled_prompt_has_to_be_the_one_asked_now(
     assert status == 2
     assert "had another prompt" in capsys.readouterr().err
     assert server.asked == []
+
+
+def test_error_before_anything_is_asked_leaves_the_journal(
+    server: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """Looking at the server is journaled where it was asked, not where a resume is refused."""
+    assert ask(server.url, tmp_path) == 0
+    journal = tmp_path / "journal.jsonl"
+    known = next(iter(read_journal(journal).answers.values())).prompt_sha256
+    damaged = journal.read_bytes().replace(known.encode(), b"0" * 64)
+    journal.write_bytes(damaged)
+
+    status = ask(server.url, tmp_path, "--resume")
+
+    assert status == 2
+    assert journal.read_bytes() == damaged
 
 
 def test_passes_can_be_added(server: Server, ask: Ask, tmp_path: Path) -> None:
