@@ -103,9 +103,8 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
             if session:
                 journal.saw(Sighting(START, before))
             samples = _ask(request, settings, task, journal, console)
-            after = _look_again(base_url, key, before)
             if session:
-                journal.saw(Sighting(END, after))
+                journal.saw(Sighting(END, _look_again(base_url, key, before)))
         except (EvalError, KeyboardInterrupt) as error:
             reason = str(error) or "interrupted"
             folder.write_json(
@@ -113,8 +112,8 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
             )
             _look_after_cut(journal, base_url, key)
             raise
-        # A journal of schema 1 has no sightings of its own.
-        seen = journal.sightings or [Sighting(START, before), Sighting(END, after)]
+        # A finished journal of schema 1 has no sightings of its own.
+        seen = journal.sightings or [Sighting(START, before)]
         return evidence.finish(out, facts, samples, journal, seen)
 
 
@@ -128,11 +127,11 @@ def _check_unchanged(journal: Journal) -> None:
 
 
 def _look_again(base_url: str, key: str, before: server.Identity) -> server.Identity:
-    after = server.identify(base_url, key=key, timeout_s=_LOOK_S)
-    if before and not after:
+    after = server.look_again(before, base_url, key=key, timeout_s=_LOOK_S)
+    if after is None:
         raise EvalError(
-            f"{base_url}: every question is answered, but the server is gone and cannot be "
-            "compared with what it was at the start; start it again and continue with --resume"
+            f"{base_url}: every question is answered, but the server no longer says who it is, "
+            "so that nobody can tell whether it changed; start it and continue with --resume"
         )
     return after
 
@@ -141,8 +140,9 @@ def _look_after_cut(journal: Journal, base_url: str, key: str) -> None:
     """Record who is there, so that another server at a later look is not taken for this one."""
     if not journal.unseen:
         return
-    found = server.identify(base_url, key=key, timeout_s=_LOOK_AFTER_CUT_S)
-    if found:
+    start = journal.sightings[-1].identity
+    found = server.look_again(start, base_url, key=key, timeout_s=_LOOK_AFTER_CUT_S)
+    if found is not None:
         journal.saw(Sighting(CUT, found))
 
 

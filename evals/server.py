@@ -120,12 +120,35 @@ def identify(base_url: str, *, key: str, timeout_s: float) -> Identity:
 
     Covers the list of models and the pages in INFO_PATHS that the server offers.
     """
+    return _identity(_pages(base_url, key, timeout_s)[0])
+
+
+def look_again(
+    known: Mapping[str, str], base_url: str, *, key: str, timeout_s: float
+) -> Identity | None:
+    """Identify a server anew, or return None where it does not answer as far as `known` goes.
+
+    A page that is not there any more (404) is a change; one that times out or answers 5xx says
+    nothing about who serves.
+    """
+    said, silent = _pages(base_url, key, timeout_s)
+    if silent.intersection(name.partition(".")[0] for name in known):
+        return None
+    return _identity(said)
+
+
+def _pages(base_url: str, key: str, timeout_s: float) -> tuple[dict[str, Any], set[str]]:
+    # The pages that the server offers, and the paths at which it cannot answer now.
     said: dict[str, Any] = {}
+    silent: set[str] = set()
     for path in ("/v1/models", *INFO_PATHS):
         try:
             response = _get(f"{base_url}{path}", key, timeout_s)
         except requests.RequestException:
+            silent.add(path)
             continue
+        if response.status_code >= 500:
+            silent.add(path)
         found = _json(response)
         if found is None:
             continue
@@ -133,7 +156,13 @@ def identify(base_url: str, *, key: str, timeout_s: float) -> Identity:
             entries = found.get("data") or []
             found = {str(entry.get("id")): entry for entry in entries if isinstance(entry, dict)}
         said[path] = found
-    return {name: _value(value) for name, value in leaves(_listed(said)) if not _left_out(name)}
+    return said, silent
+
+
+def _identity(said: Mapping[str, Any]) -> Identity:
+    return {
+        name: _value(value) for name, value in leaves(_listed(dict(said))) if not _left_out(name)
+    }
 
 
 def stable_identity(base_url: str, *, key: str, timeout_s: float) -> Identity:

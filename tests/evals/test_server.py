@@ -108,6 +108,21 @@ def test_long_values_are_hashed(pages: dict[str, object]) -> None:
     assert identify()["/props.chat_template"].startswith("sha256:")
 
 
+def test_page_that_cannot_answer_now_is_no_change(
+    pages: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is not there any more tells that the server changed; 5xx tells nothing."""
+    pages["/version"] = {"version": "1"}
+    known = {"/version.version": "1", "/props.model": "m"}
+    broken = Page(None)
+    broken.status_code = 503
+
+    assert server.look_again(known, "http://x", key="", timeout_s=1) == {"/version.version": "1"}
+    monkeypatch.setattr("requests.Session.get", lambda *_, **__: broken)
+    assert server.look_again(known, "http://x", key="", timeout_s=1) is None
+    assert server.look_again({}, "http://x", key="", timeout_s=1) == {}
+
+
 def test_changes_are_named() -> None:
     """What changed and what is gone is said with both values."""
     before = {"version": "1", "model": "m", "same": "s"}
