@@ -17,7 +17,7 @@ from aiohttp import web
 from evals.__main__ import main
 from evals.folder import sha256
 from evals.tasks import FILTERS
-from tests.evals.support import Server, facts_of
+from tests.evals.support import Server, facts_of, write_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,12 +83,11 @@ def edit_samples(run: Path, changes: list[dict[str, object]]) -> None:
     samples = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]
     for sample, change in zip(samples, changes, strict=False):
         sample.update(change)
-    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     facts = facts_of(run)
     for name in FILTERS:
         facts["totals"]["right"][name] = [sum(sample["right"][name] for sample in samples)]
-    facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
     (run / "run.json").write_text(json.dumps(facts))
+    write_samples(run, samples)
 
 
 def failed(found: dict[str, Any]) -> list[str]:
@@ -591,3 +590,20 @@ def test_throughput_is_the_candidates_over_the_baselines(
     assert "throughput        candidate/baseline 2.0000" in said
     assert "throughput A/A    control/baseline 1.2500" in said
     assert changed["throughput"] is None
+
+
+def test_question_with_another_prompt_in_a_later_pass_is_refused(
+    better: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """Passes are averaged question by question, which needs one prompt in all of them."""
+    for name in ("one", "other"):
+        ask(better.url, tmp_path / name, "--limit", "2", "--runs", "2")
+        samples = [*({} for _ in range(3)), {"prompt_hash": "0" * 64}]
+        lines = (tmp_path / name / "samples.jsonl").read_text().splitlines()
+        rows = [{**json.loads(line), **new} for line, new in zip(lines, samples, strict=True)]
+        write_samples(tmp_path / name, rows)
+
+    status, found = compare(*(str(tmp_path / n) for n in ("one", "other")), file=tmp_path / "c")
+
+    assert status == 2
+    assert failed(found) == ["baseline and candidate had the same prompts"]
