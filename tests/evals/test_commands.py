@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,6 +46,7 @@ def one_line(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         (["band", "no-such-run", "--published", "93.3", "93.4"], "no-such-run"),
         (["band", "r", "--published", "93.4", "93.3"], "lower first"),
         (["band", "r", "--published", "93.3"], "--published"),
+        (["band", "r", "--published", "0.933", "0.934"], "is 93.3 93.4 meant?"),
         (["replay", "no-such-file", "--arm", "x"], "no-such-file"),
         (["replay", "f", "--arm", "x", "--port", "99999"], "'99999' is no port"),
         (["power", "--plot", "no-such-folder/x.png"], "no-such-folder/x.png: no such folder"),
@@ -230,3 +231,22 @@ def test_own_questions_have_no_published_score(
 
     assert facts_of(tmp_path)["data"] == "own"
     assert "own questions" in said
+
+
+def test_band_needs_to_know_what_was_cut(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without finish_reason and usage a score may hide any number of answers that were cut off."""
+
+    def bare(_: int, body: dict[str, Any]) -> None:
+        del body["choices"][0]["finish_reason"], body["usage"]
+
+    server.change = bare
+    ask(server.url, tmp_path)
+    facts = facts_of(tmp_path)
+    facts["data"] = "GSM8K"
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+
+    said = one_line(capsys, ["band", str(tmp_path), "--published", "93.3", "93.4"])
+
+    assert "nobody can tell whether 40 answers were cut off" in said

@@ -17,7 +17,7 @@ from aiohttp import web
 from evals.__main__ import main
 from evals.folder import sha256
 from evals.tasks import FILTERS
-from tests.evals.support import Server, facts_of
+from tests.evals.support import Server, facts_of, write_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,12 +83,11 @@ def edit_samples(run: Path, changes: list[dict[str, object]]) -> None:
     samples = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]
     for sample, change in zip(samples, changes, strict=False):
         sample.update(change)
-    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     facts = facts_of(run)
     for name in FILTERS:
         facts["totals"]["right"][name] = [sum(sample["right"][name] for sample in samples)]
-    facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
     (run / "run.json").write_text(json.dumps(facts))
+    write_samples(run, samples)
 
 
 def failed(found: dict[str, Any]) -> list[str]:
@@ -526,3 +525,85 @@ def test_arms_of_one_server_start_are_named(
 
     caution = "both arms say /server_info.nccl_port 29, /server_info.random_seed 81, which"
     assert (caution in capsys.readouterr().out) == named
+
+
+def test_control_says_what_is_noise_for_each_filter(
+    runs: tuple[str, str], again: str, tmp_path: Path
+) -> None:
+    """Where the control changes nothing no repeats are proposed; where it does they are."""
+    control = str(shutil.copytree(runs[1], tmp_path / "control"))
+    edit_samples(Path(again), [{"right": dict.fromkeys(FILTERS, False)}] * 2)
+    edit_samples(
+        Path(control),
+        [{"right": {FILTERS[0]: True, FILTERS[1]: number > 1}} for number in range(40)],
+    )
+    margin = ("--margin", "10")
+
+    status, alone = compare(runs[0], again, *margin, file=tmp_path / "c.json")
+    _, found = compare(runs[0], again, "--control", control, *margin, file=tmp_path / "c.json")
+
+    assert status == 3
+    assert [alone["paired"][name]["repeats_needed"] is None for name in FILTERS] == [False, False]
+    assert [found["paired"][name]["repeats_needed"] is None for name in FILTERS] == [True, False]
+
+
+def test_candidate_is_not_its_own_control(runs: tuple[str, str], tmp_path: Path) -> None:
+    """A control that is a copy of the candidate measures no noise of the baseline."""
+    copy = str(shutil.copytree(runs[1], tmp_path / "copy"))
+
+    status, found = compare(*runs, "--control", copy, file=tmp_path / "c.json")
+
+    assert status == 2
+    assert failed(found) == ["candidate and control are two runs"]
+
+
+def pace(run: Path, seconds: float, *, hashed: bool = True) -> None:
+    """Let a run's journal say that every token took this long."""
+    lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    for line in lines[1:]:
+        line["latency_s"] = seconds * line["usage"]["completion_tokens"]
+    (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if hashed:
+        facts = facts_of(run)
+        facts["hashes"]["journal"] = sha256(run / "journal.jsonl")
+        (run / "run.json").write_text(json.dumps(facts))
+
+
+def test_throughput_is_the_candidates_over_the_baselines(
+    better: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice as fast is a ratio of 2, the control stands beside it; a changed journal gives none."""
+    for name, seconds in (("base", 0.02), ("control", 0.016), ("cand", 0.01)):
+        ask(better.url, tmp_path / name, "--runs", "5")
+        pace(tmp_path / name, seconds)
+    asked = [str(tmp_path / name) for name in ("base", "cand")]
+    asked += ["--control", str(tmp_path / "control")]
+    capsys.readouterr()
+
+    _, found = compare(*asked, file=tmp_path / "c.json")
+    said = capsys.readouterr().out
+    pace(tmp_path / "cand", 0.001, hashed=False)
+    _, changed = compare(*asked, file=tmp_path / "c.json")
+
+    assert found["throughput"]["ratio"] == pytest.approx(2)
+    assert found["control_throughput"]["ratio"] == pytest.approx(1.25)
+    assert "throughput        candidate/baseline 2.0000" in said
+    assert "throughput A/A    control/baseline 1.2500" in said
+    assert changed["throughput"] is None
+
+
+def test_question_with_another_prompt_in_a_later_pass_is_refused(
+    better: Server, ask: Ask, tmp_path: Path
+) -> None:
+    """Passes are averaged question by question, which needs one prompt in all of them."""
+    for name in ("one", "other"):
+        ask(better.url, tmp_path / name, "--limit", "2", "--runs", "2")
+        samples = [*({} for _ in range(3)), {"prompt_hash": "0" * 64}]
+        lines = (tmp_path / name / "samples.jsonl").read_text().splitlines()
+        rows = [{**json.loads(line), **new} for line, new in zip(lines, samples, strict=True)]
+        write_samples(tmp_path / name, rows)
+
+    status, found = compare(*(str(tmp_path / n) for n in ("one", "other")), file=tmp_path / "c")
+
+    assert status == 2
+    assert failed(found) == ["baseline and candidate had the same prompts"]

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evals.__main__ import main
-from evals.folder import sha256
 from evals.tasks import FILTERS
-from tests.evals.support import Server, facts_of
+from tests.evals.support import Server, facts_of, write_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,14 +71,6 @@ def verdict(one: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> int:
     assert "defect" not in said.err, said.err
     assert said.err.count("\n") == (0 if said.out else 1)
     return status
-
-
-def write_samples(run: Path, samples: list[Any]) -> None:
-    """Replace the samples and the hash that covers them."""
-    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
-    facts = facts_of(run)
-    facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
-    (run / "run.json").write_text(json.dumps(facts))
 
 
 def read_samples(run: Path) -> Samples:

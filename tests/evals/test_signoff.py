@@ -12,6 +12,7 @@ from evals import embedded, signoff
 from evals.__main__ import main
 from evals.arms import one_server
 from evals.errors import EvalError
+from evals.options import FILTERS
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -242,6 +243,45 @@ def test_without_baseline_only_the_unpaired_check(
     assert (tmp_path / "out" / "unpaired.json").exists()
     assert "UNPAIRED CHECK, no verdict" in said
     assert "PRESERVED" not in said
+
+
+def test_unpaired_check_follows_the_rules(
+    sign_off: SignOff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The filter and the limit that the user states decide the unpaired check too."""
+    asked: list[tuple[object, ...]] = []
+
+    def check(*arguments: object) -> None:
+        asked.append(arguments)
+        raise EvalError("seen")
+
+    monkeypatch.setattr(signoff, "run", lambda *_, **__: {"status": "complete"})
+    monkeypatch.setattr(signoff, "run_report", lambda *_: "")
+    monkeypatch.setattr(signoff, "check_band", check)
+
+    sign_off("--data", "d", "--filter", FILTERS[1], "--max-truncated", "7", BASE_URL="http://x")
+
+    assert [arguments[1:] for arguments in asked] == [((93.3, 93.4), FILTERS[1], 0.07)]
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (("--data", "d", "--published", "0.933", "0.934"), "expected percent, not fractions"),
+        ((), "--own-data without a baseline"),
+    ],
+)
+def test_unpaired_check_that_cannot_be_made_is_named_before_asking(
+    server: Server,
+    sign_off: SignOff,
+    more: tuple[str, ...],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No hour is spent where there is no score to compare with."""
+    assert sign_off(*more, BASE_URL=server.url) == 2
+    assert named in capsys.readouterr().err
+    assert server.asked == []
 
 
 def test_demonstration_says_that_it_is_no_evidence(

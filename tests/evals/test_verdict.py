@@ -256,6 +256,29 @@ def test_no_number_of_repeats_decides_a_change_that_is_not_noise() -> None:
     assert found.repeats_needed is None
 
 
+def test_changes_that_every_repeat_shows_are_not_noise() -> None:
+    """Three equal repeats of each arm vary by nothing, so no number of further ones decides."""
+    baseline, candidate = (np.stack([arm] * 3, axis=1) for arm in arms(1319, 150, 150))
+
+    found = verdict.judge(baseline, candidate)
+
+    assert (found.verdict, found.repeats_needed) == ("INCONCLUSIVE", None)
+
+
+def test_proposal_for_the_observed_change_reckons_with_it() -> None:
+    """A loss of 0.4 points leaves less of the margin: half as many again repeats decide."""
+    found = verdict.judge(*arms(1319, 93, 88))
+
+    expected = sample_size.repeats_needed(
+        181 / 1319, 181 / 1319, questions=1319, now=1, margin=0.015, alpha=0.05, change=-5 / 1319
+    )
+    assert found.verdict == "INCONCLUSIVE"
+    assert found.repeats_needed_if_observed == expected
+    assert found.repeats_needed is not None
+    assert expected is not None
+    assert expected > 1.5 * found.repeats_needed
+
+
 def test_too_few_questions_cannot_be_mended_by_repeats() -> None:
     """Below the fewest questions not even an unchanged score is shown, however often asked."""
     fewest = sample_size.fewest_questions(0.015, 0.05)
@@ -301,6 +324,19 @@ def test_noise_floor_separates_the_swap_from_the_baseline_itself() -> None:
     assert floor.discordance == pytest.approx(0.02)
     assert floor.excess == pytest.approx(0.03)
     assert 0 < floor.excess_lower < 0.03 < floor.excess_upper
+
+
+@pytest.mark.parametrize(("losses", "gains"), [(9, 2), (2, 9), (4, 4)])
+def test_control_is_tested_in_both_directions(losses: int, gains: int) -> None:
+    """The control's p-value is McNemar's two-sided mid-p: better is as strange as worse."""
+    baseline, control = arms(1000, losses, gains)
+
+    floor = verdict.noise_floor(baseline, control, baseline)
+
+    fewer = stats.binom(losses + gains, 0.5)
+    least = min(losses, gains)
+    expected = 2 * (fewer.cdf(least) - fewer.pmf(least) / 2)
+    assert floor.p_value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
