@@ -96,7 +96,7 @@ def _off(exact: float, ulps: float, up: bool) -> np.float32:
 
 
 @numba.njit(nogil=True, cache=True)
-def _up(x: np.float32, which: int) -> bool:
+def up(x: np.float32, which: int) -> bool:
     """Which way an operation on x is off: a bit of a hash, for a device's errors lean no way.
 
     One number to a side in two, and another side for each operation.
@@ -117,11 +117,11 @@ def _sigmoid(x: np.float32, form: int) -> np.float32:
         s = _far(1.0 / np.float64(one + _far(2.0 ** -np.float64(t))))
     elif form == 3:
         ulps = 2.0 + math.floor(1.173 * abs(np.float64(x)))
-        d = one + _off(math.exp(-np.float64(x)), ulps, _up(x, 0))
-        s = _off(1.0 / np.float64(d), 2.0, _up(x, 1))
+        d = one + _off(math.exp(-np.float64(x)), ulps, up(x, 0))
+        s = _off(1.0 / np.float64(d), 2.0, up(x, 1))
     elif form == 4:
         half = np.float32(0.5)
-        t = _off(math.tanh(0.5 * np.float64(x)), 2.0, _up(x, 0))
+        t = _off(math.tanh(0.5 * np.float64(x)), 2.0, up(x, 0))
         s = half + half * min(max(t, -one), one)
     else:
         s = one / (one + math.exp(-x))
