@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from accuracy.kernels import Route
-from accuracy.mutants.steps import Call, Steps, keep_groups, kernel, two_largest
+from accuracy.mutants.steps import Call, Steps, keep_groups, kernel, sigmoid, two_largest
 from fixtures import Recording
 
 Float32 = NDArray[np.float32]
@@ -34,11 +34,16 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Given:
-    """What a check may look at besides: the reference's biased scores c [T, E], the bias [E]."""
+    """What a trial's kernel was given, which a check may look at besides: [T, E], [E]."""
 
-    biased: Float32
+    logits: Float32
     bias: Float32
     renormalize: bool
+
+    @property
+    def biased(self) -> Float32:
+        """The reference's biased scores c [T, E]."""
+        return np.nan_to_num(sigmoid(self.logits)) + self.bias
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,7 @@ class Check:
         does: what it does, in a sentence.
         masked: what its reference puts in place of excluded experts.
         calls: how often it calls the kernel into the same buffers before it looks.
-        trials: how often it starts anew with other inputs and buffers; here, the same rows in
-            another order.
+        trials: how often it starts anew with other inputs and buffers (`given`).
         complains: whether it would, for the reference's outputs and the kernel's.
 
     """
@@ -77,31 +81,32 @@ def reference(masked: float) -> Route:
     return kernel(Steps(exclude=exclude))
 
 
-def orders(recording: Recording, trials: int) -> list[NDArray[np.int64]]:
-    """Return the order of the rows in each trial; rows of padding stay where they are."""
-    padding = recording.padding()
+def given(recording: Recording, trial: int, trials: int) -> Given:
+    """Return the inputs of a trial: the recording's in the first, then of the same kind.
+
+    The rows come in another order, padding where it was, and every other trial the halves of the
+    experts change places with their biases.
+    """
+    padding, experts = recording.padding(), recording.spec.num_experts
     live = np.flatnonzero(~padding)
-    found = []
-    for trial in range(trials):
-        order = np.arange(recording.rows)
-        order[~padding] = np.roll(live, trial * len(live) // trials)
-        found.append(order)
-    return found
+    order = np.arange(recording.rows)
+    order[~padding] = np.roll(live, trial * len(live) // trials)
+    columns = np.roll(np.arange(experts), trial % 2 * (experts // 2))
+    logits = recording.logits()[order]
+    logits = logits[:, columns] if trial % 2 else logits
+    return Given(logits, recording.bias()[columns], recording.spec.renormalize)
 
 
 def outputs(route: Route, recording: Recording, calls: int, trials: int) -> list[Outputs] | None:
-    """Call a kernel as tests do, outputs zeroed before the first call; None if it raises.
-
-    Returns what each trial found, rows in the trial's order (`orders`).
-    """
+    """Return each trial's outputs, called as tests do, buffers zeroed; None if it raises."""
     spec = recording.spec
     found = []
-    for order in orders(recording, trials):
+    for trial in range(trials):
+        inputs = given(recording, trial, trials)
         weights = torch.zeros((recording.rows, spec.top_k), dtype=torch.float32)
         ids = torch.zeros((recording.rows, spec.top_k), dtype=torch.int32)
         for _ in range(calls):
-            logits = torch.from_numpy(recording.logits()[order])
-            bias = torch.from_numpy(np.array(recording.bias()))
+            logits, bias = torch.from_numpy(inputs.logits.copy()), torch.tensor(inputs.bias)
             if recording.gating_output.dtype == "BF16":
                 logits = logits.bfloat16()
             if recording.correction_bias.dtype == "BF16":
@@ -242,7 +247,8 @@ CHECKS = (
     Check(
         "flashinfer-bench",
         f"{_FLASHINFER_BENCH}/evaluators/default.py",
-        "three trials, each with inputs and buffers of its own (here the rows in another order); "
+        "three trials, each with inputs and buffers of its own (here of the same kind: rows in "
+        "another order, halves of the experts exchanged); "
         "nothing that is not finite; an element fails if it is off by more than 1e-2 both "
         "absolutely and relatively ([compute_error_stats]"
         f"({_FLASHINFER_BENCH}/utils.py)); 5 % of the elements may fail, as "

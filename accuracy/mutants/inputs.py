@@ -201,9 +201,9 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
     ),
     "one-row": ("a single token", lambda rng, name: _made(rng, name, rows=1)),
     "many": (
-        "65,536 rows in one call, 64 experts, scale 2.5",
+        "70,000 rows in one call, 64 experts, scale 2.5",
         lambda rng, name: _made(
-            rng, name, rows=65536, spec=RoutingSpec(64, 8, routed_scaling_factor=2.5)
+            rng, name, rows=70_000, spec=RoutingSpec(64, 8, routed_scaling_factor=2.5)
         ),
     ),
     "million": (

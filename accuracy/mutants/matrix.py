@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from accuracy.deviations import SHIPPED as DEVIATIONS
 from accuracy.deviations import read_deviations
-from accuracy.mutants.checks import CHECKS, Given, Outputs, orders, outputs, reference
+from accuracy.mutants.checks import CHECKS, Given, Outputs, given, outputs, reference
 from accuracy.mutants.fault import DRIFT, Fault, FileFault
 from accuracy.mutants.honest import HONEST, PADDED, Honest
 from accuracy.mutants.inputs import DEVIATING, SHIPPED, made, shipped_outputs
-from accuracy.mutants.steps import sigmoid
 from accuracy.mutants.trial import (
     FAULTS,
     FILE_FAULTS,
@@ -136,44 +134,40 @@ def count() -> int:
 
 
 @cache
-def _right(on: str, masked: float) -> Outputs:
-    found = outputs(reference(masked), made(on), 1, 1)
+def _right(on: str, masked: float, trials: int) -> list[Outputs]:
+    found = outputs(reference(masked), made(on), 1, trials)
     if found is None:
         raise RuntimeError(f"the reference raises on {on}")
-    return found[0]
-
-
-@cache
-def _given(on: str) -> Given:
-    bias = made(on).bias()
-    biased = np.nan_to_num(sigmoid(made(on).logits())) + bias
-    return Given(biased, bias, made(on).spec.renormalize)
+    return found
 
 
 def _complaints(on: str, take: Callable[[int, int], Sequence[Outputs] | None]) -> tuple[bool, ...]:
     """Say whether each check complains of outputs, which `take` makes for its calls and trials."""
-    held = made(on)
-    live = ~held.padding()  # no check elsewhere knows of padding: they see the other rows
-    taken = {(check.calls, check.trials): take(check.calls, check.trials) for check in CHECKS}
+    live = ~made(on).padding()  # no check elsewhere knows of padding: they see the other rows
+    taken: dict[tuple[int, int], Sequence[Outputs] | None] = {}
     said = []
     for check in CHECKS:
-        got = taken[check.calls, check.trials]
+        how = check.calls, check.trials
+        got = taken[how] if how in taken else taken.setdefault(how, take(*how))
         if got is None:  # a kernel that raises fails every test
             said.append(True)
             continue
-        right, given = _right(on, check.masked), _given(on)
-        trials = zip(orders(held, check.trials), got, strict=False)  # a file holds one trial
+        right = _right(on, check.masked, check.trials)
         said.append(
             any(
                 check.complains(
-                    _rows(right, order[live]),
-                    _rows(one, live),
-                    Given(given.biased[order[live]], given.bias, given.renormalize),
+                    _rows(right[trial], live), _rows(one, live), _given(on, trial, check.trials)
                 )
-                for order, one in trials
+                for trial, one in enumerate(got)  # a file holds one trial
             )
         )
     return tuple(said)
+
+
+@lru_cache(maxsize=1)  # most checks in turn are given the same
+def _given(on: str, trial: int, trials: int) -> Given:
+    inputs, live = given(made(on), trial, trials), ~made(on).padding()
+    return Given(inputs.logits[live], inputs.bias, inputs.renormalize)
 
 
 def _rows(outputs: Outputs, rows: NDArray[Any]) -> Outputs:

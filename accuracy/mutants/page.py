@@ -42,28 +42,40 @@ def stale(lines: Sequence[Line]) -> list[str]:
     said = [f"  {line}" for line in found[:_SHOWN]]
     if len(found) > _SHOWN:
         said.append(f"  and {len(found) - _SHOWN} lines more")
-    if not PICTURE.exists() or picture_digest(PICTURE) != document.plotted(lines).digest():
-        said.append(f"  {PICTURE.name} shows something else")
+    shown = {
+        PICTURE: document.plotted(lines).digest(),
+        SERVED_PICTURE: served_table.digest(read_results()),
+    }
+    said += [
+        f"  {path.name} shows something else"
+        for path, digest in shown.items()
+        if picture_digest(path) != digest
+    ]
     return said
 
 
 def write(lines: Sequence[Line]) -> None:
-    """Write the document's first half and its picture, and the second half from what is kept."""
-    DOCUMENT.write_text(first_half(lines) + served_table.section(read_results()), encoding="utf-8")
+    """Write the document's first half and its picture, and the second from what is kept."""
+    _write(first_half(lines))
     document.picture(document.plotted(lines), PICTURE)
 
 
 def write_served() -> None:
     """Write the document's second half and its picture from what is kept."""
     first, _ = halves(DOCUMENT.read_text(encoding="utf-8"))
-    second = served_table.section(read_results())
-    DOCUMENT.write_text(first + second, encoding="utf-8")
-    served_table.picture(read_results(), SERVED_PICTURE)
+    _write(first)
+
+
+def _write(first: str) -> None:
+    kept = read_results()
+    DOCUMENT.write_text(first + served_table.section(kept), encoding="utf-8")
+    if picture_digest(SERVED_PICTURE) != served_table.digest(kept):
+        served_table.picture(kept, SERVED_PICTURE)
 
 
 def picture_digest(path: Path) -> str:
-    """Return the digest in a picture's metadata, "" if it has none."""
-    data = path.read_bytes()
+    """Return the digest in a picture's metadata, "" if it has none or is not there."""
+    data = path.read_bytes() if path.exists() else b""
     key = b"Description\x00"
     at = data.find(key)
     return "" if at < 0 else data[at + len(key) : at + len(key) + 64].decode("ascii", "replace")

@@ -181,10 +181,10 @@ FAULTS = (
     ),
     _fault(
         "weights wrong above 65,536 tokens",
-        "million",
+        "many",
         _WEIGHT,
         "an index of sixteen bits",
-        after(_above(65536, _wrong_weights), compiled),
+        after(_above(65536, _wrong_weights)),
     ),
     _fault(
         "crash above 54,272 tokens",

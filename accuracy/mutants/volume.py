@@ -31,7 +31,7 @@ KEPT = Path(__file__).with_name("volume.json")
 KINDS: tuple[Case | None, ...] = (*CASES, None)
 
 #: Rows of a block of `volume` are a multiple of this.
-_STEP = 1024
+_STEP = 128
 
 
 def block_rows(rows: int) -> int:
@@ -93,8 +93,6 @@ class Found:
         alarms: kernel, rows and what was said, for each block that was called wrong.
         over_bound: the largest weight error over its bound.
         over_bound_of: kernel and rows of it.
-        drift: the largest systematic part or mean of the weights' errors, in u.
-        drift_of: kernel and rows of it.
         date: when.
         processor: on what.
 
@@ -104,8 +102,6 @@ class Found:
     alarms: tuple[str, ...] = ()
     over_bound: float = 0.0
     over_bound_of: str = ""
-    drift: float = 0.0
-    drift_of: str = ""
     date: str = ""
     processor: str = ""
 
@@ -117,9 +113,6 @@ class Found:
             found = replace(found, alarms=(*self.alarms, f"{where}: {said(trial)}"))
         if trial.over_bound > self.over_bound:
             found = replace(found, over_bound=trial.over_bound, over_bound_of=where)
-        drift = max(trial.size, abs(trial.mean))
-        if drift > self.drift:
-            found = replace(found, drift=drift, drift_of=where)
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from accuracy.mutants.progress import progress
 from accuracy.mutants.rare import captured
 from accuracy.mutants.steps import kernel
 from accuracy.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_kernel
-from accuracy.running import run
+from accuracy.running import CALL_ROWS, run
 from tests.accuracy import matrix_lines as found
 from tests.accuracy.matrix_lines import HONEST, LARGE, QUICK, SHIPPED
 
@@ -50,8 +51,6 @@ def test_what_drifts_does_so_inside_the_bound(fault: Fault) -> None:
 @pytest.mark.parametrize("name", [name for name in DESCRIPTIONS if name not in LARGE])
 def test_the_kernel_without_a_fault_passes(name: str) -> None:
     """The kernel in which faults are planted passes wherever they show, so they alone fail."""
-    if name == "shipped edge":
-        pytest.skip("its known deviations are listed for the kernels that ship")
     (trial,) = try_kernel(kernel(), made(name), ("ieee",))
 
     assert trial.seen == {}
@@ -84,7 +83,7 @@ def test_fresh_rows_raise_no_alarm() -> None:
     """Each honest kernel passes on rows of every kind: shifted, wide, deep, biased, tied."""
     blocks = len(COMPILED) * len(volume.KINDS)
 
-    tried = list(volume.volume(blocks))
+    tried = list(volume.volume(128 * blocks))
 
     assert [(kind, one.name, trial.seen) for kind, one, trial in tried if trial.seen] == []
     assert len({(kind, one.name) for kind, one, _ in tried}) == blocks
@@ -102,12 +101,12 @@ def test_the_default_run_judges_five_million_honest_rows() -> None:
 def test_no_fewer_rows_are_judged_than_asked_for(rows: int) -> None:
     """The blocks hold what was asked for, and no block more than a call takes."""
     assert volume.blocks(rows) * volume.block_rows(rows) >= rows
-    assert volume.block_rows(rows) <= volume.CALL_ROWS
+    assert volume.block_rows(rows) <= CALL_ROWS
 
 
-def test_what_a_long_run_finds_is_kept_whole(tmp_path: object) -> None:
+def test_what_a_long_run_finds_is_kept_whole(tmp_path: Path) -> None:
     """Alarms and the worst figures of all blocks come back from the file, with the day."""
-    path = volume.Path(str(tmp_path)) / "volume.json"
+    path = tmp_path / "volume.json"
     one = volume.Found().added("rows", COMPILED[0], Trial({}, 10, 0.5, 0.1, -0.2))
     two = one.added("others", COMPILED[1], Trial({"weight": 3}, 20, 0.4, 0.1, 0.0))
 
@@ -115,8 +114,8 @@ def test_what_a_long_run_finds_is_kept_whole(tmp_path: object) -> None:
     kept = volume.kept(path)
 
     assert kept is not None
-    assert (kept.rows, kept.over_bound, kept.drift) == (30, 0.5, 0.2)
-    assert kept.over_bound_of == kept.drift_of == f"{COMPILED[0].name} on rows"
+    assert (kept.rows, kept.over_bound) == (30, 0.5)
+    assert kept.over_bound_of == f"{COMPILED[0].name} on rows"
     assert kept.alarms == (f"{COMPILED[1].name} on others: weight 3",)
     assert kept.date
     assert volume.kept(path.with_name("none.json")) is None
