@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from accuracy.kernels import KernelError
+from accuracy.mutants.progress import progress
 
 #: Questions of each arm of the default set: the fewest hundreds with which one lost answer is still
 #: PRESERVED at the margin of 1.5 points (Tango's bound: -1.48 points).
@@ -32,10 +32,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--rows",
         type=_count,
         default=5_000_000,
-        help="rows on which honest kernels must pass (default 5000000)",
+        help="rows on which honest kernels must pass (default 5000000); with --write, what "
+        "100000000 or more find is kept",
     )
     parser.add_argument(
-        "--write", action="store_true", help="write docs/kill-matrix.md and its pictures anew"
+        "--write",
+        action="store_true",
+        help="write docs/kill-matrix.md and its pictures anew; kernels served take the place of "
+        "what was kept of them, the others stay",
     )
     parser.add_argument(
         "--end-to-end",
@@ -84,36 +88,37 @@ def mutants(options: argparse.Namespace) -> int:
 
 def _planted(options: argparse.Namespace) -> list[str]:
     """Try faults and honest kernels on recordings; return what is wrong."""
-    from accuracy.mutants import honest, matrix, page  # noqa: PLC0415 - need torch
-    from accuracy.running import CALL_ROWS  # noqa: PLC0415 - as above
+    from accuracy.mutants import document, matrix, page, volume  # noqa: PLC0415 - need torch
 
-    blocks = -(-options.rows // CALL_ROWS)
-    wrong: list[str] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("faults", total=matrix.count())
-        lines = matrix.all_lines(
-            lambda line: progress.update(bar, advance=1, description=line.name)
-        )
-        bar = progress.add_task("honest rows", total=blocks)
-        judged, worst = 0, 0.0
-        for kernel, trial in honest.volume(options.rows):
-            judged, worst = judged + trial.rows, max(worst, trial.over_bound)
-            progress.advance(bar)
-            if trial.seen:
-                wrong.append(f"honest kernel called wrong: {kernel.name}: {trial.seen}")
+    lines = []
+    found = volume.Found()
+    with progress(Console(stderr=True)) as add_task:
+        tried = add_task("faults and honest kernels", matrix.count())
+        lines = matrix.all_lines(lambda line: tried(1, line.name))
+        judged = add_task("blocks of honest rows", volume.blocks(options.rows))
+        for kind, kernel, trial in volume.volume(options.rows):
+            found = found.added(kind, kernel, trial)
+            judged(1, kernel.name)
+    wrong = [f"honest kernel called wrong: {alarm}" for alarm in found.alarms]
     wrong += [
         f"{line.name} on {line.on}: not as expected: {line.seen}"
         for line in lines
         if not line.expected
     ]
     if options.write:
+        if found.rows >= volume.LONG:
+            volume.keep(found)
         page.write(lines)
-    elif not page.current(lines):
+    elif differing := page.stale(lines):
         wrong.append(f"{page.DOCUMENT}: not current; python -m accuracy mutants --write")
-    faults = [line for line in lines if line.family not in ("honest", "inside rounding")]
+        wrong += differing
+    faults = [line for line in lines if line.family not in (*document.RIGHT, document.KNOWN)]
     caught = sum(bool(line.caught[0]) for line in faults)
     print(f"{caught} of {len(faults)} planted faults caught")
-    print(f"honest kernels: {judged} rows, the largest weight error {worst:.2f} of its bound")
+    print(
+        f"honest kernels: {found.rows} rows, the largest weight error {found.over_bound:.2f} of "
+        f"its bound ({found.over_bound_of})"
+    )
     return wrong
 
 
@@ -131,27 +136,16 @@ def _served(arms: Sequence[str], options: argparse.Namespace) -> list[str]:
     how = Asking((options.out or _new_folder()).resolve(), limit, options.jobs)
     console = Console(stderr=True)
     console.print(f"runs: {how.out}", highlight=False, soft_wrap=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     routers = {BASELINE: BASELINE, **{name: ARMS[name].router for name in arms}}
-    with Progress(*columns, console=console, transient=True) as progress:
-        served = progress.add_task("kernels served", total=len(routers))
-        answers = progress.add_task("answers", total=len(routers) * end_to_end.questions(limit))
-        ask_all(
-            routers,
-            how,
-            lambda more: progress.advance(answers, more),
-            lambda _: progress.advance(served),
-        )
-        judging = progress.add_task("kernels judged", total=len(arms))
-        found = end_to_end.results(how.out, arms, lambda: progress.advance(judging))
+    with progress(console) as add_task:
+        served = add_task("kernels served", len(routers))
+        answers = add_task("answers", len(routers) * end_to_end.questions(limit))
+        ask_all(routers, how, answers, lambda _: served())
+        judged = add_task("kernels judged", len(arms))
+        found = end_to_end.results(how.out, arms, judged)
     print(as_text(found))
     if options.write and not default:
-        end_to_end.write_results(found)
+        end_to_end.write_results(end_to_end.merged(found, end_to_end.read_results()))
         page.write_served()
     return [
         f"{arm.title}: {arm.verdict}{', ' + arm.reason if arm.reason else ''}; "

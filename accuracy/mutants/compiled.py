@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from accuracy.drift import mix
 from accuracy.kernels import Route
 
 Float32 = NDArray[np.float32]
+
+_mix: Any = numba.njit(mix)
 
 #: How the sigmoid is evaluated: 1 / (1 + exp(-x)); e / (1 + e) for negative x; exp2 and a
 #: reciprocal, each at the far side of its last bit; exp and division off by the ulps that CUDA
@@ -92,6 +95,16 @@ def _off(exact: float, ulps: float, up: bool) -> np.float32:
     return near
 
 
+@numba.njit(nogil=True, cache=True)
+def up(x: np.float32, which: int) -> bool:
+    """Which way an operation on x is off: a bit of a hash, for a device's errors lean no way.
+
+    One number to a side in two, and another side for each operation.
+    """
+    bits = np.uint64(_mix(np.uint64(np.float32(x).view(np.uint32))))
+    return bool((bits >> np.uint64(which)) & np.uint64(1))
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _sigmoid(x: np.float32, form: int) -> np.float32:
     one = np.float32(1)
@@ -103,15 +116,12 @@ def _sigmoid(x: np.float32, form: int) -> np.float32:
         t = np.float32(np.float64(x) * 1.4426950408889634)
         s = _far(1.0 / np.float64(one + _far(2.0 ** -np.float64(t))))
     elif form == 3:
-        # Which way each is off is a hash of the logit: a device's errors have no direction either.
-        odd = np.int64(np.float64(x) * 1048583.0)
         ulps = 2.0 + math.floor(1.173 * abs(np.float64(x)))
-        d = one + _off(math.exp(-np.float64(x)), ulps, odd % 3 == 0 or odd % 7 == 1)
-        s = _off(1.0 / np.float64(d), 2.0, odd % 2 == 0)
+        d = one + _off(math.exp(-np.float64(x)), ulps, up(x, 0))
+        s = _off(1.0 / np.float64(d), 2.0, up(x, 1))
     elif form == 4:
-        odd = np.int64(np.float64(x) * 1048583.0)
         half = np.float32(0.5)
-        t = _off(math.tanh(0.5 * np.float64(x)), 2.0, odd % 2 == 0)
+        t = _off(math.tanh(0.5 * np.float64(x)), 2.0, up(x, 0))
         s = half + half * min(max(t, -one), one)
     else:
         s = one / (one + math.exp(-x))

@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -208,6 +208,29 @@ def results(
         tokens=sum(held.rows for held in standin_recordings()),
         arms=tuple(arms),
     )
+
+
+def merged(found: Results, kept: Results) -> Results:
+    """Return what was found with what was kept of other arms, if they can stand in one table.
+
+    Raises:
+        KernelError: they were asked elsewhere or otherwise, or the golden router's answers differ.
+
+    """
+    names = {arm.name for arm in found.arms}
+    others = [arm for arm in kept.arms if arm.name not in names and arm.name in ARMS]
+    if not others:
+        return found
+    new, old = ({**asdict(one), "arms": None} for one in (found, kept))
+    differing = [key for key in new if new[key] != old[key]]
+    if differing:
+        raise KernelError(
+            f"{RESULTS}: what is kept of {len(others)} other kernels differs in "
+            f"{', '.join(differing)}: they stand in one table only if they were asked alike; "
+            "serve them too, or leave out --write"
+        )
+    arms = sorted((*found.arms, *others), key=lambda arm: list(ARMS).index(arm.name))
+    return replace(found, arms=tuple(arms))
 
 
 def write_results(found: Results, path: Path = RESULTS) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from accuracy.kernels import Route
 
 #: What catches a fault: the judge's reasons for failing a row, its drift tier, the checks on calls,
-#: and the refusal of a file.
-DRIFT, CALL, REFUSED = "drift", "call", "refused"
+#: the refusal of a file, and a known deviation that no longer shows.
+DRIFT, CALL, REFUSED, STALE = "drift", "call", "refused", "stale deviation"
 
 
 @dataclass(frozen=True)

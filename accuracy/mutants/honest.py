@@ -1,23 +1,16 @@
-"""Honest kernels, which no check should fail, and the rows they are tried on."""
+"""Honest kernels, which no check should fail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from accuracy.kernels import Loaded, Route
+from accuracy.kernels import Route
 from accuracy.kernels.torch_eager import route as torch_eager
 from accuracy.mutants import compiled as c
-from accuracy.mutants.inputs import SEED, bfloat16
-from accuracy.mutants.steps import kernel
-from accuracy.mutants.trial import Trial, judged
-from accuracy.running import CALL_ROWS, run
-from fixtures import Recording
-from fixtures.recording import recording
-from fixtures.tensorfile import tensor
-from reference import MINIMAX_M2_5
+from accuracy.mutants.inputs import PADDING_ROWS
+from accuracy.mutants.memory import padded_as
+from accuracy.mutants.steps import Steps, kernel
 
 
 @dataclass(frozen=True)
@@ -64,32 +57,17 @@ HONEST = (
     *COMPILED,
 )
 
-#: Spread of the logits, mean and spread of the biases, in turn.
-_SPREADS = ((1.0, 0.0, 0.1), (1.5, 7.0, 0.08), (4.0, 0.0, 0.2))
-
-
-def _rows(turn: int) -> Recording:
-    # So that every kernel meets every kind, whatever the number of kernels.
-    around = turn // len(COMPILED)
-    rng = np.random.default_rng([SEED, 1, turn])
-    logits = rng.standard_normal((CALL_ROWS, 256), dtype=np.float32)
-    if (turn + around) % 10 == 9:
-        zero = np.zeros(256, np.float32)
-        return recording(f"volume {turn}", tensor(bfloat16(logits), "BF16"), zero, MINIMAX_M2_5)
-    spread, mean, bias_spread = _SPREADS[around % 3]
-    logits *= np.float32(spread)
-    bias = rng.normal(mean, bias_spread, 256).astype(np.float32)
-    return recording(f"volume {turn}", logits, bias, MINIMAX_M2_5)
-
-
-def volume(rows: int) -> Iterator[tuple[Honest, Trial]]:
-    """Judge the compiled kernels in turn on so many fresh rows of 256 experts and top-8, or more.
-
-    One block in ten has bfloat16 logits and no bias, where ties are frequent.
-    """
-    for turn in range(-(-rows // CALL_ROWS)):
-        honest = COMPILED[turn % len(COMPILED)]
-        held = _rows(turn)
-        loaded = Loaded(honest.make(), honest.name, "unversioned", "cpu", honest.profile)
-        ran = run(loaded, held)
-        yield honest, judged(held, ran.output, honest.profile, len(ran.faults))
+#: For recordings with padding: what kernels write there is not judged.
+PADDED = (
+    Honest("padding routed like any row", "ieee", kernel),
+    Honest(
+        "padding gets expert -1, weight 0",
+        "ieee",
+        lambda: kernel(Steps(), padded_as(slice(-PADDING_ROWS, None), -1, 0.0)),
+    ),
+    Honest(
+        "padding gets expert 0, weight 0",
+        "ieee",
+        lambda: kernel(Steps(), padded_as(slice(-PADDING_ROWS, None), 0, 0.0)),
+    ),
+)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixtures import Output, Recording, open_output, open_recording
-from fixtures.recording import recording
+from fixtures.recording import PADDING, recording
 from fixtures.tensorfile import tensor
 from reference import MINIMAX_M2_5, RoutingSpec
 
@@ -18,8 +18,8 @@ SEED = 20260423
 
 Float32 = NDArray[np.float32]
 
-#: Rows of most recordings.
-_ROWS = 1024
+#: Rows of most recordings, and how many of them are padding on the one that has any.
+_ROWS, PADDING_ROWS = 1024, 64
 
 _GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4, routed_scaling_factor=2.5)
 
@@ -75,10 +75,40 @@ def _few(rng: np.random.Generator, name: str) -> Recording:
     return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), MINIMAX_M2_5)
 
 
-def _dead_group(rng: np.random.Generator, name: str) -> Recording:
-    """Rows of which every eighth has a whole group at -inf; all eight groups stay."""
+def _nan_among_low(rng: np.random.Generator, name: str) -> Recording:
+    """Rows of low logits, every eighth of them NaN: what takes NaN for 0 selects nothing else."""
+    logits = rng.standard_normal((_ROWS, 256), dtype=np.float32) - np.float32(3)
+    logits[:, 3::8] = np.nan
+    return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), MINIMAX_M2_5)
+
+
+def _all(rng: np.random.Generator, name: str, value: float) -> Recording:
+    """Rows of which every eighth has but one value: the contract does not say what they select."""
     logits = rng.standard_normal((_ROWS, 256), dtype=np.float32)
-    logits[::8, 64:96] = -np.inf
+    logits[::8] = value
+    return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), MINIMAX_M2_5)
+
+
+def _bfloat16_bias(rng: np.random.Generator, name: str) -> Recording:
+    """A float32 gate beside a bfloat16 bias."""
+    logits = rng.standard_normal((_ROWS, 256), dtype=np.float32)
+    bias = bfloat16(rng.normal(0, 0.1, 256).astype(np.float32))
+    return recording(name, logits, tensor(bias, "BF16"), MINIMAX_M2_5)
+
+
+def _padded(rng: np.random.Generator, name: str) -> Recording:
+    """Rows of a batch whose last `PADDING_ROWS` no one asked for."""
+    logits = rng.standard_normal((_ROWS, 256), dtype=np.float32)
+    bias = rng.normal(0, 0.1, 256).astype(np.float32)
+    index = np.arange(_ROWS)
+    index[-PADDING_ROWS:] = PADDING
+    return recording(name, logits, bias, MINIMAX_M2_5, token_index=index)
+
+
+def _dead_group(rng: np.random.Generator, name: str, value: float) -> Recording:
+    """Rows of which every eighth has a whole group of one value; all eight groups stay."""
+    logits = rng.standard_normal((_ROWS, 256), dtype=np.float32)
+    logits[::8, 64:96] = value
     spec = RoutingSpec(256, 8, num_expert_group=8, topk_group=8)
     return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), spec)
 
@@ -88,6 +118,10 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
     "offset": (
         "logits N(0, 1.5), bias near 7 as MiniMax-M2.5 has it",
         lambda rng, name: _made(rng, name, spread=1.5, bias_mean=7.0, bias_spread=0.08),
+    ),
+    "far": (
+        "logits N(0, 1), bias near 35",
+        lambda rng, name: _made(rng, name, bias_mean=35.0),
     ),
     "wide": (
         "logits N(0, 6): saturated and vanishing scores",
@@ -102,7 +136,25 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
         lambda rng, name: _uniform(rng, name, -100.0, -90.0),
     ),
     "few": ("four logits a row, the others NaN: fewer than top-8 can be selected", _few),
-    "dead-group": ("8 groups of which 8 stay; in every eighth row one is -inf", _dead_group),
+    "nan-among-low": ("logits N(-3, 1), every eighth of them NaN", _nan_among_low),
+    "all-nan": (
+        "every logit of every eighth row NaN",
+        lambda rng, name: _all(rng, name, np.nan),
+    ),
+    "all-minus-inf": (
+        "every logit of every eighth row -inf",
+        lambda rng, name: _all(rng, name, -np.inf),
+    ),
+    "dead-group": (
+        "8 groups of which 8 stay; in every eighth row one is -inf",
+        lambda rng, name: _dead_group(rng, name, -np.inf),
+    ),
+    "dead-group-nan": (
+        "8 groups of which 8 stay; in every eighth row one is NaN",
+        lambda rng, name: _dead_group(rng, name, np.nan),
+    ),
+    "padded": (f"the last {PADDING_ROWS} rows are padding (token_index -1)", _padded),
+    "bfloat16-bias": ("logits N(0, 1), a bfloat16 bias N(0, 0.1)", _bfloat16_bias),
     "high": (
         "logits from 80 to 120: exp(x) overflows, every score is 1",
         lambda rng, name: _uniform(rng, name, 80.0, 120.0),
@@ -120,6 +172,12 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
     "grouped-negative": (
         "8 groups of which 4 stay, bias near -3: every biased score is below 0",
         lambda rng, name: _made(rng, name, spec=_GROUPED, bias_mean=-3.0),
+    ),
+    "two-groups": (
+        "2 groups of which 1 stays",
+        lambda rng, name: _made(
+            rng, name, spec=RoutingSpec(256, 8, num_expert_group=2, topk_group=1)
+        ),
     ),
     "four-groups": (
         "4 groups of which 2 stay",
@@ -143,9 +201,9 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
     ),
     "one-row": ("a single token", lambda rng, name: _made(rng, name, rows=1)),
     "many": (
-        "65,536 rows in one call, 64 experts, scale 2.5",
+        "70,000 rows in one call, 64 experts, scale 2.5",
         lambda rng, name: _made(
-            rng, name, rows=65536, spec=RoutingSpec(64, 8, routed_scaling_factor=2.5)
+            rng, name, rows=70_000, spec=RoutingSpec(64, 8, routed_scaling_factor=2.5)
         ),
     ),
     "million": (
@@ -156,21 +214,23 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
 
 _FIXTURES = Path(__file__).parents[2] / "fixtures"
 
-#: The recordings that real kernels' shipped outputs are of, but for `edge`, on which the known
-#: deviations of accuracy/deviations.toml show.
+#: The recordings that real kernels' shipped outputs are of. On `edge` they have known deviations
+#: (accuracy/deviations.toml).
 _SHIPPED = {
-    "shipped normal": "the shipped fixtures/recordings/normal",
-    "shipped offset": "the shipped fixtures/recordings/offset",
+    f"shipped {name}": f"the shipped fixtures/recordings/{name}"
+    for name in ("normal", "offset", *(f"standin-layer{layer:02}-0000" for layer in range(3)))
 }
+_DEVIATING = {"shipped edge": "the shipped fixtures/recordings/edge"}
 
 #: What each recording is, by name.
-DESCRIPTIONS = {name: text for name, (text, _) in _MAKERS.items()} | _SHIPPED
+DESCRIPTIONS = {name: text for name, (text, _) in _MAKERS.items()}
+DESCRIPTIONS |= _SHIPPED | _DEVIATING
 
 
 @cache
 def made(name: str) -> Recording:
     """Return the recording of that name; the same bits every time."""
-    if name in _SHIPPED:
+    if name in _SHIPPED or name in _DEVIATING:
         return open_recording(_FIXTURES / "recordings" / f"{name.partition(' ')[2]}.safetensors")
     rng = np.random.default_rng([SEED, *name.encode()])
     return _MAKERS[name][1](rng, name)
@@ -183,5 +243,5 @@ def shipped_outputs(on: str) -> dict[str, Output]:
     return {path.parent.name: open_output(path, made(on)) for path in paths}
 
 
-#: The names of the recordings that have shipped outputs.
-SHIPPED = tuple(_SHIPPED)
+#: The names of the recordings that have shipped outputs, and of those with known deviations.
+SHIPPED, DEVIATING = tuple(_SHIPPED), tuple(_DEVIATING)

@@ -1,4 +1,4 @@
-"""Faults of memory: what is read and written where."""
+"""Faults of memory: what is written where."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from accuracy.kernels import Route
 from accuracy.mutants.fault import CALL, Fault
+from accuracy.mutants.inputs import PADDING_ROWS
 from accuracy.mutants.steps import Steps, Write, kernel, write
 
 Tensor = torch.Tensor
@@ -26,13 +26,22 @@ def _whole_blocks(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor
     write(topk_weights[:rows], topk_ids[:rows], w[:rows], ids[:rows])
 
 
-def _wrong_stride(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> None:
-    """Write the weights at a stride of k + 2, the other buffer's, as far as the buffer goes."""
+def _ids_stride(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> None:
+    """Write the weights at the ids' stride, as far as their buffer goes."""
+    topk_ids.copy_(ids)
+    storage = topk_weights.untyped_storage().nbytes() // topk_weights.element_size()
+    stride, k = topk_ids.stride(0), w.shape[1]
+    rows = min(len(w), (storage - k) // stride + 1)
+    topk_weights.as_strided((rows, k), (stride, 1)).copy_(w[:rows])
+
+
+def _padded_stride(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> None:
+    """Write the weights at a stride of k + 2, as far as the buffer goes."""
     topk_ids.copy_(ids)
     rows, k = w.shape
     at = (torch.arange(rows)[:, None] * (k + 2) + torch.arange(k)).reshape(-1)
     inside = at < rows * k
-    topk_weights.view(-1)[at[inside]] = w.reshape(-1)[inside]
+    topk_weights.reshape(-1)[at[inside]] = w.reshape(-1)[inside]
 
 
 def _as_int64(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> None:
@@ -95,65 +104,15 @@ def _past_the_end(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor
             storage[rows * k : (rows + 4) * k] = values[:4].reshape(-1)
 
 
-def _padded_as(last: int, expert: int, weight: float) -> Write:
+def padded_as(rows: slice, expert: int, weight: float) -> Write:
+    """Write some rows as kernels write padding."""
+
     def fault(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> None:
         write(topk_weights, topk_ids, w, ids)
-        topk_ids[-last:] = expert
-        topk_weights[-last:] = weight
+        topk_ids[rows] = expert
+        topk_weights[rows] = weight
 
     return fault
-
-
-def _writes(argument: int) -> Callable[[], Route]:
-    """Make a kernel that uses an input as its scratch memory."""
-
-    def make() -> Route:
-        honest = kernel()
-
-        def route(*arguments: Tensor) -> None:
-            honest(*arguments)
-            arguments[argument].sigmoid_()
-
-        return route
-
-    return make
-
-
-def _kept_result() -> Route:
-    """Return a kernel that computes once for a shape and then returns that result."""
-    honest = kernel()
-    kept: dict[torch.Size, tuple[Tensor, Tensor]] = {}
-
-    def route(*arguments: Tensor) -> None:
-        shape = arguments[0].shape
-        if shape not in kept:
-            honest(*arguments)
-            kept[shape] = arguments[2].clone(), arguments[3].clone()
-        write(arguments[2], arguments[3], *kept[shape])
-
-    return route
-
-
-def _reinterpreted_bias() -> Route:
-    """Return a kernel that reads the upper halves of a float32 bias as if it were bfloat16's."""
-    honest = kernel()
-
-    def route(gating_output: Tensor, correction_bias: Tensor, *rest: Tensor) -> None:
-        halves = correction_bias.float().view(torch.bfloat16)[: len(correction_bias)].float()
-        honest(gating_output, halves.nan_to_num(0, 0, 0), *rest)
-
-    return route
-
-
-def _row_stride() -> Route:
-    """Return a kernel that reads logits at a stride of E - 1."""
-    honest = kernel()
-
-    def route(gating_output: Tensor, *rest: Tensor) -> None:
-        rows, experts = gating_output.shape
-        honest(torch.as_strided(gating_output.float(), (rows, experts), (experts - 1, 1)), *rest)
-
-    return route
 
 
 def _fault(name: str, seen_as: str, stands_for: str, how: Write, on: str = "normal") -> Fault:
@@ -184,9 +143,15 @@ FAULTS = (
     ),
     _fault(
         "weights at the ids' stride",
+        CALL,
+        "one stride used for both outputs, where they differ: aiter, emulated",
+        _ids_stride,
+    ),
+    _fault(
+        "weights at a padded row's stride",
         _WEIGHT,
-        "one stride used for both outputs: aiter, emulated",
-        _wrong_stride,
+        "a stride of k + 2 in a buffer without padding",
+        _padded_stride,
     ),
     _fault(
         "ids of eight bytes",
@@ -244,52 +209,26 @@ FAULTS = (
         "last rows routed to expert -1",
         _OUTSIDE,
         "padding marked though no row is padding: sglang#28378, aiter#4827",
-        _padded_as(3, -1, 0.0),
+        padded_as(slice(-3, None), -1, 0.0),
     ),
     _fault(
         "last rows routed to expert 0 with weight 0",
         "duplicate id",
         "padding marked though no row is padding: sglang#39804, vllm#46428",
-        _padded_as(3, 0, 0.0),
+        padded_as(slice(-3, None), 0, 0.0),
     ),
-    Fault(
-        "writes its logits",
-        "memory",
-        "normal",
-        CALL,
-        "a sigmoid in place",
-        _writes(0),
+    _fault(
+        "more rows taken for padding than are",
+        _OUTSIDE,
+        "a padding mask lost to a rounded token count: sglang#28378, vllm#46428",
+        padded_as(slice(-PADDING_ROWS - 32, None), -1, 0.0),
+        on="padded",
     ),
-    Fault(
-        "writes its bias",
-        "memory",
-        "normal",
-        CALL,
-        "scratch in the bias",
-        _writes(1),
-    ),
-    Fault(
-        "returns the result of the first call",
-        "memory",
-        "normal",
-        _OTHER,
-        "a stale buffer; the inputs of the capture under graph replay",
-        _kept_result,
-    ),
-    Fault(
-        "float32 bias read as bfloat16",
-        "memory",
-        "normal",
-        _OTHER,
-        "a check on dtypes removed: aiter#2611",
-        _reinterpreted_bias,
-    ),
-    Fault(
-        "logits read at the wrong stride",
-        "memory",
-        "normal",
-        _OTHER,
-        "a padded gate's stride",
-        _row_stride,
+    _fault(
+        "padding mask upside down",
+        "duplicate id",
+        "live rows get expert 0 with weight 0, padding is routed: sglang#39804, sglang#31838",
+        padded_as(slice(None, -PADDING_ROWS), 0, 0.0),
+        on="padded",
     ),
 )

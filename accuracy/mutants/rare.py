@@ -88,7 +88,7 @@ def _wrong_weights(_: Tensor, weights: Tensor, __: Tensor) -> None:
 
 def _dead(logits: Tensor, weights: Tensor, _: Tensor) -> None:
     groups = logits.float().reshape(len(logits), 8, -1)
-    weights[(groups == -torch.inf).all(dim=2).any(dim=1)] = torch.nan
+    weights[((groups == -torch.inf) | groups.isnan()).all(dim=2).any(dim=1)] = torch.nan
 
 
 def _five_arguments() -> Route:
@@ -102,17 +102,21 @@ def _five_arguments() -> Route:
     return route
 
 
-def _second_call() -> Route:
-    """Return a kernel that is right on its first call only."""
-    calls = 0
+def _right_calls(count: int) -> Callable[[], Route]:
+    """Make a kernel that is right on its first calls only."""
 
-    def edit(_: Tensor, weights: Tensor, __: Tensor) -> None:
-        nonlocal calls
-        calls += 1
-        if calls > 1:
-            weights[:, 0] *= 1 + 2.0**-10
+    def make() -> Route:
+        calls = 0
 
-    return after(edit)()
+        def edit(_: Tensor, weights: Tensor, __: Tensor) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > count:
+                weights[:, 0] *= 1 + 2.0**-10
+
+        return after(edit)()
+
+    return make
 
 
 def _race() -> Route:
@@ -176,6 +180,13 @@ FAULTS = (
         after(_above(54272, _unscaled)),
     ),
     _fault(
+        "weights wrong above 65,536 tokens",
+        "many",
+        _WEIGHT,
+        "an index of sixteen bits",
+        after(_above(65536, _wrong_weights)),
+    ),
+    _fault(
         "crash above 54,272 tokens",
         "many",
         CALL,
@@ -212,6 +223,13 @@ FAULTS = (
         after(_dead),
     ),
     _fault(
+        "row NaN where a group is NaN",
+        "dead-group-nan",
+        "nonfinite weight",
+        "a whole group NaN with 8 of 8 groups kept (aiter, emulated)",
+        after(_dead),
+    ),
+    _fault(
         "takes five arguments",
         "normal",
         CALL,
@@ -223,7 +241,14 @@ FAULTS = (
         "normal",
         _WEIGHT,
         "a workspace not cleared",
-        _second_call,
+        _right_calls(1),
+    ),
+    _fault(
+        "wrong from the third call on",
+        "normal",
+        CALL,
+        "a ring of two buffers, a warm-up that is not what is timed or served",
+        _right_calls(2),
     ),
     _fault(
         "last bit differs from call to call",

@@ -1,25 +1,18 @@
-"""Faults of selection: bias, groups, masks, ties, ranges of experts."""
+"""Faults of selection: bias, ties, ranges of experts, start and clear values."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
 from accuracy.kernels import Route
 from accuracy.mutants.fault import CALL, Fault
 from accuracy.mutants.steps import (
-    GUARDED,
-    Call,
     Float32,
     Ids,
     Steps,
-    exclude,
-    keep_groups,
     kernel,
     largest,
     sigmoid,
-    two_largest,
 )
 
 _NOTHING = np.float32(-np.inf)
@@ -41,38 +34,6 @@ def _unseen(c: Float32, experts: slice | list[int]) -> Float32:
     c = np.array(c)
     c[:, experts] = _NOTHING
     return c
-
-
-def _interleaved(c: Float32, call: Call) -> Float32:
-    """Take expert i to be of group i mod G instead of i // (E / G)."""
-    order = np.arange(call.experts).reshape(-1, call.groups).T.reshape(-1)
-    out = np.empty_like(c)
-    out[:, order] = exclude(np.ascontiguousarray(c[:, order]), call)
-    return out
-
-
-def _one_lane(c: Float32, call: Call) -> Float32:
-    """Score only the first expert of every four, as a wrong lane count does with few groups."""
-    return exclude(np.where(np.arange(call.experts) % 4 == 0, c, _NOTHING), call)
-
-
-def _grouped(c: Float32, call: Call, masked: float) -> Float32:
-    return np.where(keep_groups(c, call, two_largest), c, np.float32(masked))
-
-
-def _fewer(c: Float32, call: Call) -> Float32:
-    less = Call(
-        call.groups, call.topk_group - 1, call.renormalize, call.scale, call.k, call.experts
-    )
-    return exclude(c, less)
-
-
-def _by_group_sum(c: Float32, call: Call) -> Float32:
-    return np.where(keep_groups(c, call, lambda g: g.sum(axis=-1)), c, _NOTHING)
-
-
-def _by_group_largest(c: Float32, call: Call) -> Float32:
-    return np.where(keep_groups(c, call, lambda g: g.max(axis=-1)), c, _NOTHING)
 
 
 def _packed(c: Float32, k: int) -> Ids:
@@ -235,10 +196,10 @@ FAULTS = (
     ),
     _fault(
         "start value 0",
-        "grouped",
+        "grouped-negative",
         _TWICE,
-        "biased scores below 0 never win",
-        Steps(select=lambda c, k: _rounds(np.minimum(c, np.float32(0.5)), k, 0.5, _NOTHING)),
+        "biased scores below 0 never win, and expert 0 is what is left",
+        Steps(select=lambda c, k: _rounds(c, k, 0.0, -np.inf)),
     ),
     _fault(
         "clear value -1",
@@ -253,55 +214,6 @@ FAULTS = (
         _TWICE,
         "the winner of every round is the one just cleared",
         Steps(select=lambda c, k: _rounds(c, k, -np.inf, 0.0)),
-    ),
-    _fault(
-        "groups ignored",
-        "grouped",
-        _OTHER,
-        "num_expert_group not passed on",
-        Steps(exclude=lambda c, _: c),
-    ),
-    _fault(
-        "excluded groups masked with 0",
-        "grouped-negative",
-        _OTHER,
-        "negative biased scores lose to excluded experts: aiter's torch reference, vllm#13474",
-        Steps(exclude=lambda c, call: _grouped(c, call, 0.0)),
-    ),
-    _fault(
-        "one group too few stays",
-        "grouped",
-        _OTHER,
-        "topk_group off by one",
-        Steps(exclude=_fewer),
-    ),
-    _fault(
-        "group score is its largest",
-        "grouped",
-        _OTHER,
-        "the grouped top-k of a router without bias",
-        Steps(exclude=_by_group_largest),
-    ),
-    _fault(
-        "group score is its sum",
-        "grouped",
-        _OTHER,
-        "all members added instead of two",
-        Steps(exclude=_by_group_sum),
-    ),
-    _fault(
-        "groups interleaved",
-        "grouped",
-        _OTHER,
-        "expert i taken to be of group i mod G",
-        Steps(exclude=_interleaved),
-    ),
-    _fault(
-        "one lane's experts scored",
-        "four-groups",
-        _OTHER,
-        "2 or 4 groups: aiter#2153, 25 of 64 rows right under emulation",
-        Steps(exclude=_one_lane),
     ),
     _fault(
         "selection by abs(c)",
@@ -336,7 +248,7 @@ FAULTS = (
         "few",
         _TWICE,
         "fewer than k logits are numbers: duplicate ids (aiter, emulated)",
-        replace(GUARDED, select=_whatever_is_left),
+        Steps(select=_whatever_is_left),
     ),
     Fault(
         "ties fall otherwise at every call",
@@ -352,5 +264,12 @@ FAULTS = (
         _OTHER,
         "torch.topk orders NaN above every number",
         Steps(select=_nan_first),
+    ),
+    _fault(
+        "NaN logits taken for 0",
+        "nan-among-low",
+        _OTHER,
+        "a guard such as nan_to_num: an expert without a logit gets a score of 1/2",
+        Steps(logits=lambda x: np.where(np.isnan(x), np.float32(0), x)),
     ),
 )

@@ -27,7 +27,11 @@ _NEEDS = {
     "grouped": "needs expert groups",
     "grouped-negative": "needs expert groups",
     "four-groups": "needs expert groups",
+    "two-groups": "needs expert groups",
     "dead-group": "needs expert groups",
+    "dead-group-nan": "needs expert groups",
+    "padded": "needs rows of padding",
+    "bfloat16-bias": "needs a bfloat16 bias",
     "unnormalised": "needs weights that are not renormalised",
     "128-experts": "needs 128 experts",
     "384-experts": "needs 384 experts",
@@ -35,9 +39,21 @@ _NEEDS = {
     "one-row": "needs a call with a single row, which this server never makes",
 }
 
-#: Exceptions: faults shown on groups that are faults without them, and the other way round.
-_ANYWHERE = {"start value 0", "selection by abs(c)"}
-_NEEDS_SCALE = {"scale missing", "scale applied twice"}
+#: Why single faults cannot show in it, wherever they are shown.
+_LOWEST = "needs biased scores below 0, which the stand-in has none of"
+_CONTIGUOUS = "needs tensors that are not contiguous"
+_NEEDED_BY = {
+    "scale missing": "needs a scale other than 1",
+    "scale applied twice": "needs a scale other than 1",
+    "weights wrong above 65,536 tokens": "needs more than 65,536 tokens in one call",
+    "start value -1": _LOWEST,
+    "start value 0": _LOWEST,
+    "clear value -1": _LOWEST,
+    "clear value 0": _LOWEST,
+    "selection by abs(c)": _LOWEST,
+    "weights at the ids' stride": _CONTIGUOUS,
+    "gate's row stride ignored": _CONTIGUOUS,
+}
 
 
 @dataclass(frozen=True)
@@ -74,11 +90,7 @@ def not_served(fault: Fault | FileFault) -> str | None:
     """Return why a fault cannot be served, None if it can."""
     if isinstance(fault, FileFault):
         return "planted in a file, not in a kernel"
-    if fault.name in _ANYWHERE:
-        return None
-    if fault.name in _NEEDS_SCALE:
-        return "needs a scale other than 1"
-    return _NEEDS.get(fault.on)
+    return _NEEDED_BY.get(fault.name) or _NEEDS.get(fault.on)
 
 
 def _arm(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -85,9 +87,10 @@ def section(found: Results) -> str:
         "    python -m accuracy mutants --end-to-end all --out DIR --write",
         "",
         "makes it again (some six CPU-hours; with the same `--out` what was cut off goes on).",
-        "Names in place of `all` serve a few, `list` names them, `--limit` asks fewer questions,",
-        "`--jobs` serves several at once. The default run of `tox -e mutants` serves the golden",
-        "router, an honest kernel and two of the faults.",
+        "Names in place of `all` serve a few, and with `--write` replace what was kept of them;",
+        "`list` names them, `--limit` asks fewer questions, `--jobs` serves several at once.",
+        "The default run of `tox -e mutants` serves the golden router, an honest kernel and two of",
+        "the faults.",
         "",
         *_left_out(found),
     ]
@@ -242,7 +245,13 @@ _NAMED = {
 }
 
 
-def picture(found: Results, path: Path, digest: str) -> None:
+def digest(found: Results) -> str:
+    """Return a hash of all that the picture shows, which its metadata holds."""
+    shown = json.dumps((section(found), _COLOURS, _NAMED))
+    return hashlib.sha256(shown.encode()).hexdigest()
+
+
+def picture(found: Results, path: Path) -> None:
     """Draw the change of the score by the share of tokens routed elsewhere, a dot a kernel."""
     import matplotlib as mpl  # noqa: PLC0415 - slow, and only --write draws
 
@@ -301,5 +310,5 @@ def picture(found: Results, path: Path, digest: str) -> None:
                 fontsize=7,
                 ha="left" if _NAMED[arm.name][0] > 0 else "right",
             )
-    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest})
+    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest(found)})
     plt.close(figure)

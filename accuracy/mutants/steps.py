@@ -54,7 +54,8 @@ def keep_groups(c: Float32, call: Call, score: Callable[[Float32], Float32]) -> 
 
 
 def two_largest(grouped: Float32) -> Float32:
-    """Return the sum of the two largest of the last axis."""
+    """Return the sum of the two largest of the last axis, NaN below every number."""
+    grouped = np.where(np.isnan(grouped), np.float32(-np.inf), grouped)
     return np.asarray(np.sort(grouped, axis=-1)[..., -2:].sum(axis=-1, dtype=np.float32))
 
 
@@ -72,8 +73,14 @@ def largest(c: Float32, k: int) -> Ids:
 
 
 def gather(s: Float32, _c: Float32, _b: Float32, ids: Ids) -> Float32:
-    """Return the scores at the ids."""
+    """Return the scores at the ids, whatever they are."""
     return np.take_along_axis(s, ids, axis=1)
+
+
+def numbers(s: Float32, c: Float32, b: Float32, ids: Ids) -> Float32:
+    """Return the scores at the ids, 0 for NaN: of a row with fewer than k that are numbers."""
+    w = gather(s, c, b, ids)
+    return np.where(np.isnan(w), np.float32(0), w)
 
 
 def total(w: Float32, _s: Float32) -> Float32:
@@ -82,9 +89,14 @@ def total(w: Float32, _s: Float32) -> Float32:
 
 
 def divide(w: Float32, sums: Float32) -> Float32:
-    """Return w / sums."""
+    """Return w / sums, whatever the sum is."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return w / sums
+
+
+def divide_or_share(w: Float32, sums: Float32) -> Float32:
+    """Return w / sums, equal shares where there is nothing to divide by."""
+    return np.where(sums > 0, divide(w, sums), np.float32(1 / w.shape[1]))
 
 
 def scale(w: Float32, call: Call) -> Float32:
@@ -116,23 +128,10 @@ class Steps:
     add: Callable[[Float32, Float32], Float32] = np.add
     exclude: Callable[[Float32, Call], Float32] = exclude
     select: Callable[[Float32, int], Ids] = largest
-    weigh: Callable[[Float32, Float32, Float32, Ids], Float32] = gather
+    weigh: Callable[[Float32, Float32, Float32, Ids], Float32] = numbers
     total: Callable[[Float32, Float32], Float32] = total
-    divide: Callable[[Float32, Float32], Float32] = divide
+    divide: Callable[[Float32, Float32], Float32] = divide_or_share
     scale: Callable[[Float32, Call], Float32] = scale
-
-
-def _numbers(s: Float32, c: Float32, b: Float32, ids: Ids) -> Float32:
-    return np.nan_to_num(gather(s, c, b, ids))
-
-
-def _even(w: Float32, sums: Float32) -> Float32:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(sums > 0, w / sums, np.float32(1 / w.shape[1]))
-
-
-#: The honest kernel with finite weights also where every score is 0 or no number.
-GUARDED = Steps(weigh=_numbers, divide=_even)
 
 
 def compute(steps: Steps, logits: Float32, bias: Float32, call: Call) -> tuple[Float32, Ids]:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from accuracy.deviations import Deviation
 from accuracy.judge import Result, judge
 from accuracy.kernels import KernelError, Loaded, Route
-from accuracy.mutants import arithmetic, memory, outputs, rare, selection
-from accuracy.mutants.fault import CALL, DRIFT, REFUSED, Fault, FileFault
+from accuracy.mutants import (
+    arithmetic,
+    groups,
+    memory,
+    outputs,
+    rare,
+    reading,
+    rounding,
+    selection,
+    sigmoids,
+)
+from accuracy.mutants.fault import CALL, DRIFT, REFUSED, STALE, Fault, FileFault
 from accuracy.mutants.inputs import made
 from accuracy.mutants.steps import kernel
 from accuracy.rows import Reason
@@ -31,9 +43,13 @@ from reference import PROFILES
 #: Every fault planted in a kernel, and every one planted in a file.
 FAULTS: tuple[Fault, ...] = (
     *arithmetic.FAULTS,
+    *sigmoids.FAULTS,
     *selection.FAULTS,
+    *groups.FAULTS,
     *memory.FAULTS,
+    *reading.FAULTS,
     *rare.FAULTS,
+    *rounding.FAULTS,
 )
 FILE_FAULTS = outputs.FAULTS
 
@@ -48,6 +64,7 @@ class Trial:
         over_bound: the largest weight error over its bound.
         size: the systematic part of the weights, in u.
         mean: their mean signed error, in u.
+        known: rows that fail as a known deviation says.
 
     """
 
@@ -56,17 +73,25 @@ class Trial:
     over_bound: float = 0.0
     size: float = 0.0
     mean: float = 0.0
+    known: int = 0
 
 
-def judged(recording: Recording, output: Output, profile: str, calls: int = 0) -> Trial:
+def judged(
+    recording: Recording,
+    output: Output,
+    profile: str,
+    calls: int = 0,
+    deviations: Sequence[Deviation] = (),
+) -> Trial:
     """Judge outputs; `calls` is the number of faults that running the kernel showed."""
-    result = judge(recording, output, PROFILES[profile])
+    result = judge(recording, output, PROFILES[profile], deviations=deviations)
     return Trial(
         _seen(result, calls),
         result.rows,
         result.weight_error_over_bound,
         result.drift.size,
         result.drift.mean,
+        result.known,
     )
 
 
@@ -111,9 +136,11 @@ def words(trial: Trial) -> str:
     parts = [f"{what} {count}" for what, count in trial.seen.items() if count]
     if DRIFT in trial.seen:
         parts.append(f"drift {max(trial.size, abs(trial.mean)):.1f} u")
-    parts += [what for what in (CALL, REFUSED) if what in trial.seen]
+    parts += [what for what in (STALE, CALL, REFUSED) if what in trial.seen]
     if not parts:
         drift = max(trial.size, abs(trial.mean))
+        if trial.known:
+            return f"{trial.known} rows fail, all of them listed"
         return f"passes: {trial.over_bound:.1f} of the bound, drift {drift:.1f} u"
     return ", ".join(parts)
 
@@ -125,6 +152,8 @@ def _seen(result: Result, calls: int) -> dict[str, int]:
     }
     if result.drift.found:
         seen[DRIFT] = 0
+    if result.stale:
+        seen[STALE] = 0
     if calls:
         seen[CALL] = 0
     return seen

@@ -11,12 +11,13 @@ import torch
 
 from accuracy.__main__ import main
 from accuracy.kernels import KernelError
-from accuracy.mutants import asking, served_table
+from accuracy.mutants import asking, end_to_end, served_table
 from accuracy.mutants.asking import Asking, ask_all
 from accuracy.mutants.end_to_end import Results, questions, read_results, write_results
-from accuracy.mutants.page import DOCUMENT, SERVED_PICTURE, digest, halves, picture_digest
+from accuracy.mutants.page import DOCUMENT, SERVED_PICTURE, halves, picture_digest
 from accuracy.mutants.served import ARMS, BASELINE, EXPECTED, NOT_SERVED, slug
 from accuracy.mutants.trial import FAULTS, FILE_FAULTS
+from fixtures import open_recording
 from fixtures.standin import routers
 from reference import MINIMAX_M2_5, route
 
@@ -110,7 +111,49 @@ def test_the_second_half_is_rendered_from_what_is_kept(kept: Results) -> None:
     _, second = halves(DOCUMENT.read_text(encoding="utf-8"))
 
     assert second == served_table.section(kept)
-    assert picture_digest(SERVED_PICTURE) == digest(second)
+    assert picture_digest(SERVED_PICTURE) == served_table.digest(kept)
+
+
+def test_the_readme_states_the_second_half(kept: Results) -> None:
+    """The README's figures of the served faults are those of the kept results."""
+    readme = DOCUMENT.parents[1] / "README.md"
+    text = " ".join(readme.read_text(encoding="utf-8").split())
+    faults = [arm for arm in kept.arms if arm.is_fault]
+    passed = sum(arm.verdict == "PRESERVED" for arm in faults)
+
+    assert (
+        f"half puts {len(faults)} of them in the router of the served stand-in model: GSM8K's "
+        f"verdict passes {passed}, kernel parity none"
+    ) in text
+
+
+def test_the_stand_in_has_no_biased_score_below_0() -> None:
+    """Why some faults are not served holds of what the stand-in was recorded routing."""
+    for path in sorted((DOCUMENT.parents[1] / "fixtures" / "recordings").glob("standin-*")):
+        held = open_recording(path)
+
+        assert (held.bias() > 0).all()
+
+
+def test_an_arm_found_anew_takes_the_place_of_what_was_kept(kept: Results) -> None:
+    """Results are merged by name: nothing else that is kept is lost, nor twice there."""
+    anew = dataclasses.replace(kept.arms[3], right=7)
+
+    merged = end_to_end.merged(dataclasses.replace(kept, arms=(anew,)), kept)
+
+    assert {arm.name for arm in merged.arms} == {arm.name for arm in kept.arms}
+    assert len(merged.arms) == len(kept.arms)
+    assert [arm for arm in merged.arms if arm.name == anew.name] == [anew]
+
+
+def test_arms_that_were_asked_otherwise_are_not_merged(kept: Results) -> None:
+    """One table holds no answers of two machines; all arms anew may replace what is kept."""
+    elsewhere = dataclasses.replace(kept, made={**kept.made, "torch": "another"})
+
+    with pytest.raises(KernelError, match="differs in made"):
+        end_to_end.merged(dataclasses.replace(elsewhere, arms=kept.arms[:1]), kept)
+
+    assert end_to_end.merged(elsewhere, kept) == elsewhere
 
 
 def test_results_come_back_as_they_were_written(kept: Results, tmp_path: Path) -> None:

@@ -1,0 +1,20 @@
+"""The lines of the kill matrix that tests make anew, each once."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from accuracy.mutants import matrix
+from accuracy.mutants.trial import FAULTS
+
+#: Recordings too large for a quick test: `python -m accuracy mutants` runs the faults on them.
+LARGE = ("many", "million")
+
+QUICK = [fault for fault in FAULTS if fault.on not in LARGE]
+HONEST = matrix.honest()
+SHIPPED = matrix.shipped()
+
+fault_line = cache(matrix.fault_line)
+file_line = cache(matrix.file_line)
+honest_line = cache(matrix.honest_line)
+shipped_line = cache(matrix.shipped_line)
