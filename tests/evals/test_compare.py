@@ -523,9 +523,9 @@ def test_arms_of_one_server_start_are_named(
 
     main(["compare", *runs])
 
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     caution = "both arms say /server_info.nccl_port 29, /server_info.random_seed 81, which"
-    assert (caution in said) == ("both arms say" in said) == named
+    assert (caution in printed) == ("both arms say" in printed) == named
 
 
 def test_control_says_what_is_noise_for_each_filter(

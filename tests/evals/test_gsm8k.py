@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from evals.__main__ import main
 from evals.replay import read_completions
 from evals.tasks import TASK_HASHES, load_task
-from tests.evals.support import Server, facts_of
+from tests.evals.support import Server, facts_of, write_samples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,17 +99,20 @@ def test_band_is_labelled_unpaired(
 
 
 def test_band_of_a_truncated_run_is_refused(
-    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where the token limit cut the answers the score is no score."""
-    run = runs["6b_verification"]
+    run = shutil.copytree(runs["6b_verification"], tmp_path / "cut")
     facts = facts_of(run)
-    cut = {**facts, "totals": {**facts["totals"], "truncated": 100}}
-    try:
-        (run / "run.json").write_text(json.dumps(cut), encoding="utf-8")
-        status = main(["band", str(run), "--published", "93.3", "93.4"])
-    finally:
-        (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    facts["totals"]["truncated"] = 100
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    lines = (run / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    samples = [json.loads(line) for line in lines]
+    for sample in samples[:100]:
+        sample["truncated"] = True
+    write_samples(run, samples)
+
+    status = main(["band", str(run), "--published", "93.3", "93.4"])
 
     assert status == 2
     assert "7.58 % of the answers were cut off at the token limit" in capsys.readouterr().err
