@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from evals.folder import sha256
 from evals.replay import question_of, replay_app
 
 if TYPE_CHECKING:
@@ -102,11 +101,3 @@ def facts_of(out: Path) -> dict[str, Any]:
     """Read a run folder's run.json."""
     facts: dict[str, Any] = json.loads((out / "run.json").read_text(encoding="utf-8"))
     return facts
-
-
-def write_samples(run: Path, samples: list[Any]) -> None:
-    """Replace the samples and the hash that covers them."""
-    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
-    facts = facts_of(run)
-    facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
-    (run / "run.json").write_text(json.dumps(facts))

@@ -17,7 +17,8 @@ from aiohttp import web
 from evals.__main__ import main
 from evals.folder import sha256
 from evals.tasks import FILTERS
-from tests.evals.support import Server, facts_of, write_samples
+from tests.evals.folders import write_samples
+from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
