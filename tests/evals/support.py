@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from evals.folder import sha256
 from evals.replay import question_of, replay_app
 
 if TYPE_CHECKING:
@@ -127,11 +126,3 @@ def cut_to(journal: Path, answers: int) -> None:
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[: 2 + answers]))
     (journal.parent / "run.json").unlink(missing_ok=True)
-
-
-def write_samples(run: Path, samples: list[Any]) -> None:
-    """Replace the samples and the hash that covers them."""
-    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
-    facts = facts_of(run)
-    facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
-    (run / "run.json").write_text(json.dumps(facts))

@@ -11,7 +11,8 @@ import pytest
 
 from evals.__main__ import main
 from evals.tasks import FILTERS
-from tests.evals.support import Server, facts_of, write_samples
+from tests.evals.folders import write_samples
+from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pytest
 from evals.__main__ import main
 from evals.replay import read_completions
 from evals.tasks import TASK_HASHES, load_task
+from tests.evals.folders import write_samples
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -103,16 +103,15 @@ def test_band_of_a_truncated_run_is_refused(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where the token limit cut the answers the score is no score."""
-    run = tmp_path / "cut"
-    shutil.copytree(runs["6b_verification"], run)
+    run = shutil.copytree(runs["6b_verification"], tmp_path / "cut")
     facts = facts_of(run)
-    samples = [json.loads(line) for line in (run / "samples.jsonl").read_text("utf-8").splitlines()]
+    facts["totals"]["truncated"] = 100
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    lines = (run / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    samples = [json.loads(line) for line in lines]
     for sample in samples[:100]:
         sample["truncated"] = True
-    (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples), "utf-8")
-    facts["totals"]["truncated"] = 100
-    facts["hashes"]["samples"] = hashlib.sha256((run / "samples.jsonl").read_bytes()).hexdigest()
-    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    write_samples(run, samples)
 
     status = main(["band", str(run), "--published", "93.3", "93.4"])
 
