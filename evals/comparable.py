@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evals import verdict
 from evals.junit import Check
-from evals.nested import differences
 from evals.server import changes
 from evals.tasks import FILTERS
 from evals.totals import MAX_TRUNCATED
@@ -94,8 +94,18 @@ def unfit(run: Run, rules: Rules) -> list[str]:
 
 def differing_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """Name each setting that both arms must share and do not, as `name theirs, not ours`."""
-    found = differences(*({key: run.get(key) for key in _SHARED} for run in (ours, theirs)))
-    return [difference.replace(":", "", 1) for difference in found]
+    left, right = _flat(ours), _flat(theirs)
+    return [
+        f"{name} {json.dumps(right.get(name))}, not {json.dumps(left.get(name))}"
+        for name in sorted(left.keys() | right.keys())
+        if left.get(name) != right.get(name)
+    ]
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    shared = {key: settings.get(key) for key in _SHARED}
+    generation = shared.pop("generation") or {}
+    return {**shared, **{f"generation.{key}": value for key, value in generation.items()}}
 
 
 def two_runs(one: Run, other: Run, names: str) -> Check:
