@@ -156,7 +156,7 @@ def _many(found: Found | None) -> list[str]:
     text += ["", f"    tox -e mutants -- --rows {LONG} --end-to-end none --write", ""]
     if found is None:
         return [*text, "It was not run yet on this version."]
-    alarms = f"{len(found.alarms)} alarms" if found.alarms else "no alarm"
+    alarms = f"alarms: {len(found.alarms)}" if found.alarms else "no alarm"
     text += _wrapped(
         f"On {found.date}: {found.rows:,} rows, **{alarms}**; the largest weight error "
         f"{found.over_bound:.2f} of its bound ({found.over_bound_of}). Processor: "

@@ -148,7 +148,7 @@ def test_what_is_not_current_is_shown() -> None:
     [
         (None, "It was not run yet"),
         (Found(rows=12345678, date="2026-01-02"), "12,345,678 rows, **no alarm**"),
-        (Found(rows=9, alarms=("numpy on rows: weight 1",)), "**1 alarms**"),
+        (Found(rows=9, alarms=("numpy on rows: weight 1",)), "**alarms: 1**"),
     ],
 )
 def test_a_long_run_is_stated_as_it_went(run: Found | None, said: str) -> None:
