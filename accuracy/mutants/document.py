@@ -14,7 +14,7 @@ import numpy as np
 from accuracy.mutants.checks import CHECKS
 from accuracy.mutants.inputs import DESCRIPTIONS
 from accuracy.mutants.matrix import Line
-from accuracy.mutants.volume import DEFAULT, LONG, Found
+from accuracy.mutants.volume import DEFAULT, KINDS, LONG, Found
 
 FAMILIES = ("arithmetic", "selection", "memory", "rare", "drift", "file", "inside rounding")
 
@@ -150,8 +150,9 @@ def _table(lines: Sequence[Line], family: str, name: str, about: str) -> list[st
 def _many(found: Found | None) -> list[str]:
     text = _wrapped(
         f"Every run of `tox -e mutants` also judges the compiled kernels on {DEFAULT:,} fresh rows "
-        "or more, each on every one of thirteen distributions (the logits' mean from -40 to 14, "
-        "the biases' from -1.8 to 35), and fails on the first alarm. The long run:"
+        f"or more, each on every one of {len(KINDS)} distributions (the logits' mean from -40 to "
+        "14, the biases' from -1.8 to 35), and fails if a row is called wrong or a kernel is said "
+        "to drift. The long run, the better part of an hour on two quiet cores:"
     )
     text += ["", f"    tox -e mutants -- --rows {LONG} --end-to-end none --write", ""]
     if found is None:
