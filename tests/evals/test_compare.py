@@ -562,7 +562,9 @@ def test_candidate_is_not_its_own_control(runs: tuple[str, str], tmp_path: Path)
 def pace(run: Path, seconds: float, *, hashed: bool = True) -> None:
     """Let a run's journal say that every token took this long."""
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
-    for line in lines[1:]:
+    for line in lines:
+        if line["kind"] != "answer":
+            continue
         line["latency_s"] = seconds * line["usage"]["completion_tokens"]
     (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if hashed:
