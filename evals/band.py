@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from evals.comparable import reasons
 from evals.errors import EvalError
 from evals.folder import read_run
 from evals.tasks import FILTERS
@@ -68,8 +69,9 @@ def check_band(
     check_published(published)
     low, high = published
     run = read_run(path)
-    if run.facts["status"] != "complete":
-        raise EvalError(f"{path}: the run was refused ({run.facts['reasons'][0]}); run it again")
+    why = reasons(run)
+    if why:
+        raise EvalError(f"{path}: the run was refused ({why[0]}); run it again")
     if run.facts["data"] != "GSM8K":
         raise EvalError(f"{path}: asked own questions; a published score is about GSM8K's")
     totals = run.facts["totals"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evals import verdict
 from evals.junit import Check
-from evals.server import changes
+from evals.nested import differences
+from evals.server import across_starts, changes
 from evals.tasks import FILTERS
-from evals.totals import MAX_TRUNCATED
+from evals.totals import MAX_TRUNCATED, came_to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ def checks_of(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
     refused = [
         f"{arm}: {reason}"
         for arm, run in (("baseline", base), (name, other))
-        for reason in _reasons(run)
+        for reason in reasons(run)
     ]
     same_model = _models(base) == _models(other)
     return [
@@ -63,15 +63,21 @@ def checks_of(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
     ]
 
 
-def _reasons(run: Run) -> list[str]:
+def reasons(run: Run) -> list[str]:
     """Why a run is no evidence: as it says itself, else as its own fields say."""
     if run.facts["reasons"]:
         return list(run.facts["reasons"])
     void = sum(sample["text"] is None for sample in run.samples)
+    # Only in runs of an earlier version: today such an answer is a failed request.
+    broken_off = sum(not came_to_its_end(sample["finish_reason"]) for sample in run.samples)
     models = _models(run)
-    changed = changes(run.facts["server"]["at_start"], run.facts["server"]["at_end"])
+    # The first look of all sessions and the last: in between a server may have been started anew,
+    # which only a session itself can tell from a change (server.changes_within).
+    first, last = (across_starts(run.facts["server"][at]) for at in ("at_start", "at_end"))
+    changed = changes(first, last)
     return [
         *([f"{void} answers without a text"] if void else []),
+        *([f"{broken_off} answers broken off by the server"] if broken_off else []),
         *([f"answered by {', '.join(sorted(models))}"] if len(models) > 1 else []),
         *changed,
     ]
@@ -81,7 +87,7 @@ def unfit(run: Run, rules: Rules) -> list[str]:
     """Say why no comparison would take a run, whatever the other arm is; empty where one would."""
     totals = run.facts["totals"]
     rate, unknown = totals["truncated"] / totals["answers"], totals["truncation_unknown"]
-    why = _reasons(run)
+    why = reasons(run)
     if unknown:
         why.append(f"truncation is unknown for {unknown} answers")
     if rate > rules.max_truncated:
@@ -94,18 +100,8 @@ def unfit(run: Run, rules: Rules) -> list[str]:
 
 def differing_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """Name each setting that both arms must share and do not, as `name theirs, not ours`."""
-    left, right = _flat(ours), _flat(theirs)
-    return [
-        f"{name} {json.dumps(right.get(name))}, not {json.dumps(left.get(name))}"
-        for name in sorted(left.keys() | right.keys())
-        if left.get(name) != right.get(name)
-    ]
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    shared = {key: settings.get(key) for key in _SHARED}
-    generation = shared.pop("generation") or {}
-    return {**shared, **{f"generation.{key}": value for key, value in generation.items()}}
+    found = differences(*({key: run.get(key) for key in _SHARED} for run in (ours, theirs)))
+    return [difference.replace(":", "", 1) for difference in found]
 
 
 def two_runs(one: Run, other: Run, names: str) -> Check:

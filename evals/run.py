@@ -66,16 +66,9 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
     base_url = server.normalise(request.base_url)
     key = os.environ.get("OPENAI_API_KEY", "")
     model = server.model_to_ask(request.model, base_url, key=key, timeout_s=_LOOK_S)
-    task = load_task(
-        request.task,
-        data=request.data,
-        own_data=request.own_data,
-        num_fewshot=request.num_fewshot,
-        limit=request.limit,
-        chat_template=_chat_template if request.api == "chat" else None,
-    )
+    task = task_of(request)
     before = server.stable_identity(base_url, key=key, timeout_s=_LOOK_S)
-    settings = _settings(request, base_url, model, task)
+    settings = settings_of(request, base_url, model, task)
     asked = {**settings, "server": server.across_starts(before)}
     with Journal(out / folder.JOURNAL, asked, resume=resume) as journal:
         opening = _opening(journal, settings, task)
@@ -146,7 +139,19 @@ def _look_after_cut(journal: Journal, base_url: str, key: str) -> None:
         journal.saw(Sighting(CUT, found))
 
 
-def _settings(request: Request, base_url: str, model: str, task: LoadedTask) -> dict[str, Any]:
+def task_of(request: Request) -> LoadedTask:
+    """Load the questions that a request asks, with its examples and in its form."""
+    return load_task(
+        request.task,
+        data=request.data,
+        own_data=request.own_data,
+        num_fewshot=request.num_fewshot,
+        limit=request.limit,
+        chat_template=_chat_template if request.api == "chat" else None,
+    )
+
+
+def settings_of(request: Request, base_url: str, model: str, task: LoadedTask) -> dict[str, Any]:
     """Everything that the answers depend on, as far as a client can say it."""
     return {
         "base_url": base_url,

@@ -104,6 +104,7 @@ _SAMPLE: dict[str, Callable[[object], bool]] = {
     "question": _text,
     "target": _text,
     "text": _or_null(_text),
+    "finish_reason": _or_null(_text),
     "truncated": _or_null(_flag),
     "stop_left_in_text": _flag,
     **{f"extracted.{name}": _text for name in FILTERS},

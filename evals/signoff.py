@@ -22,8 +22,7 @@ from evals.errors import EvalError
 from evals.folder import read_run, write_json
 from evals.junit import write_junit
 from evals.report import run_report
-from evals.run import Request, _chat_template, _settings, run
-from evals.tasks import load_task
+from evals.run import Request, run, settings_of, task_of
 from evals.verdict import DEGRADED, INCONCLUSIVE, PRESERVED, REFUSED
 
 if TYPE_CHECKING:
@@ -108,15 +107,9 @@ def _check_baseline(baseline: Path, request: Request, rules: Rules) -> None:
     why = unfit(found, rules)
     if why:
         raise EvalError(f"{baseline}: {why[0]}; no verdict can be drawn from it")
-    task = load_task(
-        request.task,
-        data=request.data,
-        own_data=request.own_data,
-        num_fewshot=request.num_fewshot,
-        limit=request.limit,
-        chat_template=_chat_template if request.api == "chat" else None,
+    wanted = settings_of(
+        request, found.settings["base_url"], found.settings["model"], task_of(request)
     )
-    wanted = _settings(request, found.settings["base_url"], found.settings["model"], task)
     differing = differing_settings(wanted, found.settings)
     if differing:
         raise EvalError(

@@ -559,11 +559,13 @@ def test_candidate_is_not_its_own_control(runs: tuple[str, str], tmp_path: Path)
     assert failed(found) == ["candidate and control are two runs"]
 
 
-def pace(run: Path, seconds: float, *, hashed: bool = True) -> None:
-    """Let a run's journal say that every token took this long."""
+def pace(run: Path, seconds: float, *, hashed: bool = True, drift: float = 0) -> None:
+    """Let a run's journal say that every token took this long, the last `drift` longer."""
     lines = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
-    for line in (line for line in lines if line["kind"] == "answer"):
-        line["latency_s"] = seconds * line["usage"]["completion_tokens"]
+    answers = [line for line in lines if line["kind"] == "answer"]
+    for index, line in enumerate(answers):
+        slower = 1 + drift * index / len(answers)
+        line["latency_s"] = seconds * slower * line["usage"]["completion_tokens"]
     (run / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if hashed:
         facts = facts_of(run)
@@ -586,12 +588,19 @@ def test_throughput_is_the_candidates_over_the_baselines(
     said = capsys.readouterr().out
     pace(tmp_path / "cand", 0.001, hashed=False)
     _, changed = compare(*asked, file=tmp_path / "c.json")
+    pace(tmp_path / "cand", 0.01, drift=0.5)
+    pace(tmp_path / "control", 0.01, drift=0.5)
+    capsys.readouterr()
+    compare(*asked, file=tmp_path / "c.json")
+    drifting = capsys.readouterr().out
 
     assert found["throughput"]["ratio"] == pytest.approx(2)
     assert found["control_throughput"]["ratio"] == pytest.approx(1.25)
     assert "throughput        candidate/baseline 2.0000" in said
     assert "throughput A/A    control/baseline 1.2500" in said
     assert changed["throughput"] is None
+    assert "caution           throughput: the speed drifts within a run" in drifting
+    assert "caution           throughput A/A: the speed drifts within a run" in drifting
 
 
 def test_question_with_another_prompt_in_a_later_pass_is_refused(

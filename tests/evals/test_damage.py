@@ -170,6 +170,22 @@ def test_run_that_claims_to_be_whole_is_looked_at(
     assert named in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["compare", "band"])
+def test_answer_that_was_broken_off_is_none_in_an_older_run_either(
+    arms: Path, run: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of before such answers failed says "complete"; its samples say "abort"."""
+    samples = read_samples(run)
+    samples[3]["finish_reason"] = "abort"
+    write_samples(run, samples)
+    (run / "run.json").write_text(json.dumps({**facts_of(run), "data": "GSM8K"}))
+    rest = ["--published", "93.3", "93.4"] if command == "band" else [str(arms / "one")]
+
+    assert main([command, str(run), *rest]) == 2
+    said = capsys.readouterr()
+    assert "1 answers broken off by the server" in said.out + said.err
+
+
 @pytest.mark.parametrize("wanted", [False, True])
 def test_defect_of_ours_is_no_verdict(
     arms: Path,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from evals.__main__ import main
 from evals.journal import read_journal
 from tests.evals.support import Server, cut_to, facts_of, samples_of
 
@@ -114,21 +115,25 @@ def test_server_started_anew_between_sessions_is_named(
     server: Server, ask: Ask, tmp_path: Path
 ) -> None:
     """After a kill the same server may have been started again: its new seed is no change."""
+    run = tmp_path / "run"
     server.info = {"version": "1", "random_seed": 7}
-    assert ask(server.url, tmp_path) == 0
-    cut_to(tmp_path / "journal.jsonl", 25)
+    assert ask(server.url, run) == 0
+    cut_to(run / "journal.jsonl", 25)
     server.asked.clear()
     server.info = {"version": "1", "random_seed": 8}
 
-    status = ask(server.url, tmp_path, "--resume")
+    status = ask(server.url, run, "--resume")
 
-    facts = facts_of(tmp_path)
+    facts = facts_of(run)
     named = next(c["detail"] for c in facts["checks"] if c["name"] == "the server stayed the same")
     assert status == 0
     assert len(server.asked) == 15
     assert "started anew between sessions (/server_info.random_seed was 7, is 8)" in named
     assert facts["server"]["at_start"]["/server_info.random_seed"] == "7"
     assert facts["server"]["at_end"]["/server_info.random_seed"] == "8"
+    # Nor is it one to a comparison, which sees the first look and the last.
+    assert ask(server.url, tmp_path / "other") == 0
+    assert main(["compare", str(tmp_path / "other"), str(run), "--margin", "10"]) == 0
 
 
 def test_server_started_anew_within_a_session_is_refused(
