@@ -224,7 +224,7 @@ def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) 
 
 
 def _watch(client: subprocess.Popen[bytes], journal: Path, advance: Callable[[int], object]) -> int:
-    """Wait for the client, and report the journal's lines, one an answer, as they come."""
+    """Wait for the client, and report the journal's answers as they come."""
     seen = 0
     try:
         while True:
@@ -232,9 +232,11 @@ def _watch(client: subprocess.Popen[bytes], journal: Path, advance: Callable[[in
                 status = client.wait(_POLL_S)
             except subprocess.TimeoutExpired:
                 status = None
-            lines = journal.read_bytes().count(b"\n") - 1 if journal.exists() else 0
-            advance(max(lines, 0) - seen)
-            seen = max(lines, 0)
+            # Of a whole journal's lines only: the last may be half written.
+            whole = journal.read_bytes().rpartition(b"\n")[0] if journal.exists() else b""
+            answers = whole.count(b'{"kind": "answer"')
+            advance(answers - seen)
+            seen = answers
             if status is not None:
                 return status
     finally:
