@@ -219,9 +219,10 @@ class _Journaling:
             raise _RequestError(name, f"{_broke(error)} ({name})") from error
         latency_s = time.perf_counter() - start
         if status >= 400:
+            at = f" at {self.base_url}" if status == 404 else ""  # the address may be what is wrong
             raise _RequestError(
                 f"HTTP {status}",
-                f"HTTP {status} {_excerpt(body)}".strip(),
+                f"HTTP {status}{at} {_excerpt(body)}".strip(),
                 retried=status >= 500 or status in _RETRIED_STATUS,
             )
         return parse(

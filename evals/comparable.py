@@ -23,6 +23,8 @@ _SHARED = (
     "api", "task", "task_hash", "prompts_hash", "extractor_hash", "questions", "limit",
     "num_fewshot", "generation", "concurrency", "order", "lm_eval",
 )  # fmt: skip
+# Of these, what the others decide.
+_FOLLOWS = {"task_hash", "prompts_hash", "extractor_hash", "questions"}
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def unfit(run: Run, rules: Rules) -> list[str]:
 def differing_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """Name each setting that both arms must share and do not, as `name theirs, not ours`."""
     found = differences(*({key: run.get(key) for key in _SHARED} for run in (ours, theirs)))
+    # Another limit or task is other prompts too: what can be set says it, where it differs.
+    found = [one for one in found if one.partition(":")[0] not in _FOLLOWS] or found
     return [difference.replace(":", "", 1) for difference in found]
 
 

@@ -94,7 +94,8 @@ def _more(paired: verdict.Paired, found: Comparison) -> str:
         return "No number of repeats would decide at this margin: the changes are not noise."
     runs = max(needed - now, 1)
     plural = "s" if runs > 1 else ""
-    words = f"{runs} more run{plural} of each arm (--runs {now + runs}) would decide {often}"
+    added = f"--resume --runs {now + runs}"
+    words = f"{runs} more run{plural} of each arm ({added}) would decide {often}"
     observed = paired.repeats_needed_if_observed
     if observed is not None and observed > needed:
         words += f", {max(observed - now, 1)} more if the change is as observed"

@@ -76,6 +76,16 @@ def test_request_that_is_wrong_is_not_asked_again(
     assert "HTTP 400 prompt is too long" in capsys.readouterr().err
 
 
+def test_address_without_completions_is_named(
+    server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where --model is given the list of models is not needed, and the first 404 says the URL."""
+    status = ask(server.url + "/v2", tmp_path, "--model", "m", "--concurrency", "1")
+
+    assert status == 2
+    assert f"HTTP 404 at {server.url}/v2/v1/completions" in capsys.readouterr().err
+
+
 def test_stalled_server_is_a_timeout(
     server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

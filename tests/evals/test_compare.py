@@ -136,7 +136,10 @@ def test_too_few_questions_are_inconclusive_and_say_how_many_more(
 
 @pytest.mark.parametrize(
     ("limit", "proposed"),
-    [(40, "questions would decide 90 times in 100"), (None, "more runs of each arm (--runs ")],
+    [
+        (40, "questions would decide 90 times in 100"),
+        (None, "of each arm (--resume --runs "),
+    ],
 )
 def test_undecided_run_proposes_what_would_decide(
     runs: tuple[str, str],

@@ -89,7 +89,7 @@ def test_interval_covers_where_the_speed_drifts() -> None:
         covered += found.low < 1 < found.high
         told += found.drifts
 
-    # 94 % in a simulation of 1000, 56 % without the widening; 3 standard errors are 7 points.
+    # 93 % in a simulation of 2000, 53 % without the widening; 3 standard errors are 7 points.
     assert covered >= 87
     assert told >= 90
 
