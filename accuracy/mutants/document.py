@@ -152,7 +152,7 @@ def _many(found: Found | None) -> list[str]:
         f"Every run of `tox -e mutants` also judges the compiled kernels on {DEFAULT:,} fresh rows "
         f"or more, each on every one of {len(KINDS)} distributions (the logits' mean from -40 to "
         "14, the biases' from -1.8 to 35), and fails if a row is called wrong or a kernel is said "
-        "to drift. The long run, the better part of an hour on two quiet cores:"
+        "to drift. The long run:"
     )
     text += ["", f"    tox -e mutants -- --rows {LONG} --end-to-end none --write", ""]
     if found is None:
