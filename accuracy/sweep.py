@@ -38,7 +38,7 @@ class Swept:
 
     Attributes:
         first: number of the first bucket.
-        error: the largest |s' - s| / s in units of u = 2**-24, float64 [n]; that of 0 for buckets of NaN.
+        error: the largest |s' - s| / s in units of u = 2**-24, float64 [n]; 0 for NaN.
         at: the input where it is, float32 [n].
         flushed: inputs whose score the kernel returns as 0 although it is above 0, int64 [n].
 
