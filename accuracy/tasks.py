@@ -14,7 +14,7 @@ from goldgate.accuracy.evidence import Judged, offences
 from goldgate.accuracy.isolation import Order, Runner
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.fixtures import FixtureError, Output, Recording, open_output, open_recording
-from goldgate.kernels import KernelError, find, load, registry
+from goldgate.kernels import KernelError, by_default, find, load
 from goldgate.reference import PROFILES
 
 Advance = Callable[[int], object]
@@ -151,8 +151,7 @@ def live_tasks(
         opened |= found
         tasks += [_refusal("-", name, why) for name, why in refused.items()]
     notes = []
-    by_default = [name for name, kernel in registry().items() if kernel.by_default]
-    for name in named or by_default:
+    for name in named or by_default():
         order = Order(name, options.profile, device)
         try:
             load(name, options.profile, device)  # here too: what is missing is said at once
