@@ -6,8 +6,9 @@ in a serving engine's Python need numpy and safetensors alone.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from goldgate.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from goldgate.accuracy.evaluate import Result, judge
@@ -64,14 +65,5 @@ __all__ = [
     "write_recording",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Load a public name from its module (PEP 562)."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'goldgate' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the public names, loaded or not."""
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a type checker would accept any name
+    __getattr__, __dir__ = lazy_exports(__name__, _HOMES)
