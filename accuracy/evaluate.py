@@ -49,7 +49,7 @@ class Result:
         weight_error_over_bound: the largest; 0 if no weight was judged.
         unlisted_weight_error_over_bound: likewise, without the rows that `known` counts.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
-        drift: the systematic error of the weights.
+        systematic_error: of the weights.
         bias_changed: values of the bias that the kernel consumed that differ from the checkpoint's;
             None if the recording does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
@@ -75,7 +75,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """No row fails, no known failure is stale and the weights do not drift."""
+        """No row fails, no known failure is stale and no systematic error is found."""
         return not (len(self.failing) or self.stale or self.systematic_error.found)
 
 
