@@ -24,11 +24,11 @@ def assert_parity(
 
     Args:
         kernel: a function with aiter's signature (see `goldgate.kernels`).
-        recording: for example `fixtures.open_recording(path)`.
-        profile: the name of the kernel's arithmetic profile (`reference.PROFILES`).
+        recording: for example `open_recording(SHIPPED_RECORDINGS / "normal.safetensors")`.
+        profile: the name of the kernel's arithmetic, in `PROFILES`.
         device: the torch device of its tensors; by default the GPU where there is one.
         ordered: whether ids must be in descending order, up to ties and rounding.
-        known_failures: known ones, strict.
+        known_failures: rows that may fail; strict: one that no longer fails, fails.
 
     Raises:
         AssertionError: with the rows that fail, their ids, scores, gaps and bounds.
