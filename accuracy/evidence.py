@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree as ET
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights
 from goldgate.fixtures import Output, Recording
+from goldgate.junit import Case, junit
 from goldgate.reference import PROFILES, Profile, score_error
 
 #: Offending rows that are shown.
@@ -186,31 +185,17 @@ def _result(one: Judged) -> dict[str, object]:
 
 def to_junit(judged: Sequence[Judged]) -> str:
     """Return the evidence as JUnit XML: a test case a kernel and recording."""
-    suite = ET.Element(
-        "testsuite",
-        name="kernel-parity",
-        tests=str(len(judged)),
-        failures=str(sum(one.verdict == "FAIL" for one in judged)),
-        errors=str(sum(one.verdict == "REFUSED" for one in judged)),
-    )
-    for one in judged:
-        case = ET.SubElement(suite, "testcase", classname=one.kernel, name=one.recording)
-        if one.verdict == "REFUSED":
-            ET.SubElement(case, "error", message=one.refusal)
-        elif one.verdict == "FAIL":
-            reasons = complaints(one)
-            failure = ET.SubElement(case, "failure", message=reasons[0])
-            failure.text = "\n".join((*reasons, *one.offences))
-    for node in suite.iter():  # whatever a kernel's exception or a file's name says
-        node.attrib.update({key: _xml(value) for key, value in node.attrib.items()})
-        node.text = _xml(node.text) if node.text else node.text
-    ET.indent(suite)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n"
+    return junit("kernel-parity", [_case(one) for one in judged])
 
 
-def _xml(text: str) -> str:
-    """Replace what XML 1.0 has no way to write (control characters, lone surrogates)."""
-    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
+def _case(one: Judged) -> Case:
+    if one.verdict == "REFUSED":
+        return Case(one.kernel, one.recording, "error", one.refusal)
+    if one.verdict == "FAIL":
+        reasons = complaints(one)
+        text = "\n".join((*reasons, *one.offences))
+        return Case(one.kernel, one.recording, "failure", reasons[0], text)
+    return Case(one.kernel, one.recording, "passed")
 
 
 def complaints(one: Judged) -> list[str]:

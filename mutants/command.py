@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from goldgate.kernels import KernelError
+from goldgate.options import positive
 from goldgate.progress import progress
 
 #: Questions of each arm of the default set: the fewest hundreds with which one lost answer is still
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--rows",
-        type=_count,
+        type=positive,
         default=5_000_000,
         help="rows on which honest kernels must pass (default 5000000); with --write, what "
         "100000000 or more find is kept",
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limit",
-        type=_count,
+        type=positive,
         help=f"questions of each served kernel (default {_DEFAULT_LIMIT} for default, else all)",
     )
     parser.add_argument(
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: a new gsm8k-runs/mutants-TIME)",
     )
     parser.add_argument(
-        "--jobs", type=_count, default=1, help="kernels served at once, sharing the processors"
+        "--jobs", type=positive, default=1, help="kernels served at once, sharing the processors"
     )
 
 
@@ -194,13 +195,3 @@ def _new_folder() -> Path:
     """Return a new folder: answers of an earlier checkout are never taken up by accident."""
     now = datetime.now().astimezone()
     return Path("gsm8k-runs") / f"mutants-{now:%Y%m%d-%H%M%S}"
-
-
-def _count(text: str) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 1")
-    return count
