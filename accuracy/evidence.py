@@ -13,7 +13,7 @@ from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights
 from goldgate.fixtures import Output, Recording
-from goldgate.junit import Case, junit
+from goldgate.junit import JUnitCase, junit
 from goldgate.reference import PROFILES, Profile, score_error
 
 #: Offending rows that are shown.
@@ -188,14 +188,14 @@ def to_junit(judged: Sequence[Judged]) -> str:
     return junit("kernel-parity", [_case(one) for one in judged])
 
 
-def _case(one: Judged) -> Case:
+def _case(one: Judged) -> JUnitCase:
     if one.verdict == "REFUSED":
-        return Case(one.kernel, one.recording, "error", one.refusal)
+        return JUnitCase(one.kernel, one.recording, "error", one.refusal)
     if one.verdict == "FAIL":
         reasons = complaints(one)
         text = "\n".join((*reasons, *one.offences))
-        return Case(one.kernel, one.recording, "failure", reasons[0], text)
-    return Case(one.kernel, one.recording, "passed")
+        return JUnitCase(one.kernel, one.recording, "failure", reasons[0], text)
+    return JUnitCase(one.kernel, one.recording, "passed")
 
 
 def complaints(one: Judged) -> list[str]:

@@ -27,7 +27,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Case:
+class JUnitCase:
     """One test case of a JUnit file.
 
     Attributes:
@@ -46,7 +46,7 @@ class Case:
     text: str = ""
 
 
-def junit(suite: str, cases: Sequence[Case]) -> str:
+def junit(suite: str, cases: Sequence[JUnitCase]) -> str:
     """Return a JUnit file with one test suite; the same cases give the same text."""
     outcomes = [case.outcome for case in cases]
     root = ET.Element(
@@ -74,9 +74,9 @@ def junit(suite: str, cases: Sequence[Case]) -> str:
 def write_junit(path: Path, suite: str, checks: Sequence[Check]) -> None:
     """Write checks as one JUnit test suite."""
     cases = [
-        Case(suite, check.name, "passed", text=check.detail)
+        JUnitCase(suite, check.name, "passed", text=check.detail)
         if check.passed
-        else Case(suite, check.name, "failure", check.detail)
+        else JUnitCase(suite, check.name, "failure", check.detail)
         for check in checks
     ]
     path.write_text(junit(suite, cases), encoding="utf-8")

@@ -7,12 +7,19 @@ instruction-set emulator (fixtures/outputs/aiter-*).
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from goldgate.kernels.aiter_sites import ARITHMETIC, CALL_SITES
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    distribution_version,
+    one_line,
+    sigmoid_only,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -69,16 +76,9 @@ def _load() -> Loaded:
     # It takes the ids' stride for the weights' too (seen under the emulator); sglang passes
     # contiguous tensors.
     name = "aiter.biased_grouped_topk"
-    return Loaded(route, name, _version(), "cuda", ARITHMETIC, contiguous=True)
-
-
-def _version() -> str:
-    for package in _PACKAGES:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
+    return Loaded(
+        route, name, distribution_version(*_PACKAGES), "cuda", ARITHMETIC, contiguous=True
+    )
 
 
 KERNELS = (

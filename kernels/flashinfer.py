@@ -7,11 +7,17 @@ refused, so the routers of MiniMax-M2.5, Kimi-K2 and GLM-4.5 are beyond it.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    distribution_version,
+    one_line,
+)
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -60,10 +66,7 @@ def _load() -> Loaded:
             topk_ids,
         )
 
-    try:
-        release = version("flashinfer-python")
-    except PackageNotFoundError:
-        release = "unknown"
+    release = distribution_version("flashinfer-python")
     name = "flashinfer fused_topk_deepseek"
     return Loaded(route, name, release, "cuda", "conservative", contiguous=True)
 

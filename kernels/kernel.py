@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from goldgate.errors import GoldgateError
@@ -116,6 +118,14 @@ def recorded_only(name: str, summary: str, *call_sites: CallSite) -> Kernel:
 def sigmoid_only(spec: RoutingSpec) -> str | None:
     """Refuse routers with another scoring."""
     return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
+
+
+def distribution_version(*names: str) -> str:
+    """Return the version of the first distribution that is installed, else "unknown"."""
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    return "unknown"
 
 
 def default_device() -> str:

@@ -7,7 +7,6 @@ the second where it is 1, its default. Read in the wheels of sglang 0.5.15 and s
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from goldgate.kernels.kernel import (
     Kernel,
     KernelError,
     Loaded,
+    distribution_version,
     one_line,
     recorded_only,
 )
@@ -41,15 +41,6 @@ def _no_gpu(package: str) -> str | None:
     if torch.version.cuda is None or not torch.cuda.is_available():
         return f"{package} is here but no NVIDIA GPU"
     return None
-
-
-def _version() -> str:
-    for package in _PACKAGES:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
 
 
 def one_group_sigmoid(spec: RoutingSpec) -> str | None:
@@ -87,7 +78,12 @@ def _load_topk_sigmoid() -> Loaded:
     # The build for compute capability 9.0 has fast math, the other has not
     # (sgl_kernel/load_utils.py); 0.4.4 recovers its weights by subtraction.
     return Loaded(
-        route, "sgl_kernel.topk_sigmoid", _version(), "cuda", "conservative", contiguous=True
+        route,
+        "sgl_kernel.topk_sigmoid",
+        distribution_version(*_PACKAGES),
+        "cuda",
+        "conservative",
+        contiguous=True,
     )
 
 
@@ -124,10 +120,7 @@ def _load_moe_fused_gate() -> Loaded:
         topk_weights.copy_(weights)
         topk_ids.copy_(ids)
 
-    try:
-        release = version("sglang")
-    except PackageNotFoundError:
-        release = "unknown"
+    release = distribution_version("sglang")
     return Loaded(route, "sglang Triton moe_fused_gate", release, "cuda", "fast_math")
 
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    default_device,
+    distribution_version,
+    one_line,
+)
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -26,13 +33,6 @@ def _missing() -> str | None:
     if not find_spec("torch") or not find_spec("transformers"):
         return "no transformers here; any host runs it: pip install 'goldgate[model]'"
     return None
-
-
-def _version() -> str:
-    try:
-        return version("transformers")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _logits(logits: torch.Tensor, _: torch.Tensor, bias: object = None) -> torch.Tensor:
@@ -118,7 +118,7 @@ def _loader(make: Callable[[RoutingSpec], Router], name: str) -> Callable[[], Lo
             topk_weights.copy_(weights)
             topk_ids.copy_(ids)
 
-        return Loaded(route, name, _version(), default_device(), "ieee")
+        return Loaded(route, name, distribution_version("transformers"), default_device(), "ieee")
 
     return load
 

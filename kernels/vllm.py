@@ -8,7 +8,6 @@ reach `topk_sigmoid` (fused_topk_bias_router.py), several groups `grouped_topk`
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from goldgate.kernels.kernel import (
     Kernel,
     KernelError,
     Loaded,
+    distribution_version,
     one_line,
     recorded_only,
 )
@@ -61,13 +61,6 @@ def _operators() -> Any:  # noqa: ANN401 - torch's namespace of operators
     return torch.ops._moe_C  # noqa: SLF001 - the namespace's name
 
 
-def _version() -> str:
-    try:
-        return version("vllm")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _load_topk_sigmoid() -> Loaded:
     operators = _operators()
 
@@ -90,7 +83,9 @@ def _load_topk_sigmoid() -> Loaded:
         )
 
     name = "vLLM topk_sigmoid"
-    return Loaded(route, name, _version(), "cuda", "conservative", contiguous=True)
+    return Loaded(
+        route, name, distribution_version("vllm"), "cuda", "conservative", contiguous=True
+    )
 
 
 def _load_grouped_topk() -> Loaded:
@@ -120,7 +115,9 @@ def _load_grouped_topk() -> Loaded:
         topk_ids.copy_(ids)
 
     name = "vLLM grouped_topk"
-    return Loaded(route, name, _version(), "cuda", "conservative", contiguous=True)
+    return Loaded(
+        route, name, distribution_version("vllm"), "cuda", "conservative", contiguous=True
+    )
 
 
 def _grouped(spec: RoutingSpec) -> str | None:

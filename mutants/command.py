@@ -94,7 +94,7 @@ def _planted(options: argparse.Namespace) -> list[str]:
     from goldgate.mutants.report import page  # noqa: PLC0415 - need torch
 
     lines = []
-    found = volume.Found()
+    found = volume.VolumeResult()
     with progress(Console(stderr=True)) as add_task:
         tried = add_task("faults and honest kernels", matrix.count())
         lines = matrix.all_lines(lambda line: tried(1, line.name))

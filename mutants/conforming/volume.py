@@ -85,7 +85,7 @@ def _rows(turn: int, kind: Case | None, rows: int) -> Recording:
 
 
 @dataclass(frozen=True)
-class Found:
+class VolumeResult:
     """What was found of so many rows.
 
     Attributes:
@@ -105,7 +105,7 @@ class Found:
     date: str = ""
     processor: str = ""
 
-    def added(self, kind: str, honest: Honest, trial: Trial) -> Found:
+    def added(self, kind: str, honest: Honest, trial: Trial) -> VolumeResult:
         """Return this with another block."""
         where = f"{honest.name} on {kind}"
         found = replace(self, rows=self.rows + trial.rows)
@@ -116,7 +116,7 @@ class Found:
         return found
 
 
-def keep(found: Found, path: Path = KEPT) -> None:
+def keep(found: VolumeResult, path: Path = KEPT) -> None:
     """Write what a long run found, with the day and the processor."""
     dated = replace(
         found, date=f"{datetime.now().astimezone():%Y-%m-%d}", processor=device_name("cpu")
@@ -124,9 +124,9 @@ def keep(found: Found, path: Path = KEPT) -> None:
     path.write_text(json.dumps(asdict(dated), indent=1) + "\n", encoding="utf-8")
 
 
-def kept(path: Path = KEPT) -> Found | None:
+def kept(path: Path = KEPT) -> VolumeResult | None:
     """Return what the last long run found, None if there was none."""
     if not path.exists():
         return None
     held = json.loads(path.read_text(encoding="utf-8"))
-    return Found(**(held | {"alarms": tuple(held["alarms"])}))
+    return VolumeResult(**(held | {"alarms": tuple(held["alarms"])}))

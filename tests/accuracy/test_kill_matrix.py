@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from goldgate.mutants.conforming import volume
-from goldgate.mutants.conforming.volume import Found
+from goldgate.mutants.conforming.volume import VolumeResult
 from goldgate.mutants.matrix import Line
 from goldgate.mutants.report import matrix_page, page, summary_page
 from goldgate.mutants.report.matrix_page import FAMILIES, HEADINGS, plotted
@@ -157,11 +157,11 @@ def test_what_is_not_current_is_shown() -> None:
     ("run", "said"),
     [
         (None, "no long run yet"),
-        (Found(rows=12345678, date="2026-01-02"), "12,345,678 rows, **no alarm**"),
-        (Found(rows=9, alarms=("numpy on rows: weight 1",)), "**alarms: 1**"),
+        (VolumeResult(rows=12345678, date="2026-01-02"), "12,345,678 rows, **no alarm**"),
+        (VolumeResult(rows=9, alarms=("numpy on rows: weight 1",)), "**alarms: 1**"),
     ],
 )
-def test_a_long_run_is_stated_as_it_went(run: Found | None, said: str) -> None:
+def test_a_long_run_is_stated_as_it_went(run: VolumeResult | None, said: str) -> None:
     """The page says of the long run that there was none, or what it found."""
     assert said in " ".join(matrix_page.document(_lines(), run).split())
 
