@@ -17,8 +17,9 @@ from goldgate.mutants.matrix import Line
 from goldgate.mutants.report import matrix_page, page, summary_page
 from goldgate.mutants.report.matrix_page import FAMILIES, HEADINGS, plotted
 from goldgate.mutants.report.page import FAULTS as FAULTS_PAGE
-from goldgate.mutants.report.page import PICTURE, SUMMARY, halves, picture_digest
+from goldgate.mutants.report.page import PICTURE, SUMMARY, halves
 from goldgate.mutants.trial import FAULTS, FILE_FAULTS
+from goldgate.pictures import digest_in
 from tests.accuracy import matrix_lines as found
 from tests.accuracy.matrix_lines import HONEST, LARGE, SHIPPED
 
@@ -128,7 +129,7 @@ def test_the_picture_shows_the_table_in_its_colours() -> None:
     )
     cells = np.bincount(np.array(shown.cells).ravel(), minlength=len(shown.colours))
 
-    assert picture_digest(PICTURE) == shown.digest()
+    assert digest_in(PICTURE) == shown.digest()
     assert counts / counts.sum() == pytest.approx(cells / cells.sum(), abs=0.01)
 
 
