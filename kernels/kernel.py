@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from goldgate.errors import GoldgateError
@@ -120,23 +118,21 @@ def sigmoid_only(spec: RoutingSpec) -> str | None:
     return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
 
 
-def distribution_version(*names: str) -> str:
-    """Return the version of the first distribution that is installed, else "unknown"."""
-    for name in names:
-        with contextlib.suppress(PackageNotFoundError):
-            return version(name)
-    return "unknown"
+def spec_of(gating_output: Any, topk_ids: Any, *arguments: Any) -> RoutingSpec:  # noqa: ANN401 - as in RoutingKernel
+    """Return the router that a call of a `RoutingKernel` asks for.
 
-
-def default_device() -> str:
-    """Return "cuda" where torch has a CUDA or ROCm device, else "cpu"; torch must be there.
-
-    Raises:
-        KernelError: there is no torch.
+    Args:
+        gating_output: [T, E].
+        topk_ids: [T, k].
+        *arguments: num_expert_group, topk_group, need_renorm and routed_scaling_factor.
 
     """
-    try:
-        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
-    except ImportError:
-        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    groups, kept, renormalize, scale = arguments
+    return RoutingSpec(
+        num_experts=gating_output.shape[1],
+        top_k=topk_ids.shape[1],
+        num_expert_group=groups,
+        topk_group=kept,
+        renormalize=renormalize,
+        routed_scaling_factor=scale,
+    )

@@ -7,16 +7,15 @@ the second where it is 1, its default. Read in the wheels of sglang 0.5.15 and s
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from goldgate.kernels import sglang_sites as sites
+from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
     KernelError,
     Loaded,
-    distribution_version,
     one_line,
     recorded_only,
 )
@@ -29,18 +28,8 @@ if TYPE_CHECKING:
 _PACKAGES = ("sglang-kernel", "sgl-kernel")
 
 
-def _no_gpu(package: str) -> str | None:
-    """Say why a kernel of this package cannot run here, or None."""
-    for needed in ("torch", package):
-        if not find_spec(needed):
-            return (
-                f"no {needed} here; an NVIDIA host with sglang (for example its container) runs it"
-            )
-    import torch  # noqa: PLC0415 - imported only where a kernel may run
-
-    if torch.version.cuda is None or not torch.cuda.is_available():
-        return f"{package} is here but no NVIDIA GPU"
-    return None
+def _missing(package: str) -> str | None:
+    return no_gpu(package, "cuda", "an NVIDIA host with sglang (for example its container)")
 
 
 def one_group_sigmoid(spec: RoutingSpec) -> str | None:
@@ -132,7 +121,7 @@ KERNELS = (
     Kernel(
         name="sglang-topk-sigmoid",
         summary="sgl_kernel.topk_sigmoid (CUDA), what pull request 23611 replaced on AMD",
-        missing=lambda: _no_gpu("sgl_kernel"),
+        missing=lambda: _missing("sgl_kernel"),
         load=_load_topk_sigmoid,
         supports=one_group_sigmoid,
         call_sites=(sites.TOPK_SIGMOID,),
@@ -140,7 +129,7 @@ KERNELS = (
     Kernel(
         name="sglang-moe-fused-gate",
         summary="sglang's Triton moe_fused_gate, its default on NVIDIA since 0.5.15",
-        missing=lambda: _no_gpu("sglang"),
+        missing=lambda: _missing("sglang"),
         load=_load_moe_fused_gate,
         supports=_sigmoid,
         call_sites=(sites.MOE_FUSED_GATE,),

@@ -12,14 +12,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from goldgate.kernels.hosts import default_device, distribution_version
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
     KernelError,
     Loaded,
-    default_device,
-    distribution_version,
     one_line,
+    sigmoid_only,
+    spec_of,
 )
 from goldgate.reference import RoutingSpec
 
@@ -103,13 +104,13 @@ def _loader(make: Callable[[RoutingSpec], Router], name: str) -> Callable[[], Lo
             need_renorm: bool,
             routed_scaling_factor: float = 1.0,
         ) -> None:
-            spec = RoutingSpec(
-                num_experts=gating_output.shape[1],
-                top_k=topk_ids.shape[1],
-                num_expert_group=num_expert_group,
-                topk_group=topk_group,
-                renormalize=need_renorm,
-                routed_scaling_factor=routed_scaling_factor,
+            spec = spec_of(
+                gating_output,
+                topk_ids,
+                num_expert_group,
+                topk_group,
+                need_renorm,
+                routed_scaling_factor,
             )
             linear = patch.object(torch.nn.functional, "linear", _logits)
             with torch.inference_mode(), linear:
@@ -129,10 +130,6 @@ def _minimax_only(spec: RoutingSpec) -> str | None:
     if not spec.renormalize or spec.routed_scaling_factor != 1.0:
         return "always renormalises and never scales"
     return None
-
-
-def _sigmoid(spec: RoutingSpec) -> str | None:
-    return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
 
 
 def _kernel(
@@ -159,6 +156,6 @@ KERNELS = (
         "transformers' DeepseekV3TopkRouter, without its gate's product",
         _deepseek_v3,
         "transformers DeepseekV3TopkRouter",
-        _sigmoid,
+        sigmoid_only,
     ),
 )

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldgate.kernels import vllm_sites as sites
+from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
     KernelError,
     Loaded,
-    distribution_version,
     one_line,
     recorded_only,
 )
@@ -41,12 +41,8 @@ def _libraries() -> list[Path]:
 
 
 def _missing() -> str | None:
-    if not find_spec("torch") or not find_spec("vllm"):
-        return "no vllm here; an NVIDIA host with vLLM (such as its container) runs it"
-    import torch  # noqa: PLC0415 - imported only where a kernel may run
-
-    if torch.version.cuda is None or not torch.cuda.is_available():
-        return "vllm is here but no NVIDIA GPU"
+    if why := no_gpu("vllm", "cuda", "an NVIDIA host with vLLM (such as its container)"):
+        return why
     return None if _libraries() else "vllm is here without its library _moe_C"
 
 

@@ -403,14 +403,15 @@ def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kernels_refuse_routers_beyond_them() -> None:
-    """Kernels that score with sigmoid alone refuse other routers."""
+    """Kernels that score with sigmoid alone refuse other routers, and all but one take MiniMax's."""
     named = {k.name for k in registry().values() if any("scoring" in s.spec for s in k.call_sites)}
     assert named == {"sglang-moe-fused-gate", "sglang-torch-native", "vllm-fused-topk-bias"}
     for kernel in registry().values():
         if kernel.name in named:
             continue
-        assert kernel.supports(RoutingSpec(256, 8)) is None
-        assert "softmax" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
+        refuses = kernel.supports(RoutingSpec(256, 8)) is not None
+        assert refuses == (kernel.name == "flashinfer-fused-topk-deepseek")
+        assert "sigmoid" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
 
 
 @pytest.mark.parametrize(
