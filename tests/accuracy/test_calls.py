@@ -403,7 +403,7 @@ def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kernels_refuse_routers_beyond_them() -> None:
-    """Kernels that score with sigmoid alone refuse other routers, and all but one take MiniMax's."""
+    """Kernels that score with sigmoid alone refuse others; all but one take MiniMax's."""
     named = {k.name for k in registry().values() if any("scoring" in s.spec for s in k.call_sites)}
     assert named == {"sglang-moe-fused-gate", "sglang-torch-native", "vllm-fused-topk-bias"}
     for kernel in registry().values():
