@@ -7,12 +7,15 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from goldgate.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 
-# What XML 1.0 cannot hold, not even escaped; a server's words may contain it.
+# What XML 1.0 cannot hold, not even escaped, beyond what `printable` replaces: a server's words
+# may contain it, and a CI shows them.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -32,7 +35,7 @@ def write_junit(path: Path, suite: str, checks: Sequence[Check]) -> None:
         "testsuite", name=suite, tests=str(len(checks)), failures=str(failed), errors="0"
     )
     for check in checks:
-        detail = _NOT_XML.sub("?", check.detail)
+        detail = _NOT_XML.sub("?", printable(check.detail))
         case = ET.SubElement(element, "testcase", classname=suite, name=check.name)
         if check.passed:
             ET.SubElement(case, "system-out").text = detail
