@@ -89,9 +89,10 @@ def test_band_is_labelled_unpaired(
     """The band never says PRESERVED, and says how often it means nothing."""
     run = str(runs["175b_verification"])
 
-    below = main(["band", run, "--published", "93.3", "93.4"])
+    known = ("--published-protocol", "lm-eval")
+    below = main(["band", run, "--published", "93.3", "93.4", *known])
     said = capsys.readouterr().out
-    within = main(["band", run, "--published", "56.2", "56.3"])
+    within = main(["band", run, "--published", "56.2", "56.3", *known])
 
     assert (below, within) == (1, 0)
     assert "UNPAIRED CHECK" in said
