@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -44,11 +44,14 @@ def run(
     resume: bool,
     console: Console,
     task: LoadedTask | None = None,
+    advance: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Run or continue one arm and return what run.json says.
 
-    `task` saves loading the request's task again. Raises EvalError, after writing run.json with
-    status "incomplete", where the run cannot finish; every answer it had is in the journal.
+    `task` saves loading the request's task again. `advance` is called with a number of answers
+    whenever so many more are there, those of earlier sessions first. Raises EvalError, after
+    writing run.json with status "incomplete", where the run cannot finish; every answer it had is
+    in the journal.
     """
     base_url = server.normalise(request.base_url)
     key = os.environ.get("OPENAI_API_KEY", "")
@@ -82,7 +85,7 @@ def run(
                 _check_unchanged(journal)
             if session:
                 journal.saw(Sighting(START, before))
-            marks = _ask(request, settings, task, journal, console)
+            marks = _ask(request, settings, task, journal, console, advance)
             if session:
                 journal.saw(Sighting(END, _look_again(base_url, key, before)))
         except (EvalError, KeyboardInterrupt) as error:
@@ -147,6 +150,7 @@ def _ask(
     task: LoadedTask,
     journal: Journal,
     console: Console,
+    advance: Callable[[int], object],
 ) -> dict[tuple[int, int], dict[str, Mark]]:
     """Ask what is missing and mark every answer of the run, by repeat and question."""
     limit = max_tokens_of(request, task)
@@ -155,6 +159,7 @@ def _ask(
     known = [journal.answers[key] for key in wanted if key in journal.answers]
     marks = {answer.key: _marks(task, answer) for answer in known}
     main = task.filters[0]
+    advance(len(known))
 
     def cut(answer: Answer) -> bool:
         return totals.truncated(answer, limit) is True
@@ -170,6 +175,7 @@ def _ask(
         def answered(answer: Answer) -> None:
             marks[answer.key] = _marks(task, answer)
             progress.answered(right=marks[answer.key][main].right, truncated=cut(answer))
+            advance(1)
 
         lm = MODELS[request.endpoint](
             journal=journal,
