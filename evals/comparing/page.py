@@ -106,11 +106,12 @@ def _plot(found: Comparison) -> Iterator[str]:
     bottom = height - 40
     width = x(-margin) - left
     yield f'<rect x="{left}" y="0" width="{width:.1f}" height="{bottom}" fill="#cf222e22"/>'
-    for value, label in ((-margin, f"margin -{margin:g}"), (0.0, "no change")):
+    marks = ((-margin, f"margin -{margin:g}", "end"), (0.0, "no change", "start"))
+    for value, label, anchor in marks:
         yield (
             f'<line x1="{x(value):.1f}" x2="{x(value):.1f}" y1="0" y2="{bottom}" '
             'stroke="currentColor" stroke-dasharray="4 3"/>'
-            f'<text x="{x(value):.1f}" y="{bottom + 18}" text-anchor="middle">{label}</text>'
+            f'<text x="{x(value):.1f}" y="{bottom + 18}" text-anchor="{anchor}">{label}</text>'
         )
     for index, (name, one) in enumerate(found.paired.items()):
         yield from _interval(name, one, row * index + row / 2, x)
