@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from goldgate.evals.comparing.compatibility import reasons
+from goldgate.evals.comparing.reading import MAX_UNREAD
 from goldgate.evals.errors import EvalError
 from goldgate.evals.protocols import PROTOCOLS
 from goldgate.evals.records.folder import read_run
@@ -127,11 +128,15 @@ def check_band(
         inside=bool(inside[right]),
         chance=float(stats.binom.pmf(counts[inside], questions, middle).sum()),
         p_below=float(stats.binom.cdf(right, questions, low / 100)),
-        differs=tuple(_differs(run, protocol, published_questions)),
+        differs=tuple(_differs(run, name, protocol, published_questions)),
     )
 
 
-def _differs(run: Run, protocol: str | None, published_questions: int) -> Iterator[str]:
+def _differs(run: Run, name: str, protocol: str | None, published_questions: int) -> Iterator[str]:
+    totals = run.facts["totals"]
+    unread = totals["not_extracted"][name] / totals["answers"]
+    if unread > MAX_UNREAD:
+        yield f"{name} finds no number in {100 * unread:.2f} % of the answers: no score"
     asked = run.settings["protocol"]
     if protocol is None:
         yield (

@@ -62,7 +62,6 @@ EXTRAS = {
     "matplotlib": "plot",
     "requests": "evals",
     "scipy": "evals",
-    "tenacity": "evals",
     "torch": "model",
     "transformers": "model",
     "typing_extensions": "evals",

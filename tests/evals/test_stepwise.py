@@ -87,6 +87,8 @@ def test_equal_arms_stop_early_and_are_preserved(
     assert set(baseline.asked) == set(candidate.asked) == expected
     assert len(candidate.asked) == questions
     assert found["throughput"] is None
+    page = (tmp_path / "out" / "verdict.html").read_text(encoding="utf-8")
+    assert "over all looks the plan errs at most 5 times in 100" in page
     printed = capsys.readouterr().out
     assert "size 0.0" in printed
     assert "PRESERVED: the score is preserved" in printed
