@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from goldgate.evals.records.summary import MAX_TRUNCATED
+from goldgate.text import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -104,7 +105,7 @@ class RunProgress:
             )
 
     def _say(self, words: str) -> None:
-        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(words), highlight=False, markup=False, soft_wrap=True)
 
     def _score(self) -> str:
         return f"{100 * self._right / self._done:.2f} % right so far" if self._done else ""

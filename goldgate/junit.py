@@ -7,13 +7,15 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from goldgate.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 
-# What XML 1.0 cannot hold, not even escaped: a server's answer, a kernel's exception or a file's
-# name may contain control characters and lone surrogates.
+# What XML 1.0 cannot hold, not even escaped, beyond what `printable` replaces: a server's answer, a
+# kernel's exception or a file's name may contain it, and a CI shows them.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -65,10 +67,14 @@ def junit(suite: str, cases: Sequence[JUnitCase]) -> str:
             node = ET.SubElement(node, "system-out")
         node.text = case.text or None
     for node in root.iter():
-        node.attrib.update({key: _NOT_XML.sub("?", value) for key, value in node.attrib.items()})
-        node.text = _NOT_XML.sub("?", node.text) if node.text else node.text
+        node.attrib.update({key: _shown(value) for key, value in node.attrib.items()})
+        node.text = _shown(node.text) if node.text else node.text
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+
+
+def _shown(text: str) -> str:
+    return _NOT_XML.sub("?", printable(text))
 
 
 def write_junit(path: Path, suite: str, checks: Sequence[Check]) -> None:

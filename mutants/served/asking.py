@@ -114,13 +114,16 @@ def compare(out: Path, baseline: str, name: str) -> dict[str, Any] | None:
     Raises KernelError where a whole run cannot be compared.
     """
     from goldgate.evals.comparing import compare as comparing  # noqa: PLC0415 - scipy, slow
+    from goldgate.evals.comparing.compatibility import Rules  # noqa: PLC0415 - as above
     from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
     from goldgate.evals.records.folder import write_json  # noqa: PLC0415 - as above
 
     path = out / name / "verdict.json"
     path.unlink(missing_ok=True)
     try:
-        found = comparing.compare(run_folder(out, baseline), run_folder(out, name))
+        # One look at each arm: all of alpha is its own.
+        rules = Rules(single_look=True)
+        found = comparing.compare(run_folder(out, baseline), run_folder(out, name), rules=rules)
     except EvalError as error:
         if outcome(out, name).get("status") == "complete":
             raise KernelError(f"{name}: {error}") from None
@@ -195,7 +198,8 @@ def _options() -> list[str]:
 def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) -> None:
     from rich.console import Console  # noqa: PLC0415 - with the below
 
-    from goldgate.evals.asking.run import Request, run  # noqa: PLC0415 - lm-eval, slow
+    from goldgate.evals.asking.request import Request  # noqa: PLC0415 - lm-eval, slow
+    from goldgate.evals.asking.run import run  # noqa: PLC0415 - as above
     from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
     from goldgate.evals.local_servers import serving, standin_command  # noqa: PLC0415 - as above
 

@@ -167,7 +167,9 @@ def find(out: Path, name: str) -> ArmResult:
     arm = ARMS[name]
     facts = outcome(out, name)
     compared = compare(out, BASELINE, name)
-    paired = (compared or {}).get("paired", {}).get(_FILTER)
+    # The counts of a refused comparison are information, no finding.
+    judged = compared if compared and compared["verdict"] != REFUSED else {"paired": {}}
+    paired = judged["paired"].get(_FILTER)
     trial, elsewhere = on_tokens(arm)
     own = try_fault(arm.fault)[0] if arm.fault else trial
     return ArmResult(

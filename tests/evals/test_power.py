@@ -89,8 +89,9 @@ def test_paired_gates_have_no_power_beyond_the_discordance() -> None:
     """A loss of more answers than change has no probability, and none is drawn."""
     rows = power.table(np.array([-0.03, 0.02, 0.021]), 0.02)
 
-    assert [name for name, row in rows.items() if np.isnan(row).any()] == list(power.PAIRED)
-    for name in power.PAIRED:
+    paired = [*power.PAIRED, power.SEQUENTIAL]
+    assert [name for name, row in rows.items() if np.isnan(row).any()] == paired
+    for name in paired:
         assert np.isnan(rows[name]).tolist() == [True, False, True]
 
 
