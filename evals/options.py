@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from pathlib import Path
 from typing import Any
+
+from goldgate.options import between, not_negative, not_negative_int, positive, share, whole
 
 # goldgate.evals.protocols and goldgate.evals.task, without importing lm-eval.
 _MOST_AT_A_TIME = 10_000
@@ -54,7 +55,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="default: the protocol's (lm-eval 256, sglang 512, chat-zero-shot 16384)",
     )
     add("--temperature", type=not_negative, help="default: the protocol's")
-    add("--top-p", type=_share, help="default: the protocol's, else the server's")
+    add("--top-p", type=share, help="default: the protocol's, else the server's")
     add(
         "--seed", type=not_negative_int, help="of the first repeat; each further one takes the next"
     )
@@ -127,48 +128,15 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     add("--models-differ", action="store_true", help="the arms name one model differently")
 
 
-def positive(text: str) -> int:
-    """Read a whole number from 1 on."""
-    return _whole(text, 1)
-
-
-def not_negative_int(text: str) -> int:
-    """Read a whole number from 0 on."""
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-    return int(text)
-
-
-def port(text: str) -> int:
-    """Read a port, or 0 for a free one."""
-    number = _whole(text, 0)
-    if number > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
-    return number
-
-
-def not_negative(text: str) -> float:
-    """Read a number from 0 on."""
-    return _between(text, 0.0, math.inf, "a number from 0 on", least_is_fine=True)
-
-
 def _loads(text: str) -> tuple[int, ...]:
-    loads = tuple(dict.fromkeys(_whole(one, 1) for one in text.split(",")))
+    loads = tuple(dict.fromkeys(whole(one, 1) for one in text.split(",")))
     if max(loads) > _MOST_AT_A_TIME:
         raise argparse.ArgumentTypeError(f"{text!r}: expected at most {_MOST_AT_A_TIME} at a time")
     return loads
 
 
-def _share(text: str) -> float:
-    return _between(text, 0.0, 1.0 + 1e-12, "a share above 0, up to 1")
-
-
 def _percent(text: str) -> float:
-    return _between(text, 0.0, 100.0, "a percentage from 0 to below 100", least_is_fine=True)
+    return between(text, 0.0, 100.0, "a percentage from 0 to below 100", least_is_fine=True)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -183,20 +151,8 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def margin(text: str) -> float:
     """Read a number of points."""
-    return _between(text, 0.0, 100.0, "a number of points between 0 and 100")
+    return between(text, 0.0, 100.0, "a number of points between 0 and 100")
 
 
 def _alpha(text: str) -> float:
-    return _between(text, 0.0, 0.5, "a probability between 0 and 0.5")
-
-
-def _between(
-    text: str, least: float, most: float, wanted: str, *, least_is_fine: bool = False
-) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not least < value < most and not (least_is_fine and value == least):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-    return value
+    return between(text, 0.0, 0.5, "a probability between 0 and 0.5")

@@ -11,7 +11,7 @@ from typing import Any
 
 from goldgate.evals.comparing.compatibility import Rules
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.flatten import differences
+from goldgate.evals.records.differences import differences
 from goldgate.evals.records.folder import write_json
 from goldgate.evals.stats.sequential import Bounds
 from goldgate.evals.stats.spending import SHARE

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from goldgate.evals.records.summary import MAX_TRUNCATED
+from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation
 from goldgate.text import printable
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class RunProgress:
         if (
             not self._warned
             and self._done >= _FIRST
-            and self._truncated > MAX_TRUNCATED * self._done
+            and Truncation(self._done, self._truncated).exceeds()
         ):
             self._warned = True
             self._say(

@@ -13,7 +13,7 @@ from goldgate.evals.comparing.reading import MAX_UNREAD
 from goldgate.evals.errors import EvalError
 from goldgate.evals.protocols import PROTOCOLS
 from goldgate.evals.records.folder import read_run
-from goldgate.evals.records.summary import MAX_TRUNCATED
+from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,15 +96,15 @@ def check_band(
     if run.facts["data"] != "GSM8K":
         raise EvalError(f"{path}: asked own questions; a published score is about GSM8K's")
     totals = run.facts["totals"]
-    if totals["truncation_unknown"]:
+    truncation = Truncation.of(totals)
+    if truncation.unknown:
         raise EvalError(
-            f"{path}: nobody can tell whether {totals['truncation_unknown']} answers were cut off, "
+            f"{path}: nobody can tell whether {truncation.unknown} answers were cut off, "
             "which a score hides; ask a server that sends finish_reason or usage"
         )
-    rate = totals["truncated"] / totals["answers"]
-    if rate > max_truncated:
+    if truncation.exceeds(max_truncated):
         raise EvalError(
-            f"{path}: {100 * rate:.2f} % of the answers were cut off at the token limit "
+            f"{path}: {truncation.percent} of the answers were cut off at the token limit "
             f"(allowed: {100 * max_truncated:g} %), which a score hides; "
             "ask again with more --max-tokens"
         )

@@ -11,7 +11,7 @@ import requests
 
 from goldgate.evals.asking.journal import END, START
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.flatten import leaves
+from goldgate.evals.records.differences import leaves
 from goldgate.text import one_line
 
 if TYPE_CHECKING:

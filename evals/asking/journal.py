@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.flatten import differences
+from goldgate.evals.records.differences import differences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.asking.identity import sameness_rests_on_the_name
-from goldgate.evals.records.summary import MAX_TRUNCATED
+from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation
 from goldgate.text import printable
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
             f"  {name:<17} {sum(right)} of {asked} right, {score:.2f} %{passes}; "
             f"no number found in {failed} ({100 * failed / asked:.2f} %)"
         )
-    cut, limit = counted["truncated"], settings["generation"]["max_tokens"]
-    unknown = counted["truncation_unknown"]
-    rest = f", unknown for {unknown} (neither finish_reason nor usage)" if unknown else ""
+    truncation, limit = Truncation.of(counted), settings["generation"]["max_tokens"]
+    unknown = f", unknown for {truncation.unknown} (neither finish_reason nor usage)"
+    rest = unknown if truncation.unknown else ""
     void = f"{counted['null']} null, {counted['missing']['text']} without a text field"
     limits = f": compare refuses more than {100 * MAX_TRUNCATED:g} % without --max-truncated"
     lines += [
-        f"  truncated         {cut} at {limit} tokens ({100 * cut / asked:.2f} %){rest}"
-        + (limits if cut > MAX_TRUNCATED * asked else ""),
+        f"  truncated         {truncation.cut} at {limit} tokens ({truncation.percent}){rest}"
+        + (limits if truncation.exceeds() else ""),
         f"  no answer         {counted['empty']} empty, {void}",
         f"  ended by          {_reasons(counted)}",
         *_oddities(counted, settings),

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from goldgate.evals.asking.journal import Answer
-from goldgate.evals.records.summary import came_to_its_end
+from goldgate.evals.records.truncation import came_to_its_end
 from goldgate.text import one_line
 
 #: A completion of 100,000 tokens with its thought is below 1 MB.

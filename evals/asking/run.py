@@ -24,7 +24,7 @@ from goldgate.evals.errors import EvalError
 from goldgate.evals.order import asked, order_of
 from goldgate.evals.progress import RunProgress
 from goldgate.evals.records import evidence, folder
-from goldgate.evals.records import summary as totals
+from goldgate.evals.records.truncation import truncated
 from goldgate.evals.task import LoadedTask, Mark, score
 from goldgate.text import printable
 
@@ -162,7 +162,7 @@ def _ask(
     advance(len(known))
 
     def cut(answer: Answer) -> bool:
-        return totals.truncated(answer, limit) is True
+        return truncated(answer, limit) is True
 
     with RunProgress(
         console,

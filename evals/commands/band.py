@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from goldgate.evals.commands.requests import REFUSED
-from goldgate.evals.options import PROTOCOLS, not_negative, positive
+from goldgate.evals.options import PROTOCOLS
+from goldgate.options import not_negative, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

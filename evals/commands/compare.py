@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from goldgate.evals.commands.requests import console, rules
-from goldgate.evals.options import add_verdict_options, positive
+from goldgate.evals.options import add_verdict_options
+from goldgate.options import positive
 
 _ARM = "a run folder, or a results file of lm-eval (samples_*.jsonl), sglang or evalscope"
 

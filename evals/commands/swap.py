@@ -17,8 +17,8 @@ from goldgate.evals.options import (
     add_run_options,
     add_verdict_options,
     margin,
-    not_negative,
 )
+from goldgate.options import not_negative
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.asking.identity import across_starts, changes
 from goldgate.evals.comparing.reading import ONE_SIDED
-from goldgate.evals.records.flatten import differences
-from goldgate.evals.records.summary import MAX_TRUNCATED, came_to_its_end
+from goldgate.evals.records.differences import differences
+from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation, came_to_its_end
 from goldgate.evals.stats import paired as verdict
 from goldgate.junit import Check
 
@@ -117,14 +117,13 @@ def reasons(run: Run) -> list[str]:
 
 def unfit(run: Run, rules: Rules) -> list[str]:
     """Say why no comparison would take a run, whatever the other arm is; empty where one would."""
-    totals = run.facts["totals"]
-    rate, unknown = totals["truncated"] / totals["answers"], totals["truncation_unknown"]
+    truncation = Truncation.of(run.facts["totals"])
     why = reasons(run)
-    if unknown:
-        why.append(f"truncation is unknown for {unknown} answers")
-    if rate > rules.max_truncated:
+    if truncation.unknown:
+        why.append(f"truncation is unknown for {truncation.unknown} answers")
+    if truncation.exceeds(rules.max_truncated):
         why.append(
-            f"{100 * rate:.2f} % truncated, limit {100 * rules.max_truncated:g} % "
+            f"{truncation.percent} truncated, limit {100 * rules.max_truncated:g} % "
             "(--max-truncated); ask again with more --max-tokens"
         )
     return why
@@ -162,11 +161,7 @@ def _models(run: Run) -> set[str]:
 
 
 def _same_settings(base: Run, other: Run, name: str) -> Check:
-    differing = [
-        f"{key} {base.settings.get(key)!r} and {other.settings.get(key)!r}"
-        for key in _SHARED
-        if base.settings.get(key) != other.settings.get(key)
-    ]
+    differing = differing_settings(other.settings, base.settings)
     return Check(
         f"baseline and {name} were asked alike",
         not differing,
@@ -207,29 +202,33 @@ def _same_prompts(base: Run, other: Run, name: str) -> Check:
 
 
 def _truncation(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
-    totals = [run.facts["totals"] for run in (base, other)]
-    unknown = [total["truncation_unknown"] for total in totals]
-    rates = [total["truncated"] / max(total["answers"], 1) for total in totals]
+    ours, theirs = (Truncation.of(run.facts["totals"]) for run in (base, other))
+    unknown, limit = ours.unknown or theirs.unknown, rules.max_truncated
+    apart = abs(ours.rate - theirs.rate) > rules.margin
     # A candidate that is cut off so much more often is broken by itself: reading.py judges it.
-    one_sided = name == "candidate" and rates[1] - rates[0] > ONE_SIDED
-    shown = f"{100 * rates[0]:.2f} % and {100 * rates[1]:.2f} % truncated"
+    one_sided = name == "candidate" and theirs.rate - ours.rate > ONE_SIDED
+    shown = f"{ours.percent} and {theirs.percent} truncated"
     return [
         Check(
             f"truncations of baseline and {name} are known",
-            not any(unknown),
-            f"unknown for {unknown[0]} and {unknown[1]} answers"
-            + (": the server sends neither finish_reason nor usage" if any(unknown) else ""),
+            not unknown,
+            f"unknown for {ours.unknown} and {theirs.unknown} answers"
+            + (": the server sends neither finish_reason nor usage" if unknown else ""),
         ),
         Check(
             f"truncations of baseline and {name} are within the limit",
-            rates[0] <= rules.max_truncated and (rates[1] <= rules.max_truncated or one_sided),
-            f"{shown}, limit {100 * rules.max_truncated:g} % (--max-truncated)"
-            + ("; ask again with more --max-tokens" if max(rates) > rules.max_truncated else ""),
+            not ours.exceeds(limit) and (not theirs.exceeds(limit) or one_sided),
+            f"{shown}, limit {100 * limit:g} % (--max-truncated)"
+            + (
+                "; ask again with more --max-tokens"
+                if ours.exceeds(limit) or theirs.exceeds(limit)
+                else ""
+            ),
         ),
         Check(
             f"baseline and {name} are truncated alike",
-            abs(rates[0] - rates[1]) <= rules.margin or one_sided,
+            not apart or one_sided,
             f"{shown}, at most the margin of {100 * rules.margin:g} points apart"
-            + ("" if abs(rates[0] - rates[1]) <= rules.margin else "; raise --max-tokens"),
+            + ("; raise --max-tokens" if apart else ""),
         ),
     ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goldgate.evals.records.folder import Run
+from goldgate.evals.records.truncation import Truncation
 from goldgate.evals.stats.paired import INCONCLUSIVE, PRESERVED
 from goldgate.junit import Check
 
@@ -95,13 +96,11 @@ def withheld(
         for one in found
         if one.qualifies and one.candidate - one.baseline > ONE_SIDED
     ]
-    cut = [
-        run.facts["totals"]["truncated"] / run.facts["totals"]["answers"] for run in (base, other)
-    ]
-    if cut[1] - cut[0] > ONE_SIDED:
+    ours, theirs = (Truncation.of(run.facts["totals"]) for run in (base, other))
+    if theirs.rate - ours.rate > ONE_SIDED:
         why.append(
-            f"{100 * cut[1]:.2f} % of the candidate's answers are cut off at the token limit and "
-            f"{100 * cut[0]:.2f} % of the baseline's"
+            f"{theirs.percent} of the candidate's answers are cut off at the token limit and "
+            f"{ours.percent} of the baseline's"
         )
     against = [
         f"{one.filter} {verdicts[one.filter]}"

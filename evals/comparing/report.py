@@ -13,6 +13,7 @@ from rich.text import Text
 from goldgate.evals.comparing.compare import right
 from goldgate.evals.comparing.compatibility import served
 from goldgate.evals.comparing.warnings import cautions, points
+from goldgate.evals.records.truncation import Truncation
 from goldgate.evals.stats import paired as verdict
 from goldgate.evals.stats import sample_size
 from goldgate.text import printable
@@ -136,9 +137,9 @@ def _arms(found: Comparison) -> Iterator[str]:
             )
         if run.foreign:
             continue
-        tokens = speed["tokens_per_s"]
+        tokens, truncation = speed["tokens_per_s"], Truncation.of(totals)
         yield (
-            f"  truncated         {totals['truncated']} ({100 * totals['truncated'] / asked:.2f} %)"
+            f"  truncated         {truncation.cut} ({truncation.percent})"
             f"; {totals['empty']} empty; "
             + (f"{tokens:.1f} tokens/s" if tokens is not None else "tokens/s unknown")
         )

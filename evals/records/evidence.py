@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from goldgate.evals.asking import identity as server
 from goldgate.evals.asking.response import split_thought
 from goldgate.evals.order import asked
-from goldgate.evals.records import folder
-from goldgate.evals.records import summary as totals
+from goldgate.evals.records import folder, summary
+from goldgate.evals.records.truncation import truncated
 from goldgate.evals.task import doc_sha256, text_sha256
 from goldgate.junit import Check, write_junit
 
@@ -53,7 +53,7 @@ def samples(
                     "text": None if answer.text is None else text,
                     "thought": _thought(answer, thought, closed=closed),
                     "finish_reason": answer.finish_reason,
-                    "truncated": totals.truncated(answer, generation["max_tokens"]),
+                    "truncated": truncated(answer, generation["max_tokens"]),
                     "stop_left_in_text": any(stop in text for stop in generation["until"]),
                     "extracted": {name: one.extracted for name, one in mark.items()},
                     "right": {name: one.right for name, one in mark.items()},
@@ -88,7 +88,7 @@ def finish(
     """
     settings = facts["settings"]
     answers = [journal.answers[sample["repeat"], sample["doc_id"]] for sample in listed]
-    counted = totals.count(listed, answers, journal.failures, model=settings["model"])
+    counted = summary.count(listed, answers, journal.failures, model=settings["model"])
     checks = _checks(settings, facts["data"], counted, sightings)
     folder.write_lines(out / folder.SAMPLES, listed)
     reasons = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
@@ -98,7 +98,7 @@ def finish(
         "checks": [asdict(check) for check in checks],
         "server": {"at_start": sightings[0].identity, "at_end": sightings[-1].identity},
         "totals": counted,
-        "speed": totals.speed(answers),
+        "speed": summary.speed(answers),
         "hashes": {
             "samples": folder.sha256(out / folder.SAMPLES),
             "journal": folder.sha256(out / folder.JOURNAL),

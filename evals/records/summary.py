@@ -7,38 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from goldgate.evals.records.truncation import came_to_its_end
 from goldgate.evals.task import INVALID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from goldgate.evals.asking.journal import Answer, Failure
-
-# The share of truncated answers that a verdict allows: a stated limit, not a measured one.
-MAX_TRUNCATED = 0.05
-
-
-# How servers say that the model ended its answer: OpenAI's, sglang's and vLLM's "stop", and what
-# others send for the end of the sequence or a stop string. "length" is the token limit.
-_ENDED = {"stop", "eos", "eos_token", "stop_sequence", "end_turn"}
-_LIMIT = "length"
-
-
-def came_to_its_end(finish_reason: str | None) -> bool:
-    """Whether an answer ended by itself or at the token limit, as far as the server says.
-
-    Anything else is no answer: "abort" and "error" are requests that failed, "content_filter" and
-    "tool_calls" are texts that something else than the model or the limit cut.
-    """
-    return not finish_reason or finish_reason == _LIMIT or finish_reason in _ENDED
-
-
-def truncated(answer: Answer, max_tokens: int) -> bool | None:
-    """Whether the token limit cut an answer, or None where the server does not let one tell."""
-    if answer.finish_reason:
-        return answer.finish_reason == _LIMIT
-    tokens = answer.usage.get("completion_tokens")
-    return None if tokens is None else tokens >= max_tokens
 
 
 def count(
