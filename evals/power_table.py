@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from goldgate.evals.stats import criteria as gates
+from goldgate.evals.stats import criteria
 from goldgate.evals.stats.paired import DEFAULT_ALPHA, DEFAULT_MARGIN
 from goldgate.evals.stats.power import (
     PAIRED,
@@ -36,7 +36,7 @@ def power_report() -> str:
     for margin in (0.01, 0.0125, 0.015, 0.02, 0.025):
         tango, wald = (
             worst_size(partial(gate, margin=margin), margin).probability
-            for gate in (gates.preserved, gates.wald)
+            for gate in (criteria.preserved, criteria.wald)
         )
         lines.append(f"  {100 * margin:<18g}{tango:>8.3f}{wald:>8.3f}")
     lines += [
@@ -76,7 +76,7 @@ def _plans() -> Iterator[str]:
     )
     for discordance in PLANNED:
         powers = [
-            paired_power(partial(gates.preserved, alpha=alpha), 0.0, discordance)
+            paired_power(partial(criteria.preserved, alpha=alpha), 0.0, discordance)
             for alpha in (DEFAULT_ALPHA, first)
         ]
         found = course(plan, 0.0, discordance)

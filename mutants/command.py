@@ -90,8 +90,10 @@ def _planted(options: argparse.Namespace) -> list[str]:
     """Try faults and honest kernels on recordings; return what is wrong."""
     from goldgate.mutants import matrix  # noqa: PLC0415 - need torch
     from goldgate.mutants.conforming import volume  # noqa: PLC0415 - need torch
-    from goldgate.mutants.report import matrix_page as document  # noqa: PLC0415 - need torch
-    from goldgate.mutants.report import page  # noqa: PLC0415 - need torch
+    from goldgate.mutants.report import (
+        matrix_page,
+        page,
+    )
 
     lines = []
     found = volume.VolumeResult()
@@ -115,7 +117,7 @@ def _planted(options: argparse.Namespace) -> list[str]:
     elif differing := page.stale(lines):
         wrong.append(f"{page.SUMMARY}: not current; goldgate mutants --write")
         wrong += differing
-    faults = [line for line in lines if line.family not in (*document.RIGHT, document.KNOWN)]
+    faults = [line for line in lines if line.family not in (*matrix_page.RIGHT, matrix_page.KNOWN)]
     caught = sum(bool(line.caught[0]) for line in faults)
     print(f"{caught} of {len(faults)} planted faults caught")
     print(

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from goldgate.evals.stats import criteria as gates
+from goldgate.evals.stats import criteria, sequential
 from goldgate.evals.stats import paired as verdict
-from goldgate.evals.stats import sequential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,15 +34,15 @@ DIGEST = "goldgate-table"
 _TAIL = 1e-13  # probability left out at each end of the number of changed answers
 
 PAIRED: dict[str, Callable[[Any, Any, int], Any]] = {
-    "verdict PRESERVED (Tango)": gates.preserved,
-    "Wald bound": gates.wald,
-    'McNemar "not significant"': lambda losses, gains, _: gates.not_significant(losses, gains),
+    "verdict PRESERVED (Tango)": criteria.preserved,
+    "Wald bound": criteria.wald,
+    'McNemar "not significant"': lambda losses, gains, _: criteria.not_significant(losses, gains),
 }
 SEQUENTIAL = "verdict PRESERVED, five looks"
 UNPAIRED: dict[str, Callable[[Any, int], Any]] = {
-    "threshold, published - 0.4 points": gates.fixed_threshold,
-    "relative tolerance 8 %": gates.relative_tolerance,
-    "unpaired z-test, sigma 50": gates.unpaired_z,
+    "threshold, published - 0.4 points": criteria.fixed_threshold,
+    "relative tolerance 8 %": criteria.relative_tolerance,
+    "unpaired z-test, sigma 50": criteria.unpaired_z,
 }
 
 
@@ -89,7 +88,7 @@ def unpaired_power(
 ) -> float:
     """Probability that a gate on the score alone passes a candidate with this true loss."""
     right = np.arange(questions + 1)
-    weight = stats.binom.pmf(right, questions, gates.PUBLISHED - loss)
+    weight = stats.binom.pmf(right, questions, criteria.PUBLISHED - loss)
     return float(weight[gate(right, questions)].sum())
 
 
@@ -110,7 +109,7 @@ def worst_size(
 
 def one_look_size(margin: float, alpha: float, questions: int) -> float:
     """The worst size of one look at `alpha`: see worst_size."""
-    gate = functools.partial(gates.preserved, margin=margin, alpha=alpha)
+    gate = functools.partial(criteria.preserved, margin=margin, alpha=alpha)
     return worst_size(gate, margin, questions).probability
 
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals import demonstration
-from goldgate.evals import local_servers as embedded
+from goldgate.evals import demonstration, local_servers
 from goldgate.evals.local_servers import STANDIN_DATA
 from goldgate.fixtures.standin import serve
 from goldgate.fixtures.standin.engine import Engine
@@ -52,7 +51,7 @@ def test_demonstration_asks_two_kernels_of_the_standin(
     for name in ("BASE_URL", "BASELINE_URL", "BASELINE_RUN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(demonstration, "serving", in_this_process)
-    assert embedded.standin_is_here()
+    assert local_servers.standin_is_here()
 
     status = main(["swap", "--out", str(tmp_path), "--limit", "3"])
 

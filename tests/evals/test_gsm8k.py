@@ -117,7 +117,7 @@ def test_published_score_of_another_protocol_is_not_compared(
     named: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A score is compared under its own protocol and as many questions; else what differs is said."""
+    """A score is compared under its own protocol and as many questions; else it says why."""
     run = str(runs["175b_verification"])
 
     status = main(["band", run, "--published", "56.2", "56.3", *options])

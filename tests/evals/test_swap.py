@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals import demonstration, gsm8k
-from goldgate.evals import local_servers as embedded
+from goldgate.evals import demonstration, gsm8k, local_servers
 from goldgate.evals.endpoints import one_server
 from goldgate.evals.errors import EvalError
 from goldgate.evals.task import FILTERS
@@ -234,8 +233,8 @@ def test_without_baseline_only_the_unpaired_check(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A candidate alone is compared with the published score, labelled, and never passes."""
-    with embedded.serving(
-        embedded.replay_command(gsm8k / "completions.jsonl", "175b_verification")
+    with local_servers.serving(
+        local_servers.replay_command(gsm8k / "completions.jsonl", "175b_verification")
     ) as url:
         status = swap(
             *("--data", str(gsm8k), "--published", *published, "--published-protocol", "lm-eval"),
@@ -323,16 +322,16 @@ def test_nothing_to_demonstrate_with(swap: Swap, capsys: pytest.CaptureFixture[s
 
 def test_standin_arms_are_two_routers() -> None:
     """The stand-in is served through its own command, which tells the router."""
-    assert embedded.standin_command("golden")[1:] == [
+    assert local_servers.standin_command("golden")[1:] == [
         "-m", "goldgate", "serve", "--router", "golden", "--port", "0"
     ]  # fmt: skip
 
 
 def test_server_that_does_not_start_is_named() -> None:
-    """An embedded server that ends at once is an error, not a wait."""
+    """A local server that ends at once is an error, not a wait."""
     command = [sys.executable, "-c", "print('no')"]
 
-    with pytest.raises(EvalError, match="did not start"), embedded.serving(command):
+    with pytest.raises(EvalError, match="did not start"), local_servers.serving(command):
         pass
 
 
