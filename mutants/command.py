@@ -90,10 +90,7 @@ def _planted(options: argparse.Namespace) -> list[str]:
     """Try faults and honest kernels on recordings; return what is wrong."""
     from goldgate.mutants import matrix  # noqa: PLC0415 - need torch
     from goldgate.mutants.conforming import volume  # noqa: PLC0415 - need torch
-    from goldgate.mutants.report import (
-        matrix_page,
-        page,
-    )
+    from goldgate.mutants.report import matrix_page, page  # noqa: PLC0415 - need torch
 
     lines = []
     found = volume.VolumeResult()
