@@ -32,6 +32,7 @@ QUESTIONS = PACKAGE / "fixtures" / "standin" / "data"
 #: is without too and which would take five times as long; its longest answers have some 510 tokens.
 SETTINGS: Mapping[str, int] = {"num_fewshot": 0, "max_tokens": 512, "concurrency": 64}
 
+_ATTEMPTS = 5
 _DONE, _RUN, _MACHINE = "done.json", "run", "machine.json"
 _PACKAGES = ("lm_eval", "numpy", "torch", "transformers")
 
@@ -199,6 +200,7 @@ def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) 
     from rich.console import Console  # noqa: PLC0415 - with the below
 
     from goldgate.evals.asking.request import Request  # noqa: PLC0415 - lm-eval, slow
+    from goldgate.evals.asking.retrying import Retrying  # noqa: PLC0415 - as above
     from goldgate.evals.asking.run import run  # noqa: PLC0415 - as above
     from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
     from goldgate.evals.local_servers import serving, standin_command  # noqa: PLC0415 - as above
@@ -222,6 +224,8 @@ def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) 
             num_fewshot=SETTINGS["num_fewshot"],
             max_tokens=SETTINGS["max_tokens"],
             concurrency=SETTINGS["concurrency"],
+            # A server on this machine that stays silent has crashed, and stays so.
+            retrying=Retrying(attempts=_ATTEMPTS),
         )
         try:
             facts = run(
