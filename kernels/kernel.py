@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from goldgate import text
 from goldgate.errors import GoldgateError
 from goldgate.kernels.call_site import CallSite
 from goldgate.reference import RoutingSpec
@@ -44,8 +45,7 @@ FOREIGN = (Exception, SystemExit)
 
 def one_line(error: BaseException) -> str:
     """Return an exception's type and words in one printable line of at most 300 characters."""
-    words = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: " + "".join(c if c.isprintable() else "?" for c in words)
+    return f"{type(error).__name__}: {text.one_line(str(error), 300)}"
 
 
 @dataclass(frozen=True)

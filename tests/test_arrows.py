@@ -31,7 +31,17 @@ STARTS = {
     "mutants": set[str](),
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
-HELPERS = {"errors", "junit", "lazy", "options", "pictures", "places", "program", "progress"}
+HELPERS = {
+    "errors",
+    "junit",
+    "lazy",
+    "options",
+    "pictures",
+    "places",
+    "program",
+    "progress",
+    "text",
+}
 
 
 def imported(source: str) -> set[str]:
