@@ -31,7 +31,7 @@ STARTS = {
     "mutants": set[str](),
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
-HELPERS = {"errors", "junit", "lazy", "places", "program", "progress"}
+HELPERS = {"errors", "junit", "lazy", "places", "program", "progress", "text"}
 
 
 def imported(source: str) -> set[str]:
