@@ -32,15 +32,8 @@ STARTS = {
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
 HELPERS = {
-    "errors",
-    "junit",
-    "lazy",
-    "options",
-    "pictures",
-    "places",
-    "program",
-    "progress",
-    "text",
+    *("errors", "junit", "lazy", "options", "pictures"),
+    *("places", "program", "progress", "text"),
 }
 
 

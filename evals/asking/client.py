@@ -182,10 +182,11 @@ class _Journaling:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), wait_s)
             if self._stop.is_set():
+                self._note(instance.doc_id, errors)
                 return None
 
     def _give_up(self, doc_id: int, errors: list[str], error: RequestError, waited: float) -> None:
-        self.journal.failed(Failure(self.repeat, doc_id, self._now(3), tuple(errors)))
+        self._note(doc_id, errors)
         attempts = f"{len(errors)} attempt{'s' if len(errors) > 1 else ''}"
         self._break(
             EvalError(
@@ -194,6 +195,9 @@ class _Journaling:
             ),
             "correct the server and continue with --resume",
         )
+
+    def _note(self, doc_id: int, errors: list[str]) -> None:
+        self.journal.failed(Failure(self.repeat, doc_id, self._now(3), tuple(errors)))
 
     def _now(self, digits: int) -> float:
         return round(self._epoch + time.perf_counter(), digits)
