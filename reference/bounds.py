@@ -130,9 +130,11 @@ def selection_error_ceiling(bias: Float64, profile: Profile) -> Float64:
 
 
 def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
-    """Return a bound on a group score's error, float64 [T, G]: 2 max A + u |g|.
+    """Return a bound on a group score's error, float64 [T, G].
 
-    The two largest of perturbed scores differ from the two largest by at most max A each.
+    2 max A + u |g| for the sum of the two largest, max A for the maximum: the largest of perturbed
+    scores, and the second largest, differ from the exact ones by at most max A, and a maximum does
+    not round.
 
     Args:
         biased: c, [T, E]; -inf where an expert cannot be selected.
@@ -141,6 +143,8 @@ def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
 
     """
     groups = (len(biased), spec.num_expert_group, spec.group_size)
+    if spec.group_terms == 1:
+        return np.asarray(errors.reshape(groups).max(axis=2))
     largest = np.partition(biased.reshape(groups), -2, axis=2)[:, :, -2:]
     g = np.where(np.isfinite(largest), np.abs(largest), 0.0).sum(axis=2)
     twice = 2.0 * errors.reshape(groups).max(axis=2)

@@ -516,6 +516,27 @@ def test_sqrtsoftplus_stays_within_its_bounds(name: str, form: str) -> None:
             assert (w_error <= w_bound)[np.isfinite(w_bound)].all()
 
 
+@pytest.mark.parametrize("kind", sorted(BIASES))
+def test_group_maxima_stay_within_their_bound(kind: str) -> None:
+    """The largest c' of a group, or of any c' inside A, is within max A, which it reaches."""
+    profile, b = PROFILES["fast_math"], bias_of(kind)
+    spec = dataclasses.replace(spec_of(groups=8), group_score="maximum")
+    for distribution in ("normal", "wide", "deep", "half lattice"):
+        x = logits_of(distribution)
+        wide, bias = x.astype(np.float64), b.astype(np.float64)
+        s = scores(wide, "sigmoid")
+        a = selection_error(wide, s, bias, spec, profile)
+        g = (s + bias).reshape(T, 8, -1).max(axis=2)
+        bound = group_error(s + bias, a, spec)
+
+        for do in kernels(profile):
+            largest = (sigmoid32(x, do) + b).reshape(T, 8, -1).max(axis=2)
+            assert over(np.abs(largest - g), bound) <= 1
+        for sign in (-1, 1):
+            moved = (s + bias + sign * a).reshape(T, 8, -1).max(axis=2)
+            assert 0.5 <= over(np.abs(moved - g), bound) <= 1 + 1e-6  # float64
+
+
 @pytest.mark.parametrize("groups", [2, 4, 8])
 @pytest.mark.parametrize("kind", sorted(BIASES))
 def test_group_scores_stay_within_their_bound(kind: str, groups: int) -> None:
