@@ -4,9 +4,9 @@ A row is settled if the ids the kernel chose beat every other expert by more tha
 either (`reference.selection_error_ceiling`): then they are the golden ids, in some order. The pass
 takes the chosen experts' scores in float64 and, for the others, only an upper bound of a cheap
 float32 sigmoid; an expert that comes near is looked at again in float64. The weights of a settled
-row are held against the same bounds as `accuracy.weights` states for arrays (a test keeps the two
-equal). A row that is not settled, for whatever reason, is only not settled: the definition in
-`accuracy.rows` and `accuracy.weights` decides it. So nothing fails here.
+row are held against the bounds of `accuracy.weights`, by the same formulas
+(`reference.formulas`). A row that is not settled, for whatever reason, is only not settled: the
+definition in `accuracy.rows` and `accuracy.weights` decides it. So nothing fails here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from accuracy.cheap import CHEAP_ERROR, cheap_exp
 from accuracy.drift import BUCKETS, TERMS, DriftSums, mix
 from accuracy.weights import ULP_EDGES, sharpness
-from reference import Profile, RoutingSpec, U, scale_rounding, selection_error_ceiling
-from reference.bounds import SECOND_ORDER, TINY
+from reference import Profile, RoutingSpec, U, formulas, scale_rounding, selection_error_ceiling
+from reference.formulas import TINY
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
@@ -34,7 +34,15 @@ ERROR64 = 1e-14
 
 _EDGES = np.array(ULP_EDGES[:-1])
 
+# The formulas are the ones that numpy evaluates elsewhere, compiled for single numbers.
 _mix: Any = numba.njit(mix)
+_sigmoid_error: Any = numba.njit(formulas.sigmoid_error)
+_tangent_error: Any = numba.njit(formulas.tangent_error)
+_recovery_error: Any = numba.njit(formulas.recovery_error)
+_sum_error: Any = numba.njit(formulas.sum_error)
+_last_steps: Any = numba.njit(formulas.last_steps)
+_renormalised_error: Any = numba.njit(formulas.renormalised_error)
+_plain_error: Any = numba.njit(formulas.plain_error)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ def screen(
     raised = (bias - top + ceiling + slack).astype(np.float32)
     figures = np.array(
         (
-            profile.exponent + profile.exp_per_unit,
+            profile.slope,
             profile.exp,
             profile.divide,
             profile.tanh,
@@ -150,6 +158,13 @@ def _add_row(
             sums[1, own, i] += terms[i]
 
 
+@numba.njit(nogil=True, cache=True)
+def _score_error(x: float, s: float, b: float, figures: NDArray[np.float64]) -> float:
+    slope, exp, divide, tanh, recovered, _, _, _, _ = figures
+    error = _tangent_error(s, tanh) if tanh > 0.0 else _sigmoid_error(s, x, slope, exp, divide)
+    return float(error + _recovery_error(s, b) if recovered > 0.0 else error)
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _weigh(
     x: NDArray[np.float64],
@@ -165,24 +180,18 @@ def _weigh(
     `reference.weight_error` for one row of sigmoid scores; 2 stands for "not settled here". The
     row is added up if its error is at most 1.
     """
-    slope, exp, divide, tanh, recovered, renormalize, scale, inexact, sharp = figures
+    _, _, divide, _, recovered, renormalize, scale, inexact, sharp = figures
     k = len(s)
     total = s.sum()
     error = np.empty(k)
     for j in range(k):
         if not (abs(x[j]) < np.inf) or s[j] <= 0.0:
             return 2.0, 0
-        rho = (1.0 - s[j]) * (slope * abs(x[j]) + exp) + 1.0 + divide
-        off = s[j] + 0.5 * tanh * abs(1.0 - 2.0 * s[j]) if tanh > 0.0 else rho * s[j]
-        error[j] = SECOND_ORDER * U * off + TINY
-        if recovered > 0.0:
-            error[j] += SECOND_ORDER * U * (abs(s[j] + b[j]) + s[j])
-    moved = error.sum() / total
-    moved += (k - 1) * U * (1.0 + moved)
-    if moved >= 1.0:
+        error[j] = _score_error(x[j], s[j], b[j], figures)
+    moved = _sum_error(error.sum(), total, k)
+    if not moved < 1.0:
         return 2.0, 0
-    last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
-    flushed = (1.0 + scale) * TINY
+    last = _last_steps(divide, inexact)
     worst = 0.0
     r = np.empty(k)
     z = np.empty(k)
@@ -195,10 +204,10 @@ def _weigh(
         got = np.float64(weights[j])
         if renormalize > 0.0:
             expected = s[j] / total * scale
-            bound = scale * ((s[j] + error[j]) * last / (1.0 - moved) - s[j]) / total + flushed
+            bound = _renormalised_error(s[j], error[j], total, moved, last, scale)
         else:
             expected = s[j] * scale
-            bound = scale * SECOND_ORDER * (error[j] + (2 * U + inexact) * s[j]) + flushed
+            bound = _plain_error(s[j], error[j], inexact, scale)
         off = abs(got - expected)
         if not off <= bound:
             return 2.0, 0

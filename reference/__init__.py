@@ -1,14 +1,15 @@
 """What a routing kernel must compute: the golden router, and how far rounding may move it."""
 
 from reference.bounds import (
-    U,
     group_error,
+    row_sum_error,
     scale_rounding,
     score_error,
     selection_error,
     selection_error_ceiling,
     weight_error,
 )
+from reference.formulas import U
 from reference.profiles import PROFILES, Profile
 from reference.router import Routing, route
 from reference.spec import MINIMAX_M2_5, RoutingSpec
@@ -22,6 +23,7 @@ __all__ = [
     "U",
     "group_error",
     "route",
+    "row_sum_error",
     "scale_rounding",
     "score_error",
     "selection_error",
