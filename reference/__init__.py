@@ -10,17 +10,21 @@ from reference.bounds import (
     weight_error,
 )
 from reference.formulas import U
+from reference.models import MODELS, Model, find_model
 from reference.profiles import PROFILES, Profile
 from reference.router import Routing, route
 from reference.spec import MINIMAX_M2_5, RoutingSpec
 
 __all__ = [
     "MINIMAX_M2_5",
+    "MODELS",
     "PROFILES",
+    "Model",
     "Profile",
     "Routing",
     "RoutingSpec",
     "U",
+    "find_model",
     "group_error",
     "route",
     "row_sum_error",
