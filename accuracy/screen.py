@@ -32,6 +32,8 @@ UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
 #: rounding of the addition, generously.
 ERROR64 = 1e-14
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 _EDGES = np.array(ULP_EDGES[:-1])
 
 # The formulas are the ones that numpy evaluates elsewhere, compiled for single numbers.
@@ -92,8 +94,15 @@ def screen(
         ordered: whether to leave rows unsettled whose ids do not descend.
 
     """
+    codes = np.zeros(len(logits), dtype=np.uint8)
+    over = np.zeros(len(logits))
+    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
+    sums = np.zeros((2, BUCKETS, TERMS))
     ceiling = selection_error_ceiling(bias, profile)
     top = float(bias.max())
+    # The pass compares differences of biases in float32; all of them must fit there.
+    if not 4.0 * (top - float(bias.min()) + float(ceiling.max()) + 1.0) < _LARGEST:
+        return Screened(codes, over, histogram, DriftSums())
     # Biases relative to the largest keep float32 exact enough; what it still rounds is added.
     slack = CHEAP_ERROR + 8 * U * (float(top - bias.min()) + 2.0)
     raised = (bias - top + ceiling + slack).astype(np.float32)
@@ -110,10 +119,6 @@ def screen(
             sharpness(profile),
         )
     )
-    codes = np.zeros(len(logits), dtype=np.uint8)
-    over = np.zeros(len(logits))
-    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    sums = np.zeros((2, BUCKETS, TERMS))
     rows = _screen(
         np.ascontiguousarray(logits),
         bias,

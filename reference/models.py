@@ -138,7 +138,7 @@ _ALL = (
         gate_dtype="BF16",
         source=(
             "Qwen/Qwen3-Next-80B-A3B-Instruct config.json: num_experts 512, num_experts_per_tok "
-            "10, norm_topk_prob true; as Qwen3-MoE: transformers' Qwen3NextTopKRouter"
+            "10, norm_topk_prob true; softmax as Qwen3-MoE: transformers' Qwen3NextTopKRouter"
         ),
     ),
     Model(
