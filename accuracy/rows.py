@@ -39,6 +39,7 @@ class Reason(IntEnum):
     ORDER = 4
     NONFINITE_WEIGHT = 5
     WEIGHT = 6
+    WEIGHT_SUM = 7
 
     @property
     def text(self) -> str:

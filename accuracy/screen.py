@@ -214,7 +214,7 @@ def _weigh(
             expected = s[j] * scale
             bound = _plain_error(s[j], error[j], inexact, scale)
         off = abs(got - expected)
-        if not off <= bound:
+        if not off <= bound or bound >= expected:  # a weight that nothing bounds is counted
             return 2.0, 0
         worst = max(worst, off / bound)
         _, exponent = math.frexp(max(np.float64(np.float32(expected)), TINY))

@@ -9,6 +9,7 @@ from reference.bounds import (
     selection_error_ceiling,
     weight_error,
 )
+from reference.formats import FLOAT32, FORMATS, WeightFormat
 from reference.formulas import U
 from reference.models import MODELS, Model, find_model
 from reference.profiles import PROFILES, Profile
@@ -16,6 +17,8 @@ from reference.router import Routing, route
 from reference.spec import MINIMAX_M2_5, RoutingSpec
 
 __all__ = [
+    "FLOAT32",
+    "FORMATS",
     "MINIMAX_M2_5",
     "MODELS",
     "PROFILES",
@@ -24,6 +27,7 @@ __all__ = [
     "Routing",
     "RoutingSpec",
     "U",
+    "WeightFormat",
     "find_model",
     "group_error",
     "route",

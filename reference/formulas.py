@@ -78,3 +78,11 @@ def row_sum_error(k: int, last: Real, scale: Real) -> Real:
     has the rounding of the last steps, and may be flushed.
     """
     return scale * SECOND_ORDER * ((k - 1) * U + last) + k * (1.0 + scale) * TINY
+
+
+def rounded_error(bound: Real, weight: Real, roundoff: Real, least: Real) -> Real:
+    """Return a weight's bound after one more rounding, to a type of this roundoff.
+
+    What is rounded is at most weight + bound; below the type's normal numbers it errs by `least`.
+    """
+    return bound + roundoff * (weight + bound) + least

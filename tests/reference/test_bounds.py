@@ -21,6 +21,7 @@ from reference import (
     RoutingSpec,
     U,
     group_error,
+    row_sum_error,
     scale_rounding,
     score_error,
     selection_error,
@@ -700,6 +701,40 @@ def test_weights_that_may_all_be_flushed_have_no_bound() -> None:
 
         assert np.isinf(bound[:3]).all()
         assert np.isfinite(bound[3]).all() or profile.recovered or profile.tanh
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_the_sum_of_renormalised_weights_stays_within_its_bound(name: str) -> None:
+    """Whatever scores a kernel holds, its weights sum to the scale within the bound."""
+    profile = PROFILES[name]
+    rng = np.random.default_rng(10)
+    held = {
+        "any": rng.uniform(0, 1, (T, K)),
+        "every size": 10.0 ** rng.uniform(-37, 0, (T, K)),
+        "few bits": rng.integers(0, 3, (T, K)) * 2.0**-23,
+        "near the smallest": rng.uniform(1, 9, (T, K)) * TINY,
+        "one": np.where(np.arange(K) == 3, 1.0, 0.0) * rng.uniform(0.5, 1, (T, 1)),
+    }
+    reached = 0.0
+    for scale in (1.0, 2.5, 2.827):
+        spec = spec_of(scale=scale)
+        bound = row_sum_error(spec, profile)
+        for values in held.values():
+            chosen = values.astype(np.float32)
+            chosen = chosen[chosen.sum(axis=1) > 0]
+            for do in kernels(profile):
+                for w in weights32(chosen, spec, do):
+                    usable = np.isfinite(w).all(axis=1)  # 1 / sum may overflow
+                    off = np.abs(w[usable].astype(np.float64).sum(axis=1) - scale)
+                    reached = max(reached, over(off, np.full(len(off), bound)))
+    assert 0.25 <= reached <= 1
+
+
+def test_the_sum_of_two_weights_is_bounded_by_its_roundings() -> None:
+    """One addition, a correctly rounded division and the scale: 4 u for top-2, not more."""
+    spec = RoutingSpec(8, 2)
+
+    assert row_sum_error(spec, PROFILES["ieee"]) == pytest.approx(4 * U, rel=1e-3)
 
 
 def test_selection_errors_are_zero_for_logits_that_cannot_be_selected() -> None:
