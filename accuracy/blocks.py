@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.drift import DriftSums, drift_sums
-from accuracy.rows import Reason, RowVerdicts, Verdict, judge_rows
-from accuracy.screen import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
-from accuracy.weights import (
+from goldgate.accuracy.fastpath import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
+from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, judge_rows
+from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
+from goldgate.accuracy.weights import (
     ULP_EDGES,
     held_scores,
     judge_weights,
     signed_errors,
     ulp_histogram,
 )
-from reference import FLOAT32, Profile, RoutingSpec, WeightFormat, route, score_error
-from reference.exact import ExactRow
-from reference.scoring import scores, sensitivity
+from goldgate.reference import FLOAT32, Profile, RoutingSpec, WeightFormat, route, score_error
+from goldgate.reference.exact import ExactRow
+from goldgate.reference.scoring import scores, sensitivity
 
 Float64 = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Block:
         reason: `Reason` codes, int8 [n]; not NONE for the rows that fail.
         over_bound: the row's largest weight error over its bound, float64 [n]; 0 where no weight
             is judged.
-        histogram: of the errors in ulps, by `accuracy.weights.ULP_EDGES`.
+        histogram: of the errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the drift.
         unbounded: how many of the row's judged weights nothing bounds, int64 [n]; -1 where no
             weight is judged.
@@ -48,7 +48,7 @@ class Block:
     reason: NDArray[np.int8]
     over_bound: Float64
     histogram: NDArray[np.int64]
-    sums: DriftSums
+    sums: ResidualSums
     unbounded: NDArray[np.int64]
 
 
@@ -80,7 +80,7 @@ def judge_block(
     rows = len(logits)
     verdict = np.full(rows, Verdict.PADDING, dtype=np.int8)
     reason, over = np.zeros(rows, dtype=np.int8), np.zeros(rows)
-    histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), DriftSums()
+    histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
     unbounded = np.full(rows, -1)
     open_rows = ~padding
     if applies(spec) and weights is not None and weight_format == FLOAT32:
@@ -129,7 +129,7 @@ def _define(
         none = np.zeros(len(ULP_EDGES), dtype=np.int64)
         unjudged = np.full(len(ids), -1)
         over = np.zeros(len(ids))
-        return Block(rows.verdict, rows.reason, over, none, DriftSums(), unjudged)
+        return Block(rows.verdict, rows.reason, over, none, ResidualSums(), unjudged)
     return _define_weights(rows, logits, bias, ids, weights, spec, profile, weight_format)
 
 
@@ -159,14 +159,14 @@ def _define_weights(
     counted = ids_usable & defined
     sound = counted & (verdict != Verdict.WRONG)
     r = np.where(sound[:, None], signed_errors(weights, judged, profile), np.nan)
-    sums = drift_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias[at], profile))
+    sums = residual_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias[at], profile))
     return Block(
         verdict,
         reason.astype(np.int8),
         np.where(counted, over, 0.0),
         ulp_histogram(weights, judged, counted & finite, weight_format),
         # A narrower type's rounding is no error of the arithmetic that could lean.
-        sums if weight_format == FLOAT32 else DriftSums(),
+        sums if weight_format == FLOAT32 else ResidualSums(),
         np.where(counted, judged.unbounded, -1),
     )
 

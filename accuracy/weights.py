@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import FLOAT32, Profile, RoutingSpec, U, WeightFormat, row_sum_error, weight_error
+from goldgate.reference import (
+    FLOAT32,
+    Profile,
+    RoutingSpec,
+    U,
+    WeightFormat,
+    row_sum_error,
+    weight_error,
+)
 
 Float64 = NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """What a routing kernel must compute: the golden router, and how far rounding may move it."""
 
-from reference.bounds import (
+from goldgate.reference.arithmetic import PROFILES, Profile
+from goldgate.reference.bounds import (
     group_error,
     row_sum_error,
     scale_rounding,
@@ -9,12 +10,11 @@ from reference.bounds import (
     selection_error_ceiling,
     weight_error,
 )
-from reference.formats import FLOAT32, FORMATS, WeightFormat
-from reference.formulas import U
-from reference.models import MODELS, Model, find_model
-from reference.profiles import PROFILES, Profile
-from reference.router import Routing, route
-from reference.spec import MINIMAX_M2_5, RoutingSpec
+from goldgate.reference.formats import FLOAT32, FORMATS, WeightFormat
+from goldgate.reference.formulas import U
+from goldgate.reference.models import MODELS, Model, find_model
+from goldgate.reference.router import Routing, route
+from goldgate.reference.spec import MINIMAX_M2_5, RoutingSpec
 
 __all__ = [
     "FLOAT32",

@@ -4,7 +4,7 @@ u = 2**-24 is float32's unit roundoff. Every bound is on |computed - real|, hold
 summation, and includes 2**-126 for hardware that flushes subnormal results to zero; that also
 covers the overflow of exp(-x) below x = -88.7, where the score, under 2**-126, becomes 0. Products
 of errors are covered by the factor `SECOND_ORDER`. The formulas themselves are in
-`reference.formulas`.
+`goldgate.reference.formulas`.
 
 Derivation for sigmoid. t = fl(x log2e) has relative error alpha u, so exp2(-t) has relative error
 alpha |x| u + eps_exp(x); in 1 + exp(-x) that counts (1 - s) times; the sum and the division add
@@ -31,11 +31,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import formulas
-from reference.formulas import SECOND_ORDER, TINY, U
-from reference.profiles import Profile
-from reference.scoring import exponents, scores
-from reference.spec import RoutingSpec
+from goldgate.reference import formulas
+from goldgate.reference.arithmetic import Profile
+from goldgate.reference.formulas import SECOND_ORDER, TINY, U
+from goldgate.reference.scoring import exponents, scores
+from goldgate.reference.spec import RoutingSpec
 
 Float64 = NDArray[np.float64]
 

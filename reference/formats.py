@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reference import formulas
-from reference.formulas import TINY, Real
+from goldgate.reference import formulas
+from goldgate.reference.formulas import TINY, Real
 
 
 @dataclass(frozen=True)

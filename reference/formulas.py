@@ -1,8 +1,7 @@
 """The formulas of the error bounds, each written once, for single numbers and for arrays.
 
-Only arithmetic and `abs`: `reference.bounds` evaluates them on float64 arrays, and the judge's
-compiled pass compiles the same functions for float64 numbers. Their derivations are in
-`reference.bounds`, whose names the arguments have.
+Only arithmetic and `abs`: `goldgate.reference.bounds`, where the derivations are, evaluates them on
+float64 arrays, and the judge's fast path compiles the same functions for float64 numbers.
 """
 
 from __future__ import annotations

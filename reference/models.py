@@ -1,15 +1,15 @@
 """The routers of published models, each with where its parameters are stated.
 
-A parameter is what the checkpoint's config.json says (huggingface.co/OWNER/NAME); the groups' rule
-is the engines' (`reference.spec.GROUP_SCORES`); the type of the gate's logits is the one that the
-model's own code routes with, which an engine may change.
+A parameter is what the checkpoint's config.json states (huggingface.co/OWNER/NAME). The rule of the
+groups is the engines' (`goldgate.reference.spec.GROUP_SCORES`). The type of the gate's logits is
+the one that the model's own code routes with, which an engine may change.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reference.spec import MINIMAX_M2_5, RoutingSpec
+from goldgate.reference.spec import MINIMAX_M2_5, RoutingSpec
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from accuracy import judge
-from accuracy.blocks import judge_block
-from accuracy.judge import LISTED
-from accuracy.rows import Reason, Verdict
-from fixtures import KernelInfo, Output, Recording
-from fixtures.adversarial import construct
-from fixtures.recording import recording
-from fixtures.tensorfile import tensor
-from reference import FORMATS, MINIMAX_M2_5, PROFILES, route
+from goldgate.accuracy.blocks import judge_block
+from goldgate.accuracy.evaluate import LISTED, judge
+from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.fixtures import KernelInfo, Output, Recording
+from goldgate.fixtures.constructed import construct
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.reference import FORMATS, MINIMAX_M2_5, PROFILES, route
 
 ROOT = Path(__file__).parents[2]
 IEEE = PROFILES["ieee"]
@@ -30,7 +29,7 @@ def _golden(held: Recording) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     return golden.ids.astype(np.int32), golden.weights.astype(np.float32)
 
 
-def _output(ids: NDArray[np.int32], weights: NDArray[np.float32]) -> Output:
+def _output(ids: NDArray[np.int32 | np.int64], weights: NDArray[np.float32]) -> Output:
     return Output(KernelInfo("k", "1", "cpu", "hardware", "ieee"), tensor(weights), tensor(ids))
 
 
@@ -91,7 +90,7 @@ def test_rows_that_fail_take_no_part_in_the_drift(
 ) -> None:
     """The weights of a row that is wrong say nothing about the arithmetic of the others."""
     if not screened:
-        monkeypatch.setattr("accuracy.blocks.applies", lambda _: False)
+        monkeypatch.setattr("goldgate.accuracy.blocks.applies", lambda _: False)
     held = construct("tokens_1024")
     ids, weights = _golden(held)
     padding = np.zeros(held.rows, bool)
@@ -119,7 +118,7 @@ def test_ids_alone_are_judged() -> None:
     beside = judge(held, _output(ids, weights), IEEE)
     assert result.failing.tolist() == list(range(7))
     assert result.counts == beside.counts
-    assert (result.weight_format, result.weights, result.drift.rows) == (None, 0, 0)
+    assert (result.weight_format, result.weights, result.systematic_error.rows) == (None, 0, 0)
     assert result.weight_error_over_bound == 0
     assert result.histogram.sum() == 0
     assert beside.weights == 8 * 1024
@@ -155,7 +154,7 @@ def test_weights_in_bfloat16_are_judged_in_their_own_type() -> None:
     assert stated.passed
     assert stated.weight_format == FORMATS["BF16"]
     assert stated.weights == 8 * 64
-    assert (stated.drift.rows, stated.weights_unbounded) == (0, 0)
+    assert (stated.systematic_error.rows, stated.weights_unbounded) == (0, 0)
     assert len(hidden.failing) == 64
 
 
@@ -194,8 +193,8 @@ import numpy as np
 os.cpu_count = lambda: 8
 from accuracy import judge
 from fixtures import KernelInfo, Output
-from fixtures.recording import recording
-from fixtures.tensorfile import Tensor, tensor
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import Tensor, tensor
 from reference import PROFILES, RoutingSpec
 rows = 40960
 bits = np.random.default_rng(1).integers(0x3F00, 0x3FFF, (rows, 896)).astype(np.uint16)

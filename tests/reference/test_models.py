@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from reference import MINIMAX_M2_5, MODELS, find_model
-from reference.spec import RoutingSpec
+from goldgate.reference import MINIMAX_M2_5, MODELS, find_model
+from goldgate.reference.spec import RoutingSpec
 
 SIGMOID, SOFTMAX, ROOT = "sigmoid", "softmax", "sqrtsoftplus"
 
