@@ -17,7 +17,7 @@ from goldgate.accuracy.weights import (
     signed_errors,
     ulp_histogram,
 )
-from goldgate.reference import Profile, RoutingSpec, route, score_error
+from goldgate.reference import FLOAT32, Profile, RoutingSpec, WeightFormat, route, score_error
 from goldgate.reference.exact import ExactRow
 from goldgate.reference.scoring import scores, sensitivity
 
@@ -39,6 +39,8 @@ class Block:
             is judged.
         histogram: of the errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the drift.
+        unbounded: how many of the row's judged weights nothing bounds, int64 [n]; -1 where no
+            weight is judged.
 
     """
 
@@ -47,6 +49,7 @@ class Block:
     over_bound: Float64
     histogram: NDArray[np.int64]
     sums: ResidualSums
+    unbounded: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,25 @@ def judge_block(
     logits: NDArray[np.float32],
     bias: Float64,
     ids: NDArray[np.int32],
-    weights: NDArray[np.float32],
+    weights: NDArray[np.float32] | None,
     padding: NDArray[np.bool_],
     spec: RoutingSpec,
     profile: Profile,
     *,
     ordered: bool,
+    weight_format: WeightFormat = FLOAT32,
 ) -> Block:
-    """Judge n rows: logits [n, E], bias [E], ids and weights [n, k], padding [n]."""
+    """Judge n rows: logits [n, E], bias [E], ids and weights [n, k], padding [n].
+
+    Without weights the ids alone are judged.
+    """
     rows = len(logits)
     verdict = np.full(rows, Verdict.PADDING, dtype=np.int8)
     reason, over = np.zeros(rows, dtype=np.int8), np.zeros(rows)
     histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
+    unbounded = np.full(rows, -1)
     open_rows = ~padding
-    if applies(spec):
+    if applies(spec) and weights is not None and weight_format == FLOAT32:
         screened = screen(logits, bias, ids, weights, padding, spec, profile, ordered=ordered)
         histogram, sums, over = screened.histogram, screened.sums, screened.over_bound
         verdict[screened.codes == DESCENDING] = Verdict.EXACT
@@ -83,50 +91,83 @@ def judge_block(
         same = _same_order(logits, bias, ids, screened.codes == UNORDERED)
         verdict[same] = Verdict.EXACT
         open_rows &= screened.codes == UNSETTLED
+        unbounded[screened.codes != UNSETTLED] = 0
     left = np.flatnonzero(open_rows)
     size = _definition_rows(spec)
     for start in range(0, len(left), size):
         part = left[start : start + size]
         found = _define(
-            logits[part], bias, ids[part], weights[part], spec, profile, ordered=ordered
+            logits[part],
+            bias,
+            ids[part],
+            None if weights is None else weights[part],
+            spec,
+            profile,
+            ordered=ordered,
+            weight_format=weight_format,
         )
         verdict[part], reason[part], over[part] = found.verdict, found.reason, found.over_bound
+        unbounded[part] = found.unbounded
         histogram, sums = histogram + found.histogram, sums + found.sums
-    return Block(verdict, reason, over, histogram, sums)
+    return Block(verdict, reason, over, histogram, sums, unbounded)
 
 
 def _define(
     logits: NDArray[np.float32],
     bias: Float64,
     ids: NDArray[np.int32],
-    weights: NDArray[np.float32],
+    weights: NDArray[np.float32] | None,
     spec: RoutingSpec,
     profile: Profile,
     *,
     ordered: bool,
+    weight_format: WeightFormat,
 ) -> Block:
     """Judge rows by the definition."""
     rows = judge_rows(logits, bias, ids, spec, profile, ordered=ordered)
+    if weights is None:
+        none = np.zeros(len(ULP_EDGES), dtype=np.int64)
+        unjudged = np.full(len(ids), -1)
+        over = np.zeros(len(ids))
+        return Block(rows.verdict, rows.reason, over, none, ResidualSums(), unjudged)
+    return _define_weights(rows, logits, bias, ids, weights, spec, profile, weight_format)
+
+
+def _define_weights(
+    rows: RowVerdicts,
+    logits: NDArray[np.float32],
+    bias: Float64,
+    ids: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    spec: RoutingSpec,
+    profile: Profile,
+    weight_format: WeightFormat,
+) -> Block:
+    """Judge the weights of rows whose ids are judged."""
     verdict, reason = rows.verdict, rows.reason
     at = np.clip(ids, 0, spec.num_experts - 1)
     chosen = _gather(rows, logits, at, spec, profile)
-    judged = judge_weights(weights, chosen.s, chosen.error, bias[at], spec, profile)
+    judged = judge_weights(weights, chosen.s, chosen.error, bias[at], spec, profile, weight_format)
     finite = np.isfinite(weights).all(axis=1)
     over = np.nan_to_num(judged.over_bound, nan=0.0).max(axis=1)
+    why = np.where(judged.alone.all(axis=1), Reason.WEIGHT, Reason.WEIGHT_SUM)
     ids_usable = ~np.isin(reason, (Reason.ID_OUT_OF_RANGE, Reason.DUPLICATE_ID))
     defined = verdict != Verdict.UNDEFINED
     reason = np.where((reason == Reason.NONE) & ~finite, Reason.NONFINITE_WEIGHT, reason)
-    reason = np.where((reason == Reason.NONE) & defined & (over > 1.0), Reason.WEIGHT, reason)
+    reason = np.where((reason == Reason.NONE) & defined & (over > 1.0), why, reason)
     verdict = np.where(defined & (reason != Reason.NONE), Verdict.WRONG, verdict).astype(np.int8)
     counted = ids_usable & defined
     sound = counted & (verdict != Verdict.WRONG)
     r = np.where(sound[:, None], signed_errors(weights, judged, profile), np.nan)
+    sums = residual_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias[at], profile))
     return Block(
         verdict,
         reason.astype(np.int8),
         np.where(counted, over, 0.0),
-        ulp_histogram(weights, judged, counted & finite),
-        residual_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias[at], profile)),
+        ulp_histogram(weights, judged, counted & finite, weight_format),
+        # A narrower type's rounding is no error of the arithmetic that could lean.
+        sums if weight_format == FLOAT32 else ResidualSums(),
+        np.where(counted, judged.unbounded, -1),
     )
 
 

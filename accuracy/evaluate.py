@@ -20,7 +20,7 @@ from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.accuracy.weights import ULP_EDGES
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import Profile
+from goldgate.reference import FLOAT32, FORMATS, Profile, WeightFormat
 
 #: Logits a block has at the most: 16 MiB of float32, 16,384 rows at E = 256.
 BLOCK_LOGITS = 1 << 22
@@ -46,6 +46,12 @@ class Result:
         known: rows that fail as a known failure says.
         known_failures: the known failures that were met.
         stale: known failures with the rows that they list and that no longer fail.
+        weight_format: the type in which the weights are returned; None if there are none, so that
+            the ids alone were judged.
+        weights: weights that were judged.
+        weights_unbounded: those that nothing bounds alone: 0 would pass as well. In a renormalised
+            row their sum is still judged.
+        rows_unbounded: rows all of whose weights are such.
         weight_error_over_bound: the largest; 0 if no weight was judged.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         drift: the systematic error of the weights.
@@ -65,6 +71,10 @@ class Result:
     known: int
     known_failures: tuple[KnownFailure, ...]
     stale: tuple[tuple[KnownFailure, tuple[int, ...]], ...]
+    weight_format: WeightFormat | None
+    weights: int
+    weights_unbounded: int
+    rows_unbounded: int
     weight_error_over_bound: float
     histogram: NDArray[np.int64]
     systematic_error: SystematicError
@@ -101,7 +111,8 @@ def judge(
 
     """
     shape = (recording.rows, recording.spec.top_k)
-    if output.topk_ids.shape != shape or output.topk_weights.shape != shape:
+    held = output.topk_weights
+    if output.topk_ids.shape != shape or (held is not None and held.shape != shape):
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
     bias = recording.bias().astype(np.float64)
     other = _checkpoint_bias(recording)
@@ -114,11 +125,12 @@ def judge(
             logits,
             bias,
             output.ids(start, stop),
-            output.weights(start, stop),
+            None if held is None else output.weights(start, stop),
             padding,
             recording.spec,
             profile,
             ordered=ordered,
+            weight_format=FLOAT32 if held is None else FORMATS[held.dtype],
         )
         moved = 0
         if other is not None and (other != bias).any():
@@ -129,6 +141,7 @@ def judge(
     counts = np.zeros(len(Verdict), dtype=np.int64)
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
     sums, worst, moved = ResidualSums(), 0.0, 0
+    judged_rows = unbounded_weights = unbounded_rows = 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
     starts = range(0, recording.rows, size)
@@ -140,6 +153,9 @@ def judge(
             sums += found.sums
             worst = max(worst, float(found.over_bound.max()))
             moved += changed
+            judged_rows += int((found.unbounded >= 0).sum())
+            unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
+            unbounded_rows += int((found.unbounded == recording.spec.top_k).sum())
             rows = np.flatnonzero(found.reason != Reason.NONE)
             failing.append(rows + start)
             reasons.append(found.reason[rows])
@@ -160,6 +176,10 @@ def judge(
         known=int(excused.sum()),
         known_failures=met,
         stale=stale,
+        weight_format=None if held is None else FORMATS[held.dtype],
+        weights=judged_rows * recording.spec.top_k,
+        weights_unbounded=unbounded_weights,
+        rows_unbounded=unbounded_rows,
         weight_error_over_bound=worst,
         histogram=histogram,
         systematic_error=systematic_error(sums, recording.spec, profile),

@@ -375,10 +375,12 @@ def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kernels_refuse_routers_beyond_them() -> None:
-    """Kernels that score with sigmoid say so of other routers."""
+    """Kernels of sigmoid scores and sums of two say so of other scores and group rules."""
     for kernel in registry().values():
         assert kernel.supports(RoutingSpec(256, 8)) is None
         assert "softmax" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
+        by_maximum = RoutingSpec(256, 8, num_expert_group=8, topk_group=4, group_score="maximum")
+        assert "maximum" in str(kernel.supports(by_maximum))
 
 
 @pytest.mark.parametrize(
