@@ -81,12 +81,14 @@ def exit_status(judged: Sequence[Judged], account: Account) -> int:
     """Return a command's exit status.
 
     1 where a verdict on a kernel or on an input failed; else 2 where something was refused,
-    nothing was judged or a required kernel was not run; else 0.
+    nothing was judged, a required kernel was not run or outputs could not be saved; else 0.
     """
     verdicts = [one.verdict for one in judged]
     if "FAIL" in verdicts or any(one.input_verdict == "FAIL" for one in judged):
         return 1
     if "PASS" not in verdicts or "REFUSED" in verdicts or missing(judged, account):
+        return 2
+    if any(one.unsaved for one in judged):
         return 2
     return 0
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Block, judge_block, rerouted
+from goldgate.accuracy.ceilings import Rows, excuse
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
@@ -46,6 +47,8 @@ class Result:
         known: rows that fail as a known failure says.
         known_failures: the known failures that were met.
         stale: known failures with the rows that they list and that no longer fail.
+        beyond: known failures with the rows that they list and that fail by more than their
+            ceiling; these rows are among the failing.
         weight_format: the type in which the weights are returned; None if there are none, so that
             the ids alone were judged.
         weights: weights that were judged.
@@ -70,7 +73,8 @@ class Result:
     admissible: tuple[int, ...]
     known: int
     known_failures: tuple[KnownFailure, ...]
-    stale: tuple[tuple[KnownFailure, tuple[int, ...]], ...]
+    stale: Rows
+    beyond: Rows
     weight_format: WeightFormat | None
     weights: int
     weights_unbounded: int
@@ -80,6 +84,18 @@ class Result:
     systematic_error: SystematicError
     bias_changed: int | None
     rerouted: int | None
+
+    @property
+    def nothing(self) -> str:
+        """Why the verdict would be on nothing, "" where there is something."""
+        counts = self.counts
+        if counts[Verdict.PADDING] == self.rows:
+            return "every row is padding"
+        if counts[Verdict.PADDING] + counts[Verdict.UNDEFINED] == self.rows:
+            return "the contract defines no row of it that is not padding"
+        if self.weight_format is not None and 0 < self.weights == self.weights_unbounded:
+            return "no weight of it has a bound"
+        return ""
 
     @property
     def passed(self) -> bool:
@@ -143,6 +159,7 @@ def judge(
     sums, worst, moved = ResidualSums(), 0.0, 0
     judged_rows = unbounded_weights = unbounded_rows = 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+    overs = [np.empty(0)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
     starts = range(0, recording.rows, size)
     threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
@@ -159,23 +176,25 @@ def judge(
             rows = np.flatnonzero(found.reason != Reason.NONE)
             failing.append(rows + start)
             reasons.append(found.reason[rows])
+            overs.append(found.over_bound[rows])
             for verdict, some in listed.items():
                 more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
                 some.extend((more + start).tolist())
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     bad, why = np.concatenate(failing), np.concatenate(reasons)
-    excused, stale = _excuse(bad, why, met)
+    known = excuse(bad, why, np.concatenate(overs), met, recording, output)
     return Result(
         rows=recording.rows,
         counts={verdict: int(counts[verdict]) for verdict in Verdict},
-        failing=bad[~excused],
-        reasons=why[~excused],
+        failing=bad[~known.rows],
+        reasons=why[~known.rows],
         ties=tuple(listed[Verdict.TIE]),
         admissible=tuple(listed[Verdict.ADMISSIBLE]),
-        known=int(excused.sum()),
+        known=int(known.rows.sum()),
         known_failures=met,
-        stale=stale,
+        stale=known.stale,
+        beyond=known.beyond,
         weight_format=None if held is None else FORMATS[held.dtype],
         weights=judged_rows * recording.spec.top_k,
         weights_unbounded=unbounded_weights,
@@ -191,19 +210,3 @@ def judge(
 def _checkpoint_bias(recording: Recording) -> NDArray[np.float64] | None:
     held = recording.checkpoint_bias
     return None if held is None else held.rows().astype(np.float64)
-
-
-def _excuse(
-    failing: NDArray[np.int64], reasons: NDArray[np.int8], met: Sequence[KnownFailure]
-) -> tuple[NDArray[np.bool_], tuple[tuple[KnownFailure, tuple[int, ...]], ...]]:
-    """Return which failing rows a known_failure lists, and the listed rows that do not fail so."""
-    excused = np.zeros(len(failing), dtype=bool)
-    stale = []
-    names = np.array([reason.text for reason in Reason])
-    for known_failure in met:
-        so = names[reasons] == known_failure.reason
-        excused |= so & np.isin(failing, known_failure.rows)
-        gone = tuple(sorted(set(known_failure.rows) - set(failing[so].tolist())))
-        if gone:
-            stale.append((known_failure, gone))
-    return excused, tuple(stale)

@@ -12,7 +12,8 @@ from goldgate.accuracy.evidence import Judged, complaints
 
 def to_junit(judged: Sequence[Judged], account: Account) -> str:
     """Return the verdicts on kernels and inputs, with what did not run as skipped cases."""
-    inputs = {one.recording: one for one in judged if one.input_verdict}
+    # Of an input the last kernel's finding stands for all: it is the recording's alone.
+    inputs = {one.recording: one.inputs for one in judged if one.inputs and one.input_verdict}
     absent = missing(judged, account)
     suite = ET.Element(
         "testsuite",
@@ -20,7 +21,7 @@ def to_junit(judged: Sequence[Judged], account: Account) -> str:
         tests=str(len(judged) + len(inputs) + len(account.not_run) + len(absent)),
         failures=str(
             sum(one.verdict == "FAIL" for one in judged)
-            + sum(one.input_verdict == "FAIL" for one in inputs.values())
+            + sum(found.verdict == "FAIL" for found in inputs.values())
         ),
         errors=str(sum(one.verdict == "REFUSED" for one in judged) + len(absent)),
         skipped=str(len(account.not_run)),
@@ -28,17 +29,17 @@ def to_junit(judged: Sequence[Judged], account: Account) -> str:
     for one in judged:
         case = ET.SubElement(suite, "testcase", classname=one.kernel, name=one.recording)
         if one.verdict == "REFUSED":
-            ET.SubElement(case, "error", message=one.refusal)
+            ET.SubElement(case, "error", message=one.why_refused)
         elif one.verdict == "FAIL":
             reasons = complaints(one)
             failure = ET.SubElement(case, "failure", message=reasons[0])
             failure.text = "\n".join((*reasons, *one.offences))
-    for recording, one in inputs.items():
+    for recording, found in inputs.items():
         case = ET.SubElement(suite, "testcase", classname="input", name=recording)
-        if one.input_verdict == "FAIL":
-            ET.SubElement(case, "failure", message=one.inputs.text)
+        if found.verdict == "FAIL":
+            ET.SubElement(case, "failure", message=found.text)
         else:
-            ET.SubElement(case, "system-out").text = one.inputs.text
+            ET.SubElement(case, "system-out").text = found.text or f"bias: {found.bias}"
     for note in account.not_run:
         name = note.recording or "every recording"
         case = ET.SubElement(suite, "testcase", classname=note.kernel, name=name)

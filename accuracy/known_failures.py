@@ -114,6 +114,43 @@ def read_known_failures(path: Path) -> tuple[KnownFailure, ...]:
 
     """
     tables = _tables(path)
+    entries = tables.get("known_failure", tables.get("deviation", []))
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise KnownFailureError(f"{path}: expected tables [[known_failure]]")
+    return tuple(_known_failure(path, number, entry) for number, entry in enumerate(entries, 1))
+
+
+def read_known_inputs(path: Path) -> tuple[KnownInput, ...]:
+    """Read the tables `known_input` of a file of known failures.
+
+    Raises:
+        KnownFailureError: the file is not there, is no TOML, or an entry is not complete.
+
+    """
+    entries = _tables(path).get("known_input", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise KnownFailureError(f"{path}: expected tables [[known_input]]")
+    known = []
+    keys = ("recording_sha256", "why", "link")
+    for number, entry in enumerate(entries, 1):
+        for key in keys:
+            if not isinstance(entry.get(key), str) or not entry[key]:
+                raise KnownFailureError(
+                    f"{path}: known input {number} has no {key!r}: expected a text"
+                )
+        if unknown := sorted(entry.keys() - {*keys, "recording"}):
+            raise KnownFailureError(f"{path}: known input {number} has unknown {unknown[0]}")
+        known.append(KnownInput(*(entry[key] for key in keys)))
+    return tuple(known)
+
+
+def _tables(path: Path) -> dict[str, object]:
+    try:
+        tables: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise KnownFailureError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise KnownFailureError(f"{path}: no TOML ({' '.join(str(error).split())})") from None
     return tables
 
 
@@ -134,7 +171,7 @@ def _known_failure(path: Path, number: int, entry: dict[str, object]) -> KnownFa
         raise KnownFailureError(f"{where} has unknown {', '.join(unknown)}")
     if not isinstance(link, str):
         raise KnownFailureError(f"{where}: link: expected a text")
-    values = {key: str(entry[key]) for key in texts}
+    values: dict[str, Any] = {key: str(entry[key]) for key in texts}
     ceilings = _ceilings(where, entry)
     return KnownFailure(**values, rows=tuple(rows), link=link, **ceilings)
 
@@ -155,5 +192,7 @@ def _ceilings(where: str, entry: dict[str, object]) -> dict[str, Any]:
             "contract does not define, largest_weight"
         )
     if entry["reason"] == Reason.OTHER_EXPERTS.text and "largest_other_experts" not in found:
-        raise KnownFailureError(f"{where} has no ceiling on its ids: expected largest_other_experts")
+        raise KnownFailureError(
+            f"{where} has no ceiling on its ids: expected largest_other_experts"
+        )
     return found
