@@ -58,7 +58,7 @@ class Inputs:
         """What a reader must know, in one line; "" if nothing."""
         parts = []
         if self.changed:
-            how = {"zero": "it is 0 throughout", "other": "it is no cast of it"}.get(
+            how = {"zero": "it is 0 throughout", "other": "it is another"}.get(
                 self.bias, f"it is that, {self.bias}"
             )
             parts.append(
