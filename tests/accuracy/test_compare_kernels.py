@@ -122,8 +122,11 @@ def test_rounding_explains_other_experts() -> None:
     logits[9, first_out] = np.float32(np.log(score / (1 - score)))
     held = recording("r", logits, bias, MINIMAX_M2_5)
 
-    def swap(_w: Weights, ids: Ids) -> None:
+    scores = route(logits, bias.astype(np.float64), held.spec).scores[9]
+
+    def swap(weights: Weights, ids: Ids) -> None:
         ids[9, 7] = first_out if ids[9, 7] == last else last
+        weights[9] = scores[ids[9]] / scores[ids[9]].sum()
 
     ieee = PROFILES["ieee"]
     found = compare(held, _output(held), _output(held, swap), (ieee, ieee))
