@@ -202,6 +202,7 @@ def result_json(one: Judged) -> dict[str, object]:
             "rows": drift.rows,
             "units": drift.units,
         },
+        "random_error": result.random_error.as_json(),
         "input": one.inputs.as_json() if one.inputs else None,
         "profile": one.profile,
         "execution": info.execution,
@@ -244,6 +245,7 @@ def complaints(one: Judged) -> list[str]:
             f"{slope_allowance(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
             f"(limit {mean_limit(PROFILES[one.profile])})"
         )
+    lines += result.random_error.findings
     lines += [f"the call is at fault: {fault}" for fault in one.faults]
     for known_failure, rows in result.beyond:
         lines.append(
