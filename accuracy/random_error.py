@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -289,7 +290,13 @@ def _groups(
     slots = np.broadcast_to(np.arange(k), (n, k))
     lanes = np.broadcast_to(at[:, None] % POSITIONS, (n, k))
     parts = np.broadcast_to(at[:, None] * POSITIONS // rows, (n, k))
-    numbers = {"all": slots * 0, "slot": slots, "expert": ids, _LANE: lanes, _PART: parts}
+    numbers: dict[str, NDArray[Any]] = {
+        "all": slots * 0,
+        "slot": slots,
+        "expert": ids,
+        _LANE: lanes,
+        _PART: parts,
+    }
     summed = []
     for kind, count in _kinds(spec):
         # Errors that a row's weights share count once for each row, where a group has whole rows.

@@ -122,10 +122,12 @@ class Found:
         found = replace(self, rows=self.rows + trial.rows)
         if trial.seen:
             found = replace(found, alarms=(*self.alarms, f"{where}: {said(trial)}"))
-        for figure in ("over_bound", "rms_over_limit", "group"):
-            value: float = getattr(trial, figure)
-            if value > getattr(self, figure):
-                found = replace(found, **{figure: value, f"{figure}_of": where})
+        if trial.over_bound > self.over_bound:
+            found = replace(found, over_bound=trial.over_bound, over_bound_of=where)
+        if trial.rms_over_limit > self.rms_over_limit:
+            found = replace(found, rms_over_limit=trial.rms_over_limit, rms_over_limit_of=where)
+        if trial.group > self.group:
+            found = replace(found, group=trial.group, group_of=where)
         return found
 
 

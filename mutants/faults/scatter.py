@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,9 +60,9 @@ def mantissa(bits: int) -> Change:
     return change
 
 
-def leaning(which: Callable[[NDArray[np.float64], Ids], NDArray[np.float64]]) -> Change:
+def leaning(which: Callable[[NDArray[np.float64], Ids], NDArray[Any]]) -> Change:
     """Move weights by so many u as `which` says of each."""
-    return lambda w, ids: w * (1.0 + which(w, ids) * U)
+    return lambda w, ids: np.asarray(w * (1.0 + which(w, ids) * U), np.float64)
 
 
 def _uniform(w: NDArray[np.float64]) -> NDArray[np.float64]:
