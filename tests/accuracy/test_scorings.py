@@ -24,7 +24,7 @@ ONE = np.float32(1)
 
 
 def _sigmoid(x: Float32) -> Float32:
-    return ONE / (ONE + np.exp(-x))
+    return np.asarray(ONE / (ONE + np.exp(-x)))
 
 
 def _softmax(x: Float32) -> Float32:
