@@ -19,8 +19,9 @@ from goldgate.accuracy.calls import run
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording
 from goldgate.kernels import KernelError, Loaded, load_function, registry
+from goldgate.kernels.sglang import topk_sigmoid_arithmetic
 from goldgate.kernels.torch_eager import route
-from goldgate.reference import RoutingSpec
+from goldgate.reference import PROFILES, RoutingSpec
 
 Route = Callable[..., Any]
 
@@ -374,13 +375,29 @@ def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no ROCm device" in str(kernel.missing())
 
 
+@pytest.mark.parametrize(
+    ("release", "profile"),
+    [
+        ("0.4.4", "sgl_kernel_0.4.4"),
+        ("0.4.4.post1+cu130", "sgl_kernel_0.4.4"),
+        ("0.4.40", "conservative"),
+        ("0.5.0", "conservative"),
+        ("unknown", "conservative"),
+    ],
+)
+def test_a_release_of_sgl_kernel_decides_its_profile(release: str, profile: str) -> None:
+    """Only the release whose source was read has a profile of its own."""
+    assert topk_sigmoid_arithmetic(release) == profile
+    assert profile in PROFILES
+
+
 def test_kernels_refuse_routers_beyond_them() -> None:
     """Kernels of sigmoid scores and sums of two say so of other scores and group rules."""
     for kernel in registry().values():
         assert kernel.supports(RoutingSpec(256, 8)) is None
         assert "softmax" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
         by_maximum = RoutingSpec(256, 8, num_expert_group=8, topk_group=4, group_score="maximum")
-        assert "maximum" in str(kernel.supports(by_maximum))
+        assert "groups" in str(kernel.supports(by_maximum))
 
 
 @pytest.mark.parametrize(
