@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from goldgate.accuracy.evaluate import Result, judge
-from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.fixtures import KernelInfo, Output
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.reference import MODELS, PROFILES, RoutingSpec
+from goldgate.reference import MODELS, PROFILES, RoutingSpec, route, selection_error
 
 Float32 = NDArray[np.float32]
 Scores = Callable[[Float32], Float32]
@@ -155,6 +155,34 @@ def test_the_other_rule_of_groups_is_wrong(name: str) -> None:
 
     assert 0.1 * ROWS < len(result.failing) < 0.7 * ROWS
     assert set(result.reasons.tolist()) == {Reason.OTHER_EXPERTS}
+
+
+@pytest.mark.parametrize("multiple", [0.5, 0.9, 1.1, 2.0])
+@pytest.mark.parametrize("scoring", sorted(OWN))
+def test_near_ties_on_either_side_of_the_bound(scoring: str, multiple: float) -> None:
+    """The ninth expert for the eighth is admissible where rounding explains the gap, else wrong."""
+    spec = RoutingSpec(256, 8, scoring)
+    rng = np.random.default_rng(7)
+    x, bias = rng.standard_normal((64, 256), dtype=np.float32), np.zeros(256)
+    golden = route(x, bias, RoutingSpec(256, 9, scoring))
+    eighth, ninth = golden.ids[:, 7], golden.ids[:, 8]
+    rows = np.arange(64)
+    x[rows, ninth] = x[rows, eighth]
+    s = route(x, bias, spec).scores
+    errors = selection_error(x.astype(np.float64), s, bias, spec, PROFILES["ieee"])
+    wanted = s[rows, eighth] - multiple * 2 * errors[rows, eighth]
+    inverse: dict[str, Callable[[], NDArray[np.floating]]] = {
+        "sigmoid": lambda: np.log(wanted / (1 - wanted)),
+        "softmax": lambda: x[rows, eighth] + np.log(wanted / s[rows, eighth]),
+        "sqrtsoftplus": lambda: np.log(np.expm1(wanted**2)),
+    }
+    x[rows, ninth] = inverse[scoring]()
+    ids = golden.ids[:, [0, 1, 2, 3, 4, 5, 6, 8]].astype(np.int32)
+
+    found = judge_rows(x, bias, ids, spec, PROFILES["ieee"])
+
+    expected = Verdict.ADMISSIBLE if multiple < 1 else Verdict.WRONG
+    assert (found.verdict == expected).mean() > 0.95  # a logit is a float32
 
 
 def test_softmax_over_the_selected_alone_is_wrong_without_renormalisation() -> None:
