@@ -107,13 +107,16 @@ def judge(
         advance: called with a number of rows whenever so many more are judged.
 
     Raises:
-        ValueError: the outputs' shape is not the recording's.
+        ValueError: the outputs' shape is not the recording's, or the weights' type is none of
+            `FORMATS`.
 
     """
     shape = (recording.rows, recording.spec.top_k)
     held = output.topk_weights
     if output.topk_ids.shape != shape or (held is not None and held.shape != shape):
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
+    if held is not None and held.dtype not in FORMATS:
+        raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     bias = recording.bias().astype(np.float64)
     other = _checkpoint_bias(recording)
     size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
