@@ -37,7 +37,7 @@ class Block:
         verdict: `Verdict` codes, int8 [n].
         reason: `Reason` codes, int8 [n]; not NONE for the rows that fail.
         over_bound: the row's largest weight error over its bound, float64 [n]; 0 where no weight
-            is judged.
+            is judged, and where the row fails by the sum of its weights.
         histogram: of the errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the drift.
         unbounded: how many of the row's judged weights nothing bounds, int64 [n]; -1 where no
@@ -175,7 +175,7 @@ def _define_weights(
     return Block(
         verdict,
         reason.astype(np.int8),
-        np.where(counted, over, 0.0),
+        np.where(counted & (reason != Reason.WEIGHT_SUM), over, 0.0),
         ulp_histogram(weights, judged, counted & finite, weight_format),
         # A narrower type's rounding is no error of the arithmetic that could lean.
         sums if weight_format == FLOAT32 else ResidualSums(),

@@ -53,8 +53,9 @@ class Result:
             row their sum is still judged.
         rows_unbounded: rows all of whose weights are such.
         weight_error_over_bound: the largest; 0 if no weight was judged.
+        unlisted_weight_error_over_bound: likewise, without the rows that `known` counts.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
-        drift: the systematic error of the weights.
+        systematic_error: of the weights.
         bias_changed: values of the bias that the kernel consumed that differ from the checkpoint's;
             None if the recording does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
@@ -76,6 +77,7 @@ class Result:
     weights_unbounded: int
     rows_unbounded: int
     weight_error_over_bound: float
+    unlisted_weight_error_over_bound: float
     histogram: NDArray[np.int64]
     systematic_error: SystematicError
     bias_changed: int | None
@@ -83,7 +85,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """No row fails, no known failure is stale and the weights do not drift."""
+        """No row fails, no known failure is stale and no systematic error is found."""
         return not (len(self.failing) or self.stale or self.systematic_error.found)
 
 
@@ -146,6 +148,7 @@ def judge(
     sums, worst, moved = ResidualSums(), 0.0, 0
     judged_rows = unbounded_weights = unbounded_rows = 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+    passing_worst, failing_over = 0.0, [np.empty(0)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
     starts = range(0, recording.rows, size)
     threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
@@ -159,7 +162,10 @@ def judge(
             judged_rows += int((found.unbounded >= 0).sum())
             unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
             unbounded_rows += int((found.unbounded == recording.spec.top_k).sum())
-            rows = np.flatnonzero(found.reason != Reason.NONE)
+            fails = found.reason != Reason.NONE
+            passing_worst = max(passing_worst, float(found.over_bound.max(where=~fails, initial=0)))
+            failing_over.append(found.over_bound[fails])
+            rows = np.flatnonzero(fails)
             failing.append(rows + start)
             reasons.append(found.reason[rows])
             for verdict, some in listed.items():
@@ -169,6 +175,7 @@ def judge(
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     bad, why = np.concatenate(failing), np.concatenate(reasons)
     excused, stale = _excuse(bad, why, met)
+    unlisted = np.concatenate(failing_over)[~excused]
     return Result(
         rows=recording.rows,
         counts={verdict: int(counts[verdict]) for verdict in Verdict},
@@ -184,6 +191,7 @@ def judge(
         weights_unbounded=unbounded_weights,
         rows_unbounded=unbounded_rows,
         weight_error_over_bound=worst,
+        unlisted_weight_error_over_bound=max(passing_worst, float(unlisted.max(initial=0.0))),
         histogram=histogram,
         systematic_error=systematic_error(sums, recording.spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),
