@@ -25,8 +25,8 @@ from goldgate.accuracy.random_error import (
     sampled,
 )
 from goldgate.accuracy.selection import Reason, Verdict
-from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
-from goldgate.accuracy.weights import ULP_EDGES
+from goldgate.accuracy.systematic_error import SystematicError, systematic_error
+from goldgate.accuracy.tally import Tally
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import FLOAT32, FORMATS, Profile, WeightFormat
 
@@ -35,9 +35,6 @@ BLOCK_LOGITS = 1 << 22
 
 #: More threads than this only fight for memory bandwidth.
 MAX_THREADS = 8
-
-#: Rows of a tie and admissible rows that a result lists, each.
-LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Result:
         counts: rows of each `Verdict`.
         failing: rows that fail and are no known failure, ascending.
         reasons: why, `Reason` codes, of the same length.
-        ties: the first `LISTED` rows of a tie, ascending.
+        ties: the first `goldgate.accuracy.tally.LISTED` rows of a tie, ascending.
         admissible: the first `LISTED` admissible rows, ascending.
         known: rows that fail as a known failure says.
         known_failures: the known failures that were met.
@@ -63,6 +60,7 @@ class Result:
             row their sum is still judged.
         rows_unbounded: rows all of whose weights are such.
         weight_error_over_bound: the largest; 0 if no weight was judged.
+        unlisted_weight_error_over_bound: likewise, without the rows that `known` counts.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         systematic_error: the systematic error of the weights.
         random_error: their random error, over a sample of the rows.
@@ -88,6 +86,7 @@ class Result:
     weights_unbounded: int
     rows_unbounded: int
     weight_error_over_bound: float
+    unlisted_weight_error_over_bound: float
     histogram: NDArray[np.int64]
     systematic_error: SystematicError
     random_error: RandomError
@@ -133,13 +132,16 @@ def judge(
         advance: called with a number of rows whenever so many more are judged.
 
     Raises:
-        ValueError: the outputs' shape is not the recording's.
+        ValueError: the outputs' shape is not the recording's, or the weights' type is none of
+            `FORMATS`.
 
     """
     shape = (recording.rows, recording.spec.top_k)
     held = output.topk_weights
     if output.topk_ids.shape != shape or (held is not None and held.shape != shape):
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
+    if held is not None and held.dtype not in FORMATS:
+        raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     bias = recording.bias().astype(np.float64)
     other = _checkpoint_bias(recording)
     size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
@@ -178,59 +180,41 @@ def judge(
         advance(stop - start)
         return found, sums, moved
 
-    counts = np.zeros(len(Verdict), dtype=np.int64)
-    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    sums, worst, moved = ResidualSums(), 0.0, 0
-    inside = RandomSums.none(recording.spec)
-    judged_rows = unbounded_weights = unbounded_rows = 0
-    failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
-    overs = [np.empty(0)]
-    listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
+    spec = recording.spec
+    tally = Tally(RandomSums.none(spec), spec.top_k)
     starts = range(0, recording.rows, size)
     threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
-        for start, (found, residuals, changed) in zip(starts, pool.map(block, starts), strict=True):
-            counts += np.bincount(found.verdict, minlength=len(Verdict))
-            histogram += found.histogram
-            sums += found.sums
-            inside += residuals
-            worst = max(worst, float(found.over_bound.max()))
-            moved += changed
-            judged_rows += int((found.unbounded >= 0).sum())
-            unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
-            unbounded_rows += int((found.unbounded == recording.spec.top_k).sum())
-            rows = np.flatnonzero(found.reason != Reason.NONE)
-            failing.append(rows + start)
-            reasons.append(found.reason[rows])
-            overs.append(found.over_bound[rows])
-            for verdict, some in listed.items():
-                more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
-                some.extend((more + start).tolist())
+        for start, found in zip(starts, pool.map(block, starts), strict=True):
+            tally.add(start, *found)
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
-    bad, why = np.concatenate(failing), np.concatenate(reasons)
-    known = excuse(bad, why, np.concatenate(overs), met, recording, output)
+    failing, reasons = np.concatenate(tally.failing), np.concatenate(tally.reasons)
+    overs = np.concatenate(tally.overs)
+    known = excuse(failing, reasons, overs, met, recording, output)
+    unlisted = float(overs[~known.rows].max(initial=0.0))
     return Result(
         rows=recording.rows,
-        counts={verdict: int(counts[verdict]) for verdict in Verdict},
-        failing=bad[~known.rows],
-        reasons=why[~known.rows],
-        ties=tuple(listed[Verdict.TIE]),
-        admissible=tuple(listed[Verdict.ADMISSIBLE]),
+        counts={verdict: int(tally.counts[verdict]) for verdict in Verdict},
+        failing=failing[~known.rows],
+        reasons=reasons[~known.rows],
+        ties=tuple(tally.listed[Verdict.TIE]),
+        admissible=tuple(tally.listed[Verdict.ADMISSIBLE]),
         known=int(known.rows.sum()),
         known_failures=met,
         stale=known.stale,
         beyond=known.beyond,
         weight_format=None if held is None else FORMATS[held.dtype],
-        weights=judged_rows * recording.spec.top_k,
-        weights_unbounded=unbounded_weights,
-        rows_unbounded=unbounded_rows,
-        weight_error_over_bound=worst,
-        histogram=histogram,
-        systematic_error=systematic_error(sums, recording.spec, profile),
-        random_error=random_error(inside, recording.spec, profile),
+        weights=tally.judged_rows * spec.top_k,
+        weights_unbounded=tally.unbounded_weights,
+        rows_unbounded=tally.unbounded_rows,
+        weight_error_over_bound=tally.worst,
+        unlisted_weight_error_over_bound=max(tally.worst_passing, unlisted),
+        histogram=tally.histogram,
+        systematic_error=systematic_error(tally.sums, spec, profile),
+        random_error=random_error(tally.inside, spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),
-        rerouted=None if other is None else moved,
+        rerouted=None if other is None else tally.rerouted,
     )
 
 

@@ -16,7 +16,7 @@ from goldgate.accuracy.inputs import inputs
 from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording
-from goldgate.kernels import KernelError, load, registry
+from goldgate.kernels import KernelError, by_default, find, load
 from goldgate.reference import PROFILES
 
 Advance = Callable[[int], object]
@@ -118,7 +118,6 @@ def live_tasks(
         save: write outputs to KERNEL/NAME.safetensors in this folder.
 
     """
-    known = registry()
     opened: dict[str, Recording] = {}
     tasks: list[Task] = []
     for folder in folders:
@@ -129,7 +128,7 @@ def live_tasks(
         opened |= found
         tasks += [refusal("-", name, why) for name, why in refused.items()]
     notes: list[NotRun] = []
-    for name in named or known:
+    for name in named or by_default():
         order = Order(name, options.profile, device)
         try:
             load(name, options.profile, device)  # here too: what is missing is said at once
@@ -139,8 +138,9 @@ def live_tasks(
             else:
                 notes.append(NotRun(name, "", str(error)))
             continue
+        kernel = find(name)
         for title, recording in opened.items():
-            beyond = known[name].supports(recording.spec) if name in known else None
+            beyond = kernel.supports(recording.spec) if kernel else None
             if beyond:
                 notes.append(NotRun(name, title, f"it {beyond}"))
             else:
