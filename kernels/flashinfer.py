@@ -10,13 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goldgate.kernels.hosts import distribution_version, no_gpu
-from goldgate.kernels.kernel import (
-    FOREIGN,
-    Kernel,
-    KernelError,
-    Loaded,
-    one_line,
-)
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -72,8 +66,8 @@ def supports(spec: RoutingSpec) -> str | None:
         spec.top_k,
         spec.num_experts,
     )
-    if spec.scoring != "sigmoid":
-        return f"scores with sigmoid, not {spec.scoring}"
+    if why := sigmoid_only(spec):
+        return why
     if not spec.renormalize:
         return "always renormalises"
     if kept * groups < k or kept > groups:
