@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from goldgate.accuracy.coverage import Looked
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
@@ -36,6 +37,8 @@ class Judged:
         offences: text on the first offending rows.
         refusal: why nothing could be judged.
         recording_sha256: of the file read, if it could be.
+        not_covered: why the kernel supports no call of the recording, in its words.
+        looked: what the verdict looked at, for a kernel that was run.
 
     """
 
@@ -49,10 +52,14 @@ class Judged:
     refusal: str = ""
     recording_sha256: str | None = None
     notes: tuple[str, ...] = ()
+    not_covered: str = ""
+    looked: Looked | None = None
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL or REFUSED."""
+        """PASS, FAIL, REFUSED or NOT COVERED."""
+        if self.not_covered:
+            return "NOT COVERED"
         if self.result is None:
             return "FAIL" if self.faults else "REFUSED"
         return "PASS" if self.result.passed and not self.faults else "FAIL"
@@ -153,6 +160,8 @@ def _result(one: Judged) -> dict[str, object]:
             "output": one.output.sha256 if one.output else None,
         },
     }
+    if one.not_covered:
+        return about | {"not_covered": one.not_covered}
     if one.result is None or one.output is None:
         return about | {"refusal": one.refusal, "call_faults": list(one.faults)}
     result, info = one.result, one.output.kernel
@@ -208,7 +217,9 @@ def to_junit(judged: Sequence[Judged]) -> str:
     )
     for one in judged:
         case = ET.SubElement(suite, "testcase", classname=one.kernel, name=one.recording)
-        if one.verdict == "REFUSED":
+        if one.verdict == "NOT COVERED":
+            ET.SubElement(case, "skipped", message=one.not_covered)
+        elif one.verdict == "REFUSED":
             ET.SubElement(case, "error", message=one.refusal)
         elif one.verdict == "FAIL":
             reasons = complaints(one)

@@ -5,16 +5,32 @@ An input that cannot be used becomes a refusal of its own; the other tasks go on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from goldgate.accuracy.calls import Uncovered
+from goldgate.accuracy.coverage import RECORDED, looked_at
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, offences
 from goldgate.accuracy.isolation import Order, Runner
 from goldgate.accuracy.known_failures import KnownFailure
-from goldgate.fixtures import FixtureError, Output, Recording, open_output, open_recording
-from goldgate.kernels import KernelError, load, registry
+from goldgate.fixtures import (
+    FixtureError,
+    Output,
+    Recording,
+    open_output,
+    open_recording,
+    write_recording,
+)
+from goldgate.fixtures.constructed import Entry
+from goldgate.fixtures.recording import PADDING
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.kernels import KernelError, UnsupportedError, load, registry
 from goldgate.reference import PROFILES
 
 Advance = Callable[[int], object]
@@ -44,6 +60,41 @@ class Task:
     recording: str
     rows: int
     do: Callable[[Advance], Judged]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recording to run kernels on.
+
+    Attributes:
+        title: its name in reports.
+        tier: `coverage.RECORDED`, or a tier of `fixtures.constructed`.
+        rows: its rows.
+        open: opens it, from a file that is there until the context ends.
+
+    """
+
+    title: str
+    tier: str
+    rows: int
+    open: Callable[[], AbstractContextManager[Recording]]
+
+
+def made(entries: Iterable[Entry], folder: Path) -> Iterator[Source]:
+    """Yield constructed recordings, each written to a folder while it is used and no longer."""
+    for entry in entries:
+
+        @contextmanager
+        def opened(entry: Entry = entry) -> Iterator[Recording]:
+            path = folder / f"{entry.name}.safetensors"
+            write_recording(path, entry.recording())
+            try:
+                yield open_recording(path)
+            finally:
+                path.unlink()
+
+        title = entry.name if entry.name.startswith(entry.tier) else f"{entry.tier}/{entry.name}"
+        yield Source(title, entry.tier, entry.rows, opened)
 
 
 def work(tasks: Sequence[Task], advance: Advance = lambda _: None) -> list[Judged]:
@@ -129,6 +180,7 @@ def live_tasks(
     device: str | None,
     runner: Runner,
     save: Path | None,
+    more: Sequence[Source] = (),
 ) -> tuple[list[Task], list[str]]:
     """Return a task for each kernel and recording, and what is not run here and why.
 
@@ -139,18 +191,21 @@ def live_tasks(
         device: run the user's own kernels on this torch device.
         runner: what runs them; it must be open when a task is done.
         save: write outputs to KERNEL/NAME.safetensors in this folder.
+        more: recordings beside those of the folders.
 
     """
     known = registry()
-    opened: dict[str, Recording] = {}
+    sources: dict[str, Source] = {}
     tasks: list[Task] = []
     for folder in folders:
         try:
             found, refused = recordings_in(folder)
         except FixtureError as error:
             found, refused = {}, {str(folder): str(error)}
-        opened |= found
+        for title, held in found.items():
+            sources[title] = Source(title, RECORDED, held.rows, partial(nullcontext, held))
         tasks += [_refusal("-", name, why) for name, why in refused.items()]
+    sources |= {source.title: source for source in more}
     notes = []
     for name in named or known:
         order = Order(name, options.profile, device)
@@ -162,12 +217,7 @@ def live_tasks(
             else:
                 notes.append(f"{name}: not run here: {error}")
             continue
-        for title, recording in opened.items():
-            beyond = known[name].supports(recording.spec) if name in known else None
-            if beyond:
-                notes.append(f"{name}: not run on {title}: it {beyond}")
-            else:
-                tasks.append(_live_task(order, title, recording, options, runner, save))
+        tasks += [_live_task(order, source, options, runner, save) for source in sources.values()]
     return tasks, notes
 
 
@@ -183,26 +233,40 @@ def _output_task(kernel: str, recording: Recording, path: Path, options: Criteri
 
 
 def _live_task(
-    order: Order,
-    title: str,
-    recording: Recording,
-    options: Criteria,
-    runner: Runner,
-    save: Path | None,
+    order: Order, source: Source, options: Criteria, runner: Runner, save: Path | None
 ) -> Task:
-    name = order.name
+    name, title = order.name, source.title
     folder = name.replace(":", ".").replace("/", ".")
     path = save / folder / f"{title}.safetensors" if save is not None else None
+    kernel = registry().get(name)
 
     def do(advance: Advance) -> Judged:
-        try:
-            ran = runner.run(order, recording, path)
-        except KernelError as error:
-            return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
-        judged = _judged(name, title, recording, ran.output, options, ran.faults, advance)
-        return replace(judged, notes=ran.notes)
+        with source.open() as recording:
+            known = recording.sha256
+            try:
+                if kernel and (beyond := kernel.supports(recording.spec)):
+                    raise UnsupportedError(beyond)  # noqa: TRY301 - as the kernel's own
+                ran = runner.run(order, recording, path)
+            except UnsupportedError as error:
+                return Judged(name, title, not_covered=str(error), recording_sha256=known)
+            except KernelError as error:
+                return Judged(name, title, faults=(str(error),), recording_sha256=known)
+            left = _without(recording, ran.uncovered)
+            judged = _judged(name, title, left, ran.output, options, ran.faults, advance)
+            looked = looked_at(source.tier, recording, ran.uncovered)
+        return replace(judged, notes=ran.notes, looked=looked)
 
-    return Task(name, title, recording.rows, do)
+    return Task(name, title, source.rows, do)
+
+
+def _without(recording: Recording, uncovered: Sequence[Uncovered]) -> Recording:
+    """Return a recording whose rows of uncovered calls count as padding: they are not judged."""
+    if not uncovered:
+        return recording
+    index = np.where(recording.padding(), PADDING, np.arange(recording.rows, dtype=np.int64))
+    for one in uncovered:
+        index[one.start : one.stop] = PADDING
+    return replace(recording, token_index=tensor(index))
 
 
 def _judged(

@@ -14,10 +14,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from goldgate.errors import GoldgateError
+from goldgate.kernels.adapter import Adapter, adapter_of
 from goldgate.reference import RoutingSpec
 
 
@@ -48,6 +49,10 @@ class KernelError(GoldgateError):
     """A kernel that is not there or cannot be used: one line with what would help."""
 
 
+class UnsupportedError(KernelError):
+    """A call that the kernel is not made for: it is not covered, and no failure."""
+
+
 #: What a module or a call of somebody else's may raise; SystemExit would end the judge as well.
 FOREIGN = (Exception, SystemExit)
 
@@ -70,6 +75,8 @@ class Loaded:
         arithmetic: the name of its arithmetic profile.
         note: what a reader of its outputs should know.
         contiguous: whether it takes contiguous tensors alone, so that it is called on no others.
+        adapter: what it takes and returns, where that is not aiter's convention.
+        before: called with the logits and the router before every call: a time limit starts there.
 
     """
 
@@ -80,6 +87,8 @@ class Loaded:
     arithmetic: str
     note: str = ""
     contiguous: bool = False
+    adapter: Adapter = field(default_factory=Adapter)
+    before: Callable[[Any, RoutingSpec], object] = lambda _logits, _spec: None
 
 
 @dataclass(frozen=True)
@@ -105,8 +114,9 @@ class Kernel:
 def registry() -> dict[str, Kernel]:
     """Return every kernel of this folder by name."""
     modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    found = (importlib.import_module(f"{__name__}.{module}").KERNEL for module in modules)
-    return {kernel.name: kernel for kernel in found}
+    found = (importlib.import_module(f"{__name__}.{module}") for module in modules)
+    kernels = (module.KERNEL for module in found if hasattr(module, "KERNEL"))
+    return {kernel.name: kernel for kernel in kernels}
 
 
 def sigmoid_only(spec: RoutingSpec) -> str | None:
@@ -175,7 +185,10 @@ def load_function(path: str, arithmetic: str) -> Loaded:
     version = str(getattr(module, "__version__", "unversioned"))
     device = str(getattr(module, "DEVICE", "")) or default_device()
     contiguous = bool(getattr(module, "CONTIGUOUS", False))
-    return Loaded(function, path, version, device, arithmetic, contiguous=contiguous)
+    adapter = adapter_of(module, function)
+    return Loaded(
+        function, path, version, device, arithmetic, contiguous=contiguous, adapter=adapter
+    )
 
 
 def default_device() -> str:

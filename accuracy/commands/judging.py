@@ -13,6 +13,7 @@ from goldgate.accuracy.evidence import Judged, to_json, to_junit
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.accuracy.report import console, show
 from goldgate.accuracy.tasks import Criteria, Task, work
+from goldgate.accuracy.tiers import detailed, show_tiers
 from goldgate.progress import progress
 from goldgate.reference import PROFILES
 
@@ -69,17 +70,21 @@ def do_all(tasks: Sequence[Task]) -> list[Judged]:
 def report(judged: Sequence[Judged], notes: Sequence[str], options: argparse.Namespace) -> int:
     """Print the table, write the evidence, and return the exit status."""
     to = console()
-    show(to, judged, notes)
+    show(to, detailed(judged), notes)
+    show_tiers(to, judged)
     for path, text in ((options.json, to_json), (options.junit, to_junit)):
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text(judged), encoding="utf-8")
     verdicts = [one.verdict for one in judged]
     passed, failed = verdicts.count("PASS"), verdicts.count("FAIL")
-    to.print(f"\n{passed} passed, {failed} failed, {verdicts.count('REFUSED')} refused")
+    counts = f"{passed} passed, {failed} failed, {verdicts.count('REFUSED')} refused"
+    if beyond := verdicts.count("NOT COVERED"):
+        counts += f", {beyond} not covered"
+    to.print(f"\n{counts}")
     if not passed + failed:
         print(f"goldgate {options.command}: nothing was judged", file=sys.stderr)
         return 2
     if failed:
         return 1
-    return 2 if passed < len(verdicts) else 0
+    return 2 if "REFUSED" in verdicts else 0
