@@ -27,7 +27,7 @@ from goldgate.accuracy.states import (
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.plan import LAYOUTS, Plan, plan_of
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.kernels import Loaded, UnsupportedError
+from goldgate.kernels import Loaded, NotCoveredError
 
 #: Rows of the call on strided tensors, for a recording that has no plan.
 _STRIDED_ROWS = 1024
@@ -92,7 +92,7 @@ def run(
         repeats: how often a call is made again on the same rows.
 
     Raises:
-        UnsupportedError: the kernel supports no call of the recording.
+        NotCoveredError: the kernel supports no call of the recording.
         KernelError: the kernel raised, or there is no torch.
 
     """
@@ -119,7 +119,7 @@ def run(
             if plan.state == "another shape between":
                 between(kernel, recording)
             second = call(kernel, recording, start, stop, 1, layout=layout)
-        except UnsupportedError as error:
+        except NotCoveredError as error:
             uncovered.append(Uncovered(start, stop, str(error)))
             continue
         weights[start:stop], ids[start:stop] = first.weights, first.ids
@@ -128,7 +128,7 @@ def run(
         faults.update(dict.fromkeys(_between(first, second, f"of rows {start} to {stop}")))
         advance(stop - start)
     if len(uncovered) == len(spans):
-        raise UnsupportedError(uncovered[0].why)
+        raise NotCoveredError(uncovered[0].why)
     left = {(one.start, one.stop) for one in uncovered}
     more = _checks(kernel, recording, plan, [span for span in spans if span not in left], repeats)
     faults.update(dict.fromkeys(more[0]))
@@ -183,7 +183,7 @@ def _strided(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tup
     try:
         strided = call(kernel, recording, 0, rows, 0, layout=layout)
         plain = call(kernel, recording, 0, rows, 0)
-    except UnsupportedError as error:
+    except NotCoveredError as error:
         return (), (f"not called on strided tensors: it {error}",)
     # Pairs in the order of their ids, so that equal weights may come in any order.
     orders = [np.argsort(found.ids, axis=1, kind="stable") for found in (plain, strided)]

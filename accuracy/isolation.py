@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldgate.accuracy.calls import Run, Uncovered, run
 from goldgate.fixtures import Recording, open_output, open_recording, write_output
-from goldgate.kernels import KernelError, UnsupportedError, load
+from goldgate.kernels import KernelError, NotCoveredError, load
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Runner:
             save: where the outputs' file is to stay; None for a temporary one.
 
         Raises:
-            UnsupportedError: the kernel supports no call of the recording.
+            NotCoveredError: the kernel supports no call of the recording.
             KernelError: the kernel raised, its process died, or a call did not return in time.
 
         """
@@ -155,7 +155,7 @@ class Runner:
         except (EOFError, OSError):
             done = _Done(failure=f"{where}: its process died ({self._end()})")
         if done.unsupported:
-            raise UnsupportedError(done.unsupported)
+            raise NotCoveredError(done.unsupported)
         if done.failure:
             self._stop()  # what the kernel left behind may fail every later call
             raise KernelError(done.failure)
@@ -235,7 +235,7 @@ def _serve(pipe: Connection, order: Order) -> None:
             ran = run(loaded, held, repeats=repeats)
             write_output(path, ran.output, held)
             done = _Done(ran.faults, ran.notes, ran.uncovered)
-        except UnsupportedError as error:
+        except NotCoveredError as error:
             done = _Done(unsupported=str(error))
         except KernelError as error:
             done = _Done(failure=str(error))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from goldgate.accuracy.tensors import bits, to_torch
 from goldgate.fixtures import Recording
 from goldgate.fixtures.plan import Layout
-from goldgate.kernels import FOREIGN, KernelError, Loaded, UnsupportedError, one_line
+from goldgate.kernels import FOREIGN, KernelError, Loaded, NotCoveredError, one_line
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def call(
         device: in place of the kernel's own.
 
     Raises:
-        UnsupportedError: the kernel is not made for this call.
+        NotCoveredError: the kernel is not made for this call.
         KernelError: it raised, or there is no torch.
 
     """
@@ -121,11 +121,11 @@ def call(
         arrays = [values.cpu().numpy().copy() for values in host]
         faults = _written((logits, bias), before, (weights, ids))
     except NotImplementedError as error:
-        raise UnsupportedError(one_line(error)) from None
+        raise NotCoveredError(one_line(error)) from None
     except FOREIGN as error:
         why = one_line(error)
         if layout.strided and not any(words in why for words in _DEVICE_FAULTS):
-            raise UnsupportedError(f"refuses strided tensors: {why}") from None
+            raise NotCoveredError(f"refuses strided tensors: {why}") from None
         raise KernelError(f"{kernel.name} on {recording.name}: {why}") from None
     limits = np.iinfo(np.int32)  # a 64-bit id beyond them stays out of range
     found = arrays[1].clip(limits.min, limits.max).astype(np.int32)
@@ -139,14 +139,14 @@ def call(
 
 def _check_supported(kernel: Loaded, recording: Recording, rows: int, layout: Layout) -> None:
     if kernel.contiguous and layout.strided:
-        raise UnsupportedError("takes contiguous ones alone (CONTIGUOUS)")
+        raise NotCoveredError("takes contiguous ones alone (CONTIGUOUS)")
     try:
         types = recording.gating_output.dtype, recording.correction_bias.dtype
         why = kernel.adapter.refusal(recording.spec, rows, *types)
     except FOREIGN as error:
         raise KernelError(f"{kernel.name}: supports() raised {one_line(error)}") from None
     if why:
-        raise UnsupportedError(why)
+        raise NotCoveredError(why)
 
 
 def _inputs(

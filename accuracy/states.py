@@ -15,7 +15,7 @@ from goldgate.accuracy.one_call import POISON_IDS, POISON_WEIGHTS, Call, call
 from goldgate.fixtures import Recording
 from goldgate.fixtures.plan import Layout
 from goldgate.fixtures.recording import recording
-from goldgate.kernels import FOREIGN, KernelError, Loaded, UnsupportedError, one_line
+from goldgate.kernels import FOREIGN, KernelError, Loaded, NotCoveredError, one_line
 from goldgate.reference import RoutingSpec
 
 #: Sizes of the batches in which the same rows are routed again.
@@ -34,7 +34,7 @@ def prepare(
     """Make the calls that a state has before the first one that counts, on mirrored inputs.
 
     Raises:
-        UnsupportedError: the kernel is not made for such calls, or there is no such device.
+        NotCoveredError: the kernel is not made for such calls, or there is no such device.
         KernelError: one of them failed.
 
     """
@@ -79,7 +79,7 @@ def batches(kernel: Loaded, held: Recording) -> tuple[tuple[str, ...], tuple[str
         for start in (0, held.rows - size):
             try:
                 part = call(kernel, held, start, start + size)
-            except UnsupportedError:
+            except NotCoveredError:
                 refused.append(size)
                 break
             mine = slice(start, start + size)
@@ -141,14 +141,14 @@ def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
     """Return what a call on a side stream, a second device or inside torch.compile does otherwise.
 
     Raises:
-        UnsupportedError: there is no such device here, or the kernel cannot be called so.
+        NotCoveredError: there is no such device here, or the kernel cannot be called so.
         KernelError: the call failed.
 
     """
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
     if not kernel.device.startswith("cuda"):
-        raise UnsupportedError(f"{state}: needs a GPU")
+        raise NotCoveredError(f"{state}: needs a GPU")
     rows = min(held.rows, 256)
     plain = call(kernel, held, 0, rows)
     if state == "side stream":
@@ -158,7 +158,7 @@ def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
             other = call(kernel, held, 0, rows)
     elif state == "second device":
         if torch.cuda.device_count() < 2:
-            raise UnsupportedError("second device: needs a second GPU")
+            raise NotCoveredError("second device: needs a second GPU")
         index = torch.device(kernel.device).index or 0
         other = call(kernel, held, 0, rows, device=f"cuda:{1 if index == 0 else 0}")
     else:
@@ -167,9 +167,9 @@ def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
             compiled = replace(kernel, route=torch.compile(route))
             other = call(compiled, held, 0, rows)
         except KernelError as error:
-            raise UnsupportedError(f"torch.compile: {error}") from None
+            raise NotCoveredError(f"torch.compile: {error}") from None
         except FOREIGN as error:
-            raise UnsupportedError(f"torch.compile: {one_line(error)}") from None
+            raise NotCoveredError(f"torch.compile: {one_line(error)}") from None
     # Compiled code may round otherwise: its rows are compared by their experts alone.
     found = (
         int((np.sort(plain.ids) != np.sort(other.ids)).any(axis=1).sum())

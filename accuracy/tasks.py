@@ -30,7 +30,7 @@ from goldgate.fixtures import (
 from goldgate.fixtures.constructed import Entry
 from goldgate.fixtures.recording import PADDING
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.kernels import KernelError, UnsupportedError, load, registry
+from goldgate.kernels import KernelError, NotCoveredError, find, load, registry
 from goldgate.reference import PROFILES
 
 Advance = Callable[[int], object]
@@ -194,7 +194,6 @@ def live_tasks(
         more: recordings beside those of the folders.
 
     """
-    known = registry()
     sources: dict[str, Source] = {}
     tasks: list[Task] = []
     for folder in folders:
@@ -207,7 +206,8 @@ def live_tasks(
         tasks += [_refusal("-", name, why) for name, why in refused.items()]
     sources |= {source.title: source for source in more}
     notes = []
-    for name in named or known:
+    by_default = [name for name, kernel in registry().items() if kernel.by_default]
+    for name in named or by_default:
         order = Order(name, options.profile, device)
         try:
             load(name, options.profile, device)  # here too: what is missing is said at once
@@ -238,16 +238,16 @@ def _live_task(
     name, title = order.name, source.title
     folder = name.replace(":", ".").replace("/", ".")
     path = save / folder / f"{title}.safetensors" if save is not None else None
-    kernel = registry().get(name)
+    kernel = find(name)
 
     def do(advance: Advance) -> Judged:
         with source.open() as recording:
             known = recording.sha256
             try:
                 if kernel and (beyond := kernel.supports(recording.spec)):
-                    raise UnsupportedError(beyond)  # noqa: TRY301 - as the kernel's own
+                    raise NotCoveredError(beyond)  # noqa: TRY301 - as the kernel's own
                 ran = runner.run(order, recording, path)
-            except UnsupportedError as error:
+            except NotCoveredError as error:
                 return Judged(name, title, not_covered=str(error), recording_sha256=known)
             except KernelError as error:
                 return Judged(name, title, faults=(str(error),), recording_sha256=known)
