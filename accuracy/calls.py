@@ -149,7 +149,8 @@ def _checks(
     kernel: Loaded, recording: Recording, plan: Plan, spans: list[tuple[int, int]], repeats: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what further calls on the same recording show: faults and notes."""
-    faults, notes = (), ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     layout = LAYOUTS[plan.layout]
     if plan.state == "other batches":
         faults, notes = batches(kernel, recording)

@@ -218,7 +218,7 @@ def _serve(pipe: Connection, order: Order) -> None:
     def before(logits: Any, spec: RoutingSpec) -> None:  # noqa: ANN401 - a torch.Tensor
         rows, kind = len(logits), str(logits.dtype).removeprefix("torch.")
         # Compilers treat one token apart from more.
-        shape = (spec, kind, logits.is_contiguous(), rows if rows < 2 else 2)
+        shape = (spec, kind, logits.is_contiguous(), min(2, rows))
         words = (
             f"call of {rows} tokens ({spec.num_experts} experts, top {spec.top_k}, {kind} logits)"
         )

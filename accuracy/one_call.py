@@ -189,8 +189,8 @@ def _buffer(
 
 def _returned(
     kernel: Loaded,
-    returned: Any,
-    shape: tuple[int, int],  # noqa: ANN401 - whatever it returned
+    returned: Any,  # noqa: ANN401 - whatever it returned
+    shape: tuple[int, int],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weights and ids that a kernel returned.
 

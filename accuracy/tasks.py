@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +171,10 @@ def judge_tasks(recordings: Path, outputs: Path, options: Criteria) -> Iterator[
             yield _refusal(folder.name, name, why)
 
 
+def _recorded(title: str, held: Recording) -> Source:
+    return Source(title, RECORDED, held.rows, lambda: nullcontext(held))
+
+
 def live_tasks(
     named: Sequence[str],
     folders: Sequence[Path],
@@ -202,7 +205,7 @@ def live_tasks(
         except FixtureError as error:
             found, refused = {}, {str(folder): str(error)}
         for title, held in found.items():
-            sources[title] = Source(title, RECORDED, held.rows, partial(nullcontext, held))
+            sources[title] = _recorded(title, held)
         tasks += [_refusal("-", name, why) for name, why in refused.items()]
     sources |= {source.title: source for source in more}
     notes = []

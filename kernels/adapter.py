@@ -132,7 +132,7 @@ class Adapter:
         route: Callable[..., Any],
         tensors: tuple[Any, Any, Any, Any],
         spec: RoutingSpec,
-        real_rows: int | None = None,
+        real_rows: Any = None,  # noqa: ANN401 - a torch.Tensor
     ) -> Any:  # noqa: ANN401 - whatever the kernel returns
         """Call the kernel.
 
@@ -140,7 +140,7 @@ class Adapter:
             route: the kernel's function.
             tensors: gating_output, correction_bias, topk_weights and topk_ids (torch).
             spec: the router.
-            real_rows: rows in front of the padding; None: as many as there are.
+            real_rows: rows in front of the padding, an int32 tensor of no dimension; None: all.
 
         """
         given = dict(zip(NAMES, tensors, strict=False))

@@ -12,8 +12,8 @@ from goldgate.accuracy.isolation import Limits, Runner
 from goldgate.accuracy.tasks import Criteria, Task, judge_tasks, live_tasks, made
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.fixtures.constructed import Entry, entries
-from goldgate.fixtures.routers import RouterError, read_router
-from goldgate.reference.models import MODELS, Model, find_model
+from goldgate.fixtures.routers import model_named, read_router
+from goldgate.reference.models import MODELS, Model
 
 #: The tiers of constructed recordings that each `--coverage` adds.
 _COVERAGE = {"shipped": (), "ordinary": ("ordinary",), "full": ("ordinary", "pairs", "hostile")}
@@ -146,12 +146,7 @@ def _entries(options: argparse.Namespace) -> Iterator[Entry]:
 def _model(options: argparse.Namespace) -> Model | None:
     if options.spec is not None:
         return read_router(options.spec)
-    if options.model is None:
-        return None
-    try:
-        return find_model(options.model)
-    except ValueError as error:
-        raise RouterError(f"--model: {error}") from None
+    return model_named(options.model) if options.model else None
 
 
 def _count(text: str) -> int:
