@@ -15,6 +15,7 @@ import numpy as np
 
 from goldgate.accuracy.graphs import replayed
 from goldgate.accuracy.one_call import Call, call
+from goldgate.accuracy.origin import origin
 from goldgate.accuracy.states import (
     batches,
     between,
@@ -67,6 +68,7 @@ class Run:
         faults: what calls did wrong.
         notes: what was not tried.
         uncovered: the calls that the kernel does not support.
+        unsaved: why the outputs are not in the file that was asked for, "" where they are.
 
     """
 
@@ -74,6 +76,7 @@ class Run:
     faults: tuple[str, ...]
     notes: tuple[str, ...] = ()
     uncovered: tuple[Uncovered, ...] = ()
+    unsaved: str = ""
 
 
 def run(
@@ -140,6 +143,7 @@ def run(
         "hardware",
         kernel.arithmetic,
         kernel.note,
+        **origin(kernel),
     )
     output = Output(info, tensor(weights, weight_type), tensor(ids))
     return Run(output, _named(tuple(faults)), tuple(notes), tuple(uncovered))

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Block, judge_block, rerouted
+from goldgate.accuracy.ceilings import Rows, excuse
 from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.accuracy.random_error import (
+    RandomError,
+    RandomSums,
+    random_error,
+    random_sums,
+    sampled,
+)
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.accuracy.weights import ULP_EDGES
@@ -46,6 +54,8 @@ class Result:
         known: rows that fail as a known failure says.
         known_failures: the known failures that were met.
         stale: known failures with the rows that they list and that no longer fail.
+        beyond: known failures with the rows that they list and that fail by more than their
+            ceiling; these rows are among the failing.
         weight_format: the type in which the weights are returned; None if there are none, so that
             the ids alone were judged.
         weights: weights that were judged.
@@ -54,7 +64,8 @@ class Result:
         rows_unbounded: rows all of whose weights are such.
         weight_error_over_bound: the largest; 0 if no weight was judged.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
-        drift: the systematic error of the weights.
+        systematic_error: the systematic error of the weights.
+        random_error: their random error, over a sample of the rows.
         bias_changed: values of the bias that the kernel consumed that differ from the checkpoint's;
             None if the recording does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
@@ -70,7 +81,8 @@ class Result:
     admissible: tuple[int, ...]
     known: int
     known_failures: tuple[KnownFailure, ...]
-    stale: tuple[tuple[KnownFailure, tuple[int, ...]], ...]
+    stale: Rows
+    beyond: Rows
     weight_format: WeightFormat | None
     weights: int
     weights_unbounded: int
@@ -78,13 +90,27 @@ class Result:
     weight_error_over_bound: float
     histogram: NDArray[np.int64]
     systematic_error: SystematicError
+    random_error: RandomError
     bias_changed: int | None
     rerouted: int | None
 
     @property
+    def nothing(self) -> str:
+        """Why the verdict would be on nothing, "" where there is something."""
+        counts = self.counts
+        if counts[Verdict.PADDING] == self.rows:
+            return "every row is padding"
+        if counts[Verdict.PADDING] + counts[Verdict.UNDEFINED] == self.rows:
+            return "the contract defines no row of it that is not padding"
+        if self.weight_format is not None and 0 < self.weights == self.weights_unbounded:
+            return "no weight of it has a bound"
+        return ""
+
+    @property
     def passed(self) -> bool:
-        """No row fails, no known failure is stale and the weights do not drift."""
-        return not (len(self.failing) or self.stale or self.systematic_error.found)
+        """No row fails, no known failure is stale and the weights err by rounding alone."""
+        inside = self.systematic_error.found or self.random_error.found
+        return not (len(self.failing) or self.stale or inside)
 
 
 def judge(
@@ -118,7 +144,7 @@ def judge(
     other = _checkpoint_bias(recording)
     size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
 
-    def block(start: int) -> tuple[Block, int]:
+    def block(start: int) -> tuple[Block, RandomSums, int]:
         stop = min(start + size, recording.rows)
         logits, padding = recording.logits(start, stop), recording.padding(start, stop)
         found = judge_block(
@@ -135,22 +161,39 @@ def judge(
         moved = 0
         if other is not None and (other != bias).any():
             moved = int((rerouted(logits, bias, other, recording.spec) & ~padding).sum())
+        sums = RandomSums.none(recording.spec)
+        if held is not None and FORMATS[held.dtype] == FLOAT32:
+            sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
+            part = np.flatnonzero(sound & sampled(start, stop, recording.rows))
+            sums = random_sums(
+                logits[part],
+                bias,
+                output.ids(start, stop)[part],
+                output.weights(start, stop)[part],
+                part + start,
+                recording.rows,
+                recording.spec,
+                profile,
+            )
         advance(stop - start)
-        return found, moved
+        return found, sums, moved
 
     counts = np.zeros(len(Verdict), dtype=np.int64)
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
     sums, worst, moved = ResidualSums(), 0.0, 0
+    inside = RandomSums.none(recording.spec)
     judged_rows = unbounded_weights = unbounded_rows = 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+    overs = [np.empty(0)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
     starts = range(0, recording.rows, size)
     threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
-        for start, (found, changed) in zip(starts, pool.map(block, starts), strict=True):
+        for start, (found, residuals, changed) in zip(starts, pool.map(block, starts), strict=True):
             counts += np.bincount(found.verdict, minlength=len(Verdict))
             histogram += found.histogram
             sums += found.sums
+            inside += residuals
             worst = max(worst, float(found.over_bound.max()))
             moved += changed
             judged_rows += int((found.unbounded >= 0).sum())
@@ -159,23 +202,25 @@ def judge(
             rows = np.flatnonzero(found.reason != Reason.NONE)
             failing.append(rows + start)
             reasons.append(found.reason[rows])
+            overs.append(found.over_bound[rows])
             for verdict, some in listed.items():
                 more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
                 some.extend((more + start).tolist())
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     bad, why = np.concatenate(failing), np.concatenate(reasons)
-    excused, stale = _excuse(bad, why, met)
+    known = excuse(bad, why, np.concatenate(overs), met, recording, output)
     return Result(
         rows=recording.rows,
         counts={verdict: int(counts[verdict]) for verdict in Verdict},
-        failing=bad[~excused],
-        reasons=why[~excused],
+        failing=bad[~known.rows],
+        reasons=why[~known.rows],
         ties=tuple(listed[Verdict.TIE]),
         admissible=tuple(listed[Verdict.ADMISSIBLE]),
-        known=int(excused.sum()),
+        known=int(known.rows.sum()),
         known_failures=met,
-        stale=stale,
+        stale=known.stale,
+        beyond=known.beyond,
         weight_format=None if held is None else FORMATS[held.dtype],
         weights=judged_rows * recording.spec.top_k,
         weights_unbounded=unbounded_weights,
@@ -183,6 +228,7 @@ def judge(
         weight_error_over_bound=worst,
         histogram=histogram,
         systematic_error=systematic_error(sums, recording.spec, profile),
+        random_error=random_error(inside, recording.spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),
         rerouted=None if other is None else moved,
     )
@@ -191,19 +237,3 @@ def judge(
 def _checkpoint_bias(recording: Recording) -> NDArray[np.float64] | None:
     held = recording.checkpoint_bias
     return None if held is None else held.rows().astype(np.float64)
-
-
-def _excuse(
-    failing: NDArray[np.int64], reasons: NDArray[np.int8], met: Sequence[KnownFailure]
-) -> tuple[NDArray[np.bool_], tuple[tuple[KnownFailure, tuple[int, ...]], ...]]:
-    """Return which failing rows a known_failure lists, and the listed rows that do not fail so."""
-    excused = np.zeros(len(failing), dtype=bool)
-    stale = []
-    names = np.array([reason.text for reason in Reason])
-    for known_failure in met:
-        so = names[reasons] == known_failure.reason
-        excused |= so & np.isin(failing, known_failure.rows)
-        gone = tuple(sorted(set(known_failure.rows) - set(failing[so].tolist())))
-        if gone:
-            stale.append((known_failure, gone))
-    return excused, tuple(stale)

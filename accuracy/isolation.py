@@ -20,7 +20,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from goldgate.accuracy.calls import Run, Uncovered, run
-from goldgate.fixtures import Recording, open_output, open_recording, write_output
+from goldgate.errors import GoldgateError
+from goldgate.fixtures import (
+    FixtureError,
+    Output,
+    Recording,
+    open_output,
+    open_recording,
+    write_output,
+)
 from goldgate.kernels import KernelError, NotCoveredError, load
 from goldgate.reference import RoutingSpec
 
@@ -88,10 +96,16 @@ class _Done:
     uncovered: tuple[Uncovered, ...] = ()
     failure: str = ""
     unsupported: str = ""
+    path: Path | None = None
+    unsaved: str = ""
 
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+class UnwrittenError(GoldgateError):
+    """Outputs that could not be written: the fault of a disk, not of the kernel."""
 
 
 class Runner:
@@ -133,24 +147,26 @@ class Runner:
         Args:
             order: the kernel.
             recording: opened from a file.
-            save: where the outputs' file is to stay; None for a temporary one.
+            save: where the outputs' file is to stay; None for a temporary one, which also takes
+                them where this one cannot be written.
 
         Raises:
             NotCoveredError: the kernel supports no call of the recording.
             KernelError: the kernel raised, its process died, or a call did not return in time.
+            UnwrittenError: its outputs could not be written.
 
         """
         hangs = self._silent.get(order, 0)
         if hangs >= (_HANGS if order in self._answered else 1):
             raise KernelError(f"{order.name} is not called again: {hangs} calls gave no answer")
         self._count += 1
-        path = save or Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
+        spare = Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
         if order != self._order:
             self._stop()
             self._start(order)
         where = f"{order.name} on {recording.name}"
         try:
-            self._pipe.send((recording.path, path, self._repeats))
+            self._pipe.send((recording.path, save, spare, self._repeats))
             done = self._receive(order, where)
         except (EOFError, OSError):
             done = _Done(failure=f"{where}: its process died ({self._end()})")
@@ -159,7 +175,10 @@ class Runner:
         if done.failure:
             self._stop()  # what the kernel left behind may fail every later call
             raise KernelError(done.failure)
-        return Run(open_output(path, recording), done.faults, done.notes, done.uncovered)
+        if done.path is None:
+            raise UnwrittenError(done.unsaved)
+        output = open_output(done.path, recording)
+        return Run(output, done.faults, done.notes, done.uncovered, done.unsaved)
 
     def _receive(self, order: Order, where: str) -> _Done:
         """Wait for the recording's end, each call within its limit."""
@@ -226,19 +245,34 @@ def _serve(pipe: Connection, order: Order) -> None:
 
     while True:
         try:
-            recording, path, repeats = pipe.recv()
+            recording, save, spare, repeats = pipe.recv()
         except EOFError:
             return
         try:
             loaded = loaded or replace(load(order.name, order.profile, order.device), before=before)
             held = open_recording(recording)
             ran = run(loaded, held, repeats=repeats)
-            write_output(path, ran.output, held)
-            done = _Done(ran.faults, ran.notes, ran.uncovered)
+            path, unsaved = _write(ran.output, held, save, spare)
+            done = _Done(ran.faults, ran.notes, ran.uncovered, path=path, unsaved=unsaved)
         except NotCoveredError as error:
             done = _Done(unsupported=str(error))
         except KernelError as error:
             done = _Done(failure=str(error))
-        except OSError as error:
-            done = _Done(failure=f"{path}: cannot be written ({error.strerror})")
+        except FixtureError as error:  # the recording was there a moment ago
+            done = _Done(unsaved=str(error))
         pipe.send(done)
+
+
+def _write(output: Output, recording: Recording, *files: Path | None) -> tuple[Path | None, str]:
+    """Write outputs to the first of the files that takes them; return it and what failed."""
+    failed = []
+    for path in files:
+        if path is None:
+            continue
+        try:
+            write_output(path, output, recording)
+        except OSError as error:
+            failed.append(f"{path}: the outputs cannot be written ({error.strerror})")
+            continue
+        return path, "; ".join(failed)
+    return None, "; ".join(failed)

@@ -6,6 +6,7 @@ What fails is shown as any other recording, up to a number.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +26,7 @@ def detailed(judged: Sequence[Judged]) -> list[Judged]:
     seen: dict[tuple[str, str], int] = {}
     for one in judged:
         tier = tier_of(one)
-        if one.verdict == "NOT COVERED" or (tier and one.verdict == "PASS"):
+        if tier and one.verdict == "PASS":
             continue
         if tier:
             seen[one.kernel, tier] = seen.get((one.kernel, tier), 0) + 1
@@ -53,7 +54,18 @@ def coverages(judged: Sequence[Judged]) -> list[Coverage]:
     ]
 
 
-def show_tiers(to: Console, judged: Sequence[Judged]) -> None:
+@dataclass(frozen=True)
+class Coverages:
+    """What was looked at of every kernel, as evidence has it."""
+
+    kernels: Sequence[Coverage]
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as JSON has it."""
+        return {"kernels": [kernel.as_json() for kernel in self.kernels]}
+
+
+def show_tiers(to: Console, judged: Sequence[Judged], covered: Sequence[Coverage]) -> None:
     """Print a line a kernel and tier, the failing recordings' names, and what was covered."""
     groups: dict[tuple[str, str], list[Judged]] = {}
     for one in judged:
@@ -63,7 +75,7 @@ def show_tiers(to: Console, judged: Sequence[Judged]) -> None:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for heading in ("kernel", "tier"):
             table.add_column(heading, overflow="fold")
-        for heading in ("passed", "failed", "refused", "not covered", "rows", "weight/bound"):
+        for heading in ("passed", "failed", "refused", "rows", "weight/bound"):
             table.add_column(heading, justify="right")
         for (kernel, tier), some in groups.items():
             table.add_row(Text(kernel), tier, *_cells(some))
@@ -74,7 +86,7 @@ def show_tiers(to: Console, judged: Sequence[Judged]) -> None:
         if len(failed) > _SHOWN:
             named = ", ".join(failed[_SHOWN:])
             to.print(f"\n{kernel}: {tier}: these fail too (see --json): {named}", markup=False)
-    for found in coverages(judged):
+    for found in covered:
         to.print()
         for line in found.lines():
             to.print(line, markup=False)
@@ -85,7 +97,7 @@ def _cells(some: Sequence[Judged]) -> list[str]:
     results = [one.result for one in some if one.result]
     worst = max((result.weight_error_over_bound for result in results), default=0.0)
     return [
-        *(str(verdicts.count(name)) for name in ("PASS", "FAIL", "REFUSED", "NOT COVERED")),
+        *(str(verdicts.count(name)) for name in ("PASS", "FAIL", "REFUSED")),
         str(sum(result.rows for result in results)),
         f"{worst:.3g}",
     ]

@@ -22,6 +22,10 @@ from goldgate.errors import GoldgateError
 COMMANDS = {
     "parity": ("goldgate.accuracy.commands.parity", "run routing kernels and judge their outputs"),
     "judge": ("goldgate.accuracy.commands.judge", "judge recorded outputs of a kernel"),
+    "compare-kernels": (
+        "goldgate.accuracy.commands.compare_kernels",
+        "compare a new routing kernel with the old one, row by row",
+    ),
     "kernels": ("goldgate.accuracy.commands.kernels", "list kernels and whether they run here"),
     "bench": ("goldgate.accuracy.commands.bench", "measure the speed of the judge"),
     "mutants": ("goldgate.mutants.command", "plant faults and check that each is caught"),
