@@ -46,7 +46,11 @@ _LIMIT_ROWS = 16384
 #: Seconds after which a first call that has not returned is shown as compiling, and again.
 _COMPILING_S = 10.0
 
-#: Calls without an answer after which a kernel that has answered others is not called again.
+#: Seconds that loading a kernel may take at least: torch's import and a process's start.
+_LOADING_S = 120.0
+
+#: Calls without an answer after which a kernel that has answered others is not called again;
+#: one that has answered no call has one.
 _HANGS = 3
 
 
@@ -141,6 +145,17 @@ class Runner:
         self._stop()
         self._folder.cleanup()
 
+    def check(self, order: Order) -> None:
+        """Refuse a kernel that has never answered, or whose calls hang again and again.
+
+        Raises:
+            KernelError: it is not called again.
+
+        """
+        hangs = self._silent.get(order, 0)
+        if hangs >= (_HANGS if order in self._answered else 1):
+            raise KernelError(f"{order.name} is not called again: {hangs} calls gave no answer")
+
     def run(self, order: Order, recording: Recording, save: Path | None = None) -> Run:
         """Return a kernel's outputs for a recording, from their file, and what its calls showed.
 
@@ -156,9 +171,7 @@ class Runner:
             UnwrittenError: its outputs could not be written.
 
         """
-        hangs = self._silent.get(order, 0)
-        if hangs >= (_HANGS if order in self._answered else 1):
-            raise KernelError(f"{order.name} is not called again: {hangs} calls gave no answer")
+        self.check(order)
         self._count += 1
         spare = Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
         if order != self._order:
@@ -182,7 +195,8 @@ class Runner:
 
     def _receive(self, order: Order, where: str) -> _Done:
         """Wait for the recording's end, each call within its limit."""
-        now, calls, first, limit = "loading it", 0, True, self._limits.first_s
+        now, calls, first = "loading it", 0, True
+        limit = max(_LOADING_S, self._limits.first_s)
         started = told = time.monotonic()
         while True:
             left = started + limit - time.monotonic()

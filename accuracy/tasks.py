@@ -207,6 +207,10 @@ def _live_task(
     kernel = find(name)
 
     def do(advance: Advance) -> Judged:
+        try:
+            runner.check(order)  # before a recording is made for nothing
+        except KernelError as error:
+            return Judged(name, title, faults=(str(error),))
         with source.open() as recording:
             known = recording.sha256
             try:
