@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ import torch
 
 from goldgate.accuracy.calls import Run, run
 from goldgate.accuracy.evaluate import Result, judge
-from goldgate.fixtures.constructed import construct
-from goldgate.kernels import Loaded
+from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
+from goldgate.fixtures import open_recording, write_recording
+from goldgate.fixtures.constructed import Entry, construct, entries, hard
+from goldgate.kernels import Loaded, load
 from goldgate.kernels.torch_eager import route
 from goldgate.reference import PROFILES
 
@@ -217,3 +221,31 @@ def test_padding_between_rows_does_not_reach_them() -> None:
 
     assert _judged(route, name)[0].passed
     assert len(_judged(spreads, name)[0].failing)
+
+
+@pytest.mark.parametrize("entry", [e for e in hard() if e.tier == "hostile"], ids=lambda e: e.name)
+def test_torch_eager_fails_hostile_rows_as_listed(tmp_path: Path, entry: Entry) -> None:
+    """torch-eager fails in the hostile tier what is listed, each with a ceiling, and no more."""
+    path = tmp_path / "x.safetensors"
+    write_recording(path, entry.recording())
+    held = open_recording(path)
+
+    ran = run(replace(load("torch-eager"), device="cpu"), held)
+    result = judge(held, ran.output, PROFILES["ieee"], known_failures=read_known_failures(SHIPPED))
+
+    assert ran.faults == ()
+    assert result.passed
+    assert all(known.ceiling for known in result.known_failures)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [e for e in entries() if e.tier == "pairs" and "/sigmoid/" in e.name][::8],
+    ids=lambda e: e.name,
+)
+def test_torch_eager_passes_combinations(entry: Entry) -> None:
+    """A conforming kernel passes any combination of the factors."""
+    result, ran = _judged(route, entry.name)
+
+    assert result.passed
+    assert ran.faults == ()
