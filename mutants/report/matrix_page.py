@@ -52,7 +52,7 @@ _UNSEEN = """\
 Each fault stands on a recording that shows it. Those that ship in `fixtures/recordings` show most
 kernel faults but not all: no groups, no scale, no large batch and no other shape is among them.
 `goldgate construct --out DIR` writes recordings on which nearly all of the others show,
-and `goldgate parity --constructed` judges a kernel on them too.
+and `goldgate parity --coverage full` judges a kernel on them too.
 
 An output file says of itself which kernel made it and on what. Nothing in the numbers proves it: a
 file that names another kernel, version or device than the one that ran is judged as what it names,
