@@ -157,17 +157,15 @@ def test_shared_experts_have_columns_of_their_own(
         route(x, b, w[:, :8], i[:, :8], *more)
         w[:, 8:], i[:, 8:] = factor, torch.tensor([256, 257], dtype=torch.int32)
 
+    def swaps(x: Tensor, b: Tensor, w: Tensor, i: Tensor, *more: Any) -> None:  # noqa: ANN401
+        kernel(x, b, w, i, *more)
+        i[:, 8:] = i[:, 8:].flip(1)
+
     held = construct("scaled")
 
     right = run(loaded(kernel, SHARED_EXPERTS={"count": 2, "weight": weight}), held)
     wrong = run(loaded(kernel, SHARED_EXPERTS={"count": 2, "weight": 0.7}), held)
-    swapped = run(
-        loaded(
-            lambda *a: (kernel(*a), a[3][:, 8:].copy_(a[3][:, 8:].flip(1))),
-            SHARED_EXPERTS={"count": 2, "weight": weight},
-        ),
-        held,
-    )
+    swapped = run(loaded(swaps, SHARED_EXPERTS={"count": 2, "weight": weight}), held)
 
     assert _passes(right, held)
     assert "shared experts: weights are not 0.7 in 512 rows" in wrong.faults
@@ -190,7 +188,7 @@ def test_a_kernel_that_is_not_told_is_not_asked(loaded: Load) -> None:
     softmax, grouped = construct("routers/Qwen3-MoE"), construct("routers/DeepSeek-V2")
 
     def fixed(*arguments: Any) -> None:  # noqa: ANN401
-        _told(*arguments, scoring="softmax", group_score="maximum")
+        _told(*(*arguments, "softmax", "maximum"))
 
     with pytest.raises(NotCoveredError, match="scores with sigmoid, not softmax"):
         run(loaded(route), softmax)

@@ -80,8 +80,8 @@ def _scale_where_renormalised(
     *arguments: Any,  # noqa: ANN401
 ) -> None:
     """Apply the scale in the branch that renormalises alone."""
-    *most, renormalize, scale = arguments
-    route(*most, renormalize, scale if renormalize else 1.0)
+    changed = (*arguments[:7], arguments[7] if arguments[6] else 1.0)
+    route(*changed)
 
 
 def _aligned_loads(x: Tensor, *more: Any) -> None:  # noqa: ANN401
