@@ -17,7 +17,8 @@ rows that pass, r = (weight / exact - 1) / u is held against three limits.
   once in 2^64.
 
 Standard errors are jackknives over buckets of equal scores or equal rows, as those of the
-systematic error, and few buckets prove nothing.
+systematic error. A group with few of them is given the standard error that its `variance` allows,
+each bucket counted once; very few prove nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +52,8 @@ SAMPLE, RUN = 1 << 14, 64
 #: Positions that are told apart: a row's number modulo 32, and which 32nd of the recording.
 POSITIONS = 32
 
-#: Buckets of a group's jackknife, and how many must be filled for its mean to prove anything.
-_PARTS, _FILLED = 32, 28
+#: Buckets of a group's jackknife, how many must be filled for one, and for any statement.
+_PARTS, _FILLED, _FEWEST = 32, 28, 8
 
 #: What recovering a score as (s + b) - b may lean by for one expert, in u: its bias has the same
 #: last bits every time. Let c = s + b have spacing m ulp(s). Over the m residues that s may have,
@@ -70,7 +72,7 @@ class RandomSums:
     Attributes:
         squares: weights, r^2 and r^2 / variance, by rows of equal scores and by equal scores,
             float64 [2, BUCKETS, 3].
-        groups: weights, r and z by group and bucket, float64 [groups, _PARTS, 3]; the groups are
+        groups: weights, r, z and variance by group and bucket, [groups, _PARTS, 4]; the groups are
             all weights, the k slots, the E experts, and twice `POSITIONS` positions.
         bits: the bits that are set in any weight whose exact value needs its last bit.
         fine: which buckets of such weights there are, bool [BUCKETS].
@@ -86,7 +88,7 @@ class RandomSums:
     def none(spec: RoutingSpec) -> RandomSums:
         """Return the sums over no row."""
         groups = 1 + spec.top_k + spec.num_experts + 2 * POSITIONS
-        return RandomSums(np.zeros((2, BUCKETS, 3)), np.zeros((groups, _PARTS, 3)))
+        return RandomSums(np.zeros((2, BUCKETS, 3)), np.zeros((groups, _PARTS, 4)))
 
     def __add__(self, other: RandomSums) -> RandomSums:
         """Return the sums over both sets of rows."""
@@ -156,6 +158,13 @@ class RandomError:
     def found(self) -> bool:
         """Whether any of it is no rounding."""
         return self.rms_found or bool(self.groups) or self.mantissa_bits < 23
+
+    @property
+    def nearest(self) -> float:
+        """How much of its limit the mean of the `largest` group takes for certain; 0 if none."""
+        if self.largest is None:
+            return 0.0
+        return max(0.0, 1.0 + self.largest.excess / self.largest.limit)
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -247,7 +256,8 @@ def random_sums(
     judged = judge_weights(weights, s, error, b, spec, profile)
     r = signed_errors(weights, judged, profile)
     used = np.isfinite(r) & np.isfinite(z)
-    q = np.where(used, r, 0.0) ** 2 / variance(x, s, error, b, spec, profile)
+    v = variance(x, s, error, b, spec, profile)
+    q = np.where(used, r, 0.0) ** 2 / v
     hashes = mix(held_scores(s, b, profile).astype(np.float32).view(np.uint32).astype(np.uint64))
     row_hash = np.broadcast_to(hashes.sum(axis=1, keepdims=True), r.shape)
     squares = np.stack(
@@ -261,13 +271,12 @@ def random_sums(
     seen = np.zeros(BUCKETS, dtype=bool)
     seen[(mix(exact[fine].astype(np.uint64)) % np.uint64(BUCKETS)).astype(np.int64)] = True
     bits = int(np.bitwise_or.reduce(weights[used][fine].view(np.uint32), initial=0))
-    groups = _groups(r, z, used, ids, at, rows, hashes, row_hash, spec)
+    groups = _groups((r, z, v), used, ids, at, rows, hashes, row_hash, spec)
     return RandomSums(squares, groups, bits, seen)
 
 
 def _groups(
-    r: Float64,
-    z: Float64,
+    values: tuple[Float64, ...],
     used: NDArray[np.bool_],
     ids: NDArray[np.int32],
     at: NDArray[np.int64],
@@ -276,12 +285,18 @@ def _groups(
     row_hash: NDArray[np.uint64],
     spec: RoutingSpec,
 ) -> Float64:
-    """Sum weights, r and z by group, in the order of `_kinds`."""
-    n, k = r.shape
+    """Sum weights, r, z and variance by group, in the order of `_kinds`."""
+    n, k = used.shape
     slots = np.broadcast_to(np.arange(k), (n, k))
     lanes = np.broadcast_to(at[:, None] % POSITIONS, (n, k))
     parts = np.broadcast_to(at[:, None] * POSITIONS // rows, (n, k))
-    numbers = {"all": slots * 0, "slot": slots, "expert": ids, _LANE: lanes, _PART: parts}
+    numbers: dict[str, NDArray[Any]] = {
+        "all": slots * 0,
+        "slot": slots,
+        "expert": ids,
+        _LANE: lanes,
+        _PART: parts,
+    }
     summed = []
     for kind, count in _kinds(spec):
         # Errors that a row's weights share count once for each row, where a group has whole rows.
@@ -289,7 +304,8 @@ def _groups(
         # Above the bits that tell the buckets of all weights apart.
         bucket = (by[used] >> np.uint64(20)) % np.uint64(_PARTS)
         cell = numbers[kind][used].astype(np.int64) * _PARTS + bucket.astype(np.int64)
-        summed.append(_by(cell, count * _PARTS, r[used], z[used]).reshape(count, _PARTS, 3))
+        of_cells = _by(cell, count * _PARTS, *(value[used] for value in values))
+        summed.append(of_cells.reshape(count, _PARTS, 1 + len(values)))
     return np.concatenate(summed)
 
 
@@ -386,19 +402,19 @@ def random_error(sums: RandomSums, spec: RoutingSpec, profile: Profile) -> Rando
 
 def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group]:
     """Yield each group that has enough weights, with its mean and limit."""
-    number, r, z = (float(total) for total in sums[0].sum(axis=0))
+    number, r, z, _ = (float(total) for total in sums[0].sum(axis=0))
     level, center = r / number, z / number
     first = 0
     for kind, count in _kinds(spec):
         for i in range(count):
             cells = sums[first + i]
             filled = int((cells[:, 0] > 0).sum())
-            total, above, lean = (float(value) for value in cells.sum(axis=0))
+            total, above, lean, spread = (float(value) for value in cells.sum(axis=0))
             # One slot alone is all weights; a mean over all is a matter of the systematic error,
             # which rows of one weight take no part in.
             compared = not (spec.top_k == 1 and kind == "slot")
             alone = kind == "all" and spec.top_k == 1 and not spec.renormalize
-            if filled < _FILLED or not (alone if kind == "all" else compared):
+            if filled < _FEWEST or not (alone if kind == "all" else compared):
                 continue
             mean, away = above / total, lean / total
             limit = mean_limit(profile) + (RECOVERY if profile.recovered else 0.0)
@@ -407,5 +423,8 @@ def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group
             else:
                 mean, away = mean - level, away - center
             limit += slope_allowance(profile) * abs(away)
-            yield Group(kind, i, mean, jackknife(cells[:, 1], cells[:, 0]), limit)
+            error = math.sqrt(spread / total / filled)
+            if filled >= _FILLED:
+                error = jackknife(cells[:, 1], cells[:, 0])
+            yield Group(kind, i, mean, error, limit)
         first += count

@@ -16,7 +16,16 @@ from goldgate.mutants.matrix import Line
 from goldgate.mutants.other_suites import CHECKS
 from goldgate.mutants.recordings import DESCRIPTIONS
 
-FAMILIES = ("arithmetic", "selection", "memory", "rare", "drift", "file", "inside rounding")
+FAMILIES = (
+    "arithmetic",
+    "selection",
+    "memory",
+    "rare",
+    "drift",
+    "scatter",
+    "file",
+    "inside rounding",
+)
 
 #: Families of right results, and of wrong ones that are known and listed.
 RIGHT, KNOWN = ("honest", "inside rounding"), "known"
@@ -40,7 +49,9 @@ Right results are those of honest kernels and of changes inside rounding. *goldg
 profile of the kernel's own arithmetic; *unknown profile* by `conservative`, the widest of those
 with an exponential, which is what a kernel gets of which nothing is known: what some arithmetic may
 do, it lets any kernel do. Numbers beside a reason are rows that fail; *drift* is the systematic
-error in u = 2**-24; *call* is a check on the call itself (inputs written, memory behind the
+error in u = 2**-24; *grid*, *scatter* and *group* are what is seen of random errors inside the
+bound (weights of fewer mantissa bits, a mean square beyond that of roundings, an expert, a slot or
+a position that leans); *call* is a check on the call itself (inputs written, memory behind the
 outputs, slots not written, two calls that differ, strided tensors, a crash)."""
 
 _CHECKS = """\
