@@ -12,6 +12,7 @@ from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
 from goldgate.accuracy.weights import (
     ULP_EDGES,
+    expected_weights,
     held_scores,
     judge_weights,
     signed_errors,
@@ -36,7 +37,7 @@ class Block:
         verdict: `Verdict` codes, int8 [n].
         reason: `Reason` codes, int8 [n]; not NONE for the rows that fail.
         over_bound: the row's largest weight error over its bound, float64 [n]; 0 where no weight
-            is judged.
+            is judged, and where the row fails by the sum of its weights.
         histogram: of the errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the drift.
         unbounded: how many of the row's judged weights nothing bounds, int64 [n]; -1 where no
@@ -83,15 +84,17 @@ def judge_block(
     histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
     unbounded = np.full(rows, -1)
     open_rows = ~padding
-    if applies(spec) and weights is not None and weight_format == FLOAT32:
-        screened = screen(logits, bias, ids, weights, padding, spec, profile, ordered=ordered)
-        histogram, sums, over = screened.histogram, screened.sums, screened.over_bound
+    if applies(spec) and weight_format == FLOAT32:
+        held = _exact_weights(logits, ids, spec) if weights is None else weights
+        screened = screen(logits, bias, ids, held, padding, spec, profile, ordered=ordered)
+        if weights is not None:
+            histogram, sums, over = screened.histogram, screened.sums, screened.over_bound
+            unbounded[screened.codes != UNSETTLED] = 0
         verdict[screened.codes == DESCENDING] = Verdict.EXACT
         verdict[screened.codes == UNORDERED] = Verdict.REORDERED
         same = _same_order(logits, bias, ids, screened.codes == UNORDERED)
         verdict[same] = Verdict.EXACT
         open_rows &= screened.codes == UNSETTLED
-        unbounded[screened.codes != UNSETTLED] = 0
     left = np.flatnonzero(open_rows)
     size = _definition_rows(spec)
     for start in range(0, len(left), size):
@@ -110,6 +113,15 @@ def judge_block(
         unbounded[part] = found.unbounded
         histogram, sums = histogram + found.histogram, sums + found.sums
     return Block(verdict, reason, over, histogram, sums, unbounded)
+
+
+def _exact_weights(
+    logits: NDArray[np.float32], ids: NDArray[np.int32], spec: RoutingSpec
+) -> NDArray[np.float32]:
+    """Return right weights for whatever ids, so that the fast path is left with the ids alone."""
+    at = np.clip(ids, 0, spec.num_experts - 1)
+    s = scores(np.take_along_axis(logits, at, axis=1).astype(np.float64), spec.scoring)
+    return expected_weights(s, spec).astype(np.float32)
 
 
 def _define(
@@ -163,7 +175,7 @@ def _define_weights(
     return Block(
         verdict,
         reason.astype(np.int8),
-        np.where(counted, over, 0.0),
+        np.where(counted & (reason != Reason.WEIGHT_SUM), over, 0.0),
         ulp_histogram(weights, judged, counted & finite, weight_format),
         # A narrower type's rounding is no error of the arithmetic that could lean.
         sums if weight_format == FLOAT32 else ResidualSums(),

@@ -63,6 +63,7 @@ class Result:
             row their sum is still judged.
         rows_unbounded: rows all of whose weights are such.
         weight_error_over_bound: the largest; 0 if no weight was judged.
+        unlisted_weight_error_over_bound: likewise, without the rows that `known` counts.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         systematic_error: the systematic error of the weights.
         random_error: their random error, over a sample of the rows.
@@ -88,6 +89,7 @@ class Result:
     weights_unbounded: int
     rows_unbounded: int
     weight_error_over_bound: float
+    unlisted_weight_error_over_bound: float
     histogram: NDArray[np.int64]
     systematic_error: SystematicError
     random_error: RandomError
@@ -133,13 +135,16 @@ def judge(
         advance: called with a number of rows whenever so many more are judged.
 
     Raises:
-        ValueError: the outputs' shape is not the recording's.
+        ValueError: the outputs' shape is not the recording's, or the weights' type is none of
+            `FORMATS`.
 
     """
     shape = (recording.rows, recording.spec.top_k)
     held = output.topk_weights
     if output.topk_ids.shape != shape or (held is not None and held.shape != shape):
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
+    if held is not None and held.dtype not in FORMATS:
+        raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     bias = recording.bias().astype(np.float64)
     other = _checkpoint_bias(recording)
     size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
@@ -161,30 +166,16 @@ def judge(
         moved = 0
         if other is not None and (other != bias).any():
             moved = int((rerouted(logits, bias, other, recording.spec) & ~padding).sum())
-        sums = RandomSums.none(recording.spec)
-        if held is not None and FORMATS[held.dtype] == FLOAT32:
-            sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
-            part = np.flatnonzero(sound & sampled(start, stop, recording.rows))
-            sums = random_sums(
-                logits[part],
-                bias,
-                output.ids(start, stop)[part],
-                output.weights(start, stop)[part],
-                part + start,
-                recording.rows,
-                recording.spec,
-                profile,
-            )
         advance(stop - start)
-        return found, sums, moved
+        return found, _random_sums(recording, output, found, start, profile), moved
 
     counts = np.zeros(len(Verdict), dtype=np.int64)
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    sums, worst, moved = ResidualSums(), 0.0, 0
+    sums, moved = ResidualSums(), 0
     inside = RandomSums.none(recording.spec)
     judged_rows = unbounded_weights = unbounded_rows = 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
-    overs = [np.empty(0)]
+    passing_worst, overs = 0.0, [np.empty(0)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
     starts = range(0, recording.rows, size)
     threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
@@ -194,22 +185,22 @@ def judge(
             histogram += found.histogram
             sums += found.sums
             inside += residuals
-            worst = max(worst, float(found.over_bound.max()))
             moved += changed
             judged_rows += int((found.unbounded >= 0).sum())
             unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
             unbounded_rows += int((found.unbounded == recording.spec.top_k).sum())
-            rows = np.flatnonzero(found.reason != Reason.NONE)
+            fails = found.reason != Reason.NONE
+            passing_worst = max(passing_worst, float(found.over_bound.max(where=~fails, initial=0)))
+            rows = np.flatnonzero(fails)
             failing.append(rows + start)
             reasons.append(found.reason[rows])
             overs.append(found.over_bound[rows])
-            for verdict, some in listed.items():
-                more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
-                some.extend((more + start).tolist())
+            _list(found.verdict, start, listed)
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
-    bad, why = np.concatenate(failing), np.concatenate(reasons)
-    known = excuse(bad, why, np.concatenate(overs), met, recording, output)
+    bad, why, over = np.concatenate(failing), np.concatenate(reasons), np.concatenate(overs)
+    known = excuse(bad, why, over, met, recording, output)
+    worst, unlisted = (float(part.max(initial=passing_worst)) for part in (over, over[~known.rows]))
     return Result(
         rows=recording.rows,
         counts={verdict: int(counts[verdict]) for verdict in Verdict},
@@ -226,11 +217,40 @@ def judge(
         weights_unbounded=unbounded_weights,
         rows_unbounded=unbounded_rows,
         weight_error_over_bound=worst,
+        unlisted_weight_error_over_bound=unlisted,
         histogram=histogram,
         systematic_error=systematic_error(sums, recording.spec, profile),
         random_error=random_error(inside, recording.spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),
         rerouted=None if other is None else moved,
+    )
+
+
+def _list(verdicts: NDArray[np.int8], start: int, listed: dict[Verdict, list[int]]) -> None:
+    """Add the block's rows of each listed verdict, up to `LISTED`."""
+    for verdict, some in listed.items():
+        more = np.flatnonzero(verdicts == verdict)[: LISTED - len(some)]
+        some.extend((more + start).tolist())
+
+
+def _random_sums(
+    recording: Recording, output: Output, found: Block, start: int, profile: Profile
+) -> RandomSums:
+    """Return the sums of random errors over the sampled sound rows of a block from `start` on."""
+    held, stop = output.topk_weights, start + len(found.verdict)
+    if held is None or FORMATS[held.dtype] != FLOAT32:
+        return RandomSums.none(recording.spec)
+    sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
+    part = np.flatnonzero(sound & sampled(start, stop, recording.rows))
+    return random_sums(
+        recording.logits(start, stop)[part],
+        recording.bias().astype(np.float64),
+        output.ids(start, stop)[part],
+        output.weights(start, stop)[part],
+        part + start,
+        recording.rows,
+        recording.spec,
+        profile,
     )
 
 

@@ -24,7 +24,7 @@ from goldgate.fixtures import FixtureError, Output, Recording, open_recording, w
 from goldgate.fixtures.constructed import Entry
 from goldgate.fixtures.recording import PADDING
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.kernels import KernelError, NotCoveredError, find, load, registry
+from goldgate.kernels import KernelError, NotCoveredError, by_default, find, load
 from goldgate.reference import PROFILES
 
 Advance = Callable[[int], object]
@@ -179,8 +179,7 @@ def live_tasks(
         tasks += [refusal("-", name, why) for name, why in refused.items()]
     sources |= {source.title: source for source in more}
     notes: list[NotRun] = []
-    by_default = [name for name, kernel in registry().items() if kernel.by_default]
-    for name in named or by_default:
+    for name in named or by_default():
         order = Order(name, options.profile, device)
         try:
             load(name, options.profile, device)  # here too: what is missing is said at once

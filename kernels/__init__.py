@@ -7,7 +7,7 @@ What a kernel runs has aiter's signature, `RoutingKernel`.
 """
 
 from goldgate.kernels.call_site import CallSite, UnsupportedCallError, by_module
-from goldgate.kernels.catalogue import call_sites, find, load, load_function, registry
+from goldgate.kernels.catalogue import by_default, call_sites, find, load, load_function, registry
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
@@ -30,6 +30,7 @@ __all__ = [
     "NotCoveredError",
     "RoutingKernel",
     "UnsupportedCallError",
+    "by_default",
     "by_module",
     "call_sites",
     "default_device",

@@ -21,6 +21,11 @@ def registry() -> dict[str, Kernel]:
     return {kernel.name: kernel for kernel in kernels}
 
 
+def by_default() -> list[str]:
+    """Return the names of the kernels that commands take where none is named."""
+    return [name for name, kernel in registry().items() if kernel.by_default]
+
+
 def find(name: str) -> Kernel | None:
     """Return the catalogue's kernel of a name or alias; None where there is none."""
     known = registry()

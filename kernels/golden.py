@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import goldgate
 from goldgate.kernels.kernel import Kernel, Loaded, sigmoid_only
-from goldgate.reference import RoutingSpec, route
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +24,8 @@ def golden(
 ) -> None:
     """Route by the golden router, rounding its weights once, to float32."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    from goldgate.reference import RoutingSpec, route  # noqa: PLC0415 - python-flint, for the same
 
     spec = RoutingSpec(
         num_experts=gating_output.shape[1],

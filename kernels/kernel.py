@@ -92,7 +92,7 @@ class Kernel:
         load: imports it; called only where nothing is missing.
         supports: why a router is beyond it, or None.
         call_sites: where servers call it, for the recorder.
-        by_default: whether parity runs it where no kernel is named.
+        by_default: whether commands take it where no kernel is named.
         aliases: other names that `--kernel` and `--router` take.
 
     """

@@ -18,8 +18,9 @@ Softmax may also scale first: y = fl(x log2e), exp2(y - max y). A shift that the
 cancels, so that max y needs no error, but each y has its own rounding, `prescaled` u |y|: the
 exponent of expert i errs by E_i = prescaled u |x_i|, however near x_i is to the largest. That is
 not small beside 1 for large logits (|x| = 16: 16 u; |x| = 1e5: 0.6 %), so it enters as
-exp(E_i) - 1 and not to first order. Beyond E_i = 1 nothing is said, unless x_i - max + E_i is
-below -90: then score and computed score are both under 2**-126, since the row's sum is at least 1.
+exp(E_i) - 1 and not to first order. Beyond E_i = 1 nothing is said, unless x_i - max + E_i + E_max
+is below -90: then score and computed score are both under 2**-126, since the row's sum is at least
+exp2(0).
 
 sqrtsoftplus: s = sqrt(log(1 + exp(x))); a relative error r of
 1 + exp(x) moves the logarithm by r absolute, which the root halves or, far below 0, where the
@@ -78,8 +79,9 @@ def _softmax_error(logits: Float64, s: Float64, profile: Profile) -> Float64:
     if not profile.prescaled:
         return np.asarray(SECOND_ORDER * U * rho * s + TINY)
     scaled = profile.prescaled * U * np.where(np.isfinite(logits), np.abs(logits), 0.0)
+    at_largest = np.where(below == 0.0, scaled, 0.0).max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):  # NaN logits
-        flushed, unknown = below + scaled < -90.0, scaled > 1.0
+        flushed, unknown = below + scaled + at_largest < -90.0, scaled > 1.0
     grown = np.expm1(np.minimum(scaled, 1.0))
     error = SECOND_ORDER * (grown + U * rho * (1.0 + grown)) * s + TINY
     error = np.where(unknown & ~np.isnan(below), np.inf, error)

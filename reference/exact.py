@@ -28,14 +28,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+import flint
 import numpy as np
 
 from goldgate.reference.scoring import TINY64, U64, float64_error, scores
-
-if TYPE_CHECKING:
-    import flint
 
 #: Arb's precision doubles from the first to the last, in bits. The last is far beyond need: float32
 #: logits and biases that differ at all separate at the latest around 300 bits.
@@ -127,8 +124,6 @@ def dense_ranks(items: Sequence[int], compare: Callable[[int, int], int]) -> lis
 
 
 def _sigmoid_sign(terms: Counter[float], offset: Fraction) -> int:
-    import flint  # noqa: PLC0415 - a recorder, which compares nothing, does without it
-
     canonical: Counter[float] = Counter()
     for x, a in terms.items():
         if x == 0.0:
@@ -155,8 +150,6 @@ def _sigmoid_sign(terms: Counter[float], offset: Fraction) -> int:
 
 
 def _softmax_sign(terms: Counter[float], offset: Fraction, row: Sequence[float]) -> int:
-    import flint  # noqa: PLC0415 - a recorder, which compares nothing, does without it
-
     coefficients = {x: terms[x] + offset * m for x, m in Counter(row).items() if x != -math.inf}
     largest = max(coefficients)
 
@@ -170,8 +163,6 @@ def _softmax_sign(terms: Counter[float], offset: Fraction, row: Sequence[float])
 
 
 def _sqrtsoftplus_sign(terms: Counter[float], offset: Fraction) -> int:
-    import flint  # noqa: PLC0415 - a recorder, which compares nothing, does without it
-
     kept = {x: a for x, a in terms.items() if a and x != -math.inf}
     if not kept:
         return _sign_of(offset)
@@ -187,8 +178,6 @@ def _sqrtsoftplus_sign(terms: Counter[float], offset: Fraction) -> int:
 
 
 def _enclosed_sign(enclose: Callable[[], flint.arb]) -> int:
-    import flint  # noqa: PLC0415 - a recorder, which compares nothing, does without it
-
     bits = _FIRST_BITS
     while bits <= _LAST_BITS:
         with flint.ctx.workprec(bits):
@@ -202,8 +191,6 @@ def _enclosed_sign(enclose: Callable[[], flint.arb]) -> int:
 
 
 def _rational(value: Fraction | int) -> flint.arb:
-    import flint  # noqa: PLC0415 - a recorder, which compares nothing, does without it
-
     value = Fraction(value)
     return flint.arb(flint.fmpq(value.numerator, value.denominator))
 

@@ -19,8 +19,9 @@ from goldgate.accuracy.calls import run
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording
 from goldgate.kernels import KernelError, Loaded, NotCoveredError, load_function, registry
+from goldgate.kernels.sglang import topk_sigmoid_arithmetic
 from goldgate.kernels.torch_eager import route
-from goldgate.reference import RoutingSpec
+from goldgate.reference import PROFILES, RoutingSpec
 
 Route = Callable[..., Any]
 
@@ -240,6 +241,34 @@ def test_torch_eager_routes_groups_and_scales(name: str) -> None:
     assert_parity(route, construct(name), profile="ieee", device="cpu")
 
 
+def _takes_rows_as_contiguous(
+    x: torch.Tensor,
+    b: torch.Tensor,
+    w: torch.Tensor,
+    i: torch.Tensor,
+    groups: int,
+    kept: int,
+    renormalize: bool,
+    scale: float = 1.0,
+) -> None:
+    """Route, and fail on strided tensors as a kernel that reads no stride would go wrong."""
+    if not (x.is_contiguous() and w.is_contiguous() and i.is_contiguous()):
+        i.fill_(0)
+        return
+    route(x, b, w, i, groups, kept, renormalize, scale)
+
+
+def test_assert_parity_heeds_what_the_module_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel whose module has CONTIGUOUS = True is called on contiguous tensors alone."""
+    held = construct("tokens_33")
+    with pytest.raises(AssertionError, match="CONTIGUOUS = True"):
+        assert_parity(_takes_rows_as_contiguous, held, profile="ieee", device="cpu")
+
+    monkeypatch.setitem(globals(), "CONTIGUOUS", True)
+
+    assert_parity(_takes_rows_as_contiguous, held, profile="ieee", device="cpu")
+
+
 def _through_exp2(
     x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *_: object
 ) -> None:
@@ -374,17 +403,33 @@ def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no ROCm device" in str(kernel.missing())
 
 
+@pytest.mark.parametrize(
+    ("release", "profile"),
+    [
+        ("0.4.4", "sgl_kernel_0.4.4"),
+        ("0.4.4.post1+cu130", "sgl_kernel_0.4.4"),
+        ("0.4.40", "conservative"),
+        ("0.5.0", "conservative"),
+        ("unknown", "conservative"),
+    ],
+)
+def test_a_release_of_sgl_kernel_decides_its_profile(release: str, profile: str) -> None:
+    """Only the release whose source was read has a profile of its own."""
+    assert topk_sigmoid_arithmetic(release) == profile
+    assert profile in PROFILES
+
+
 def test_kernels_refuse_routers_beyond_them() -> None:
-    """Kernels of sigmoid scores and sums of two refuse other scores and group rules."""
+    """Kernels of sigmoid scores and sums of two refuse other scores and the other group rule."""
     named = {k.name for k in registry().values() if any("scoring" in s.spec for s in k.call_sites)}
     assert named == {"sglang-moe-fused-gate", "sglang-torch-native", "vllm-fused-topk-bias"}
     for kernel in registry().values():
         if kernel.name in named:
             continue
-        assert kernel.supports(RoutingSpec(256, 8)) is None
-        assert "softmax" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
-        by_maximum = RoutingSpec(256, 8, num_expert_group=8, topk_group=4, group_score="maximum")
-        assert "maximum" in str(kernel.supports(by_maximum))
+        grouped = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
+        assert None in (kernel.supports(RoutingSpec(256, 8)), kernel.supports(grouped))
+        assert kernel.supports(RoutingSpec(256, 8, "softmax")) is not None
+        assert kernel.supports(replace(grouped, group_score="maximum")) is not None
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,27 @@ def test_screened_and_defined_agree_on_extreme_inputs(data: st.DataObject) -> No
     assert fast.sums.rows == slow.sums.rows
 
 
+@pytest.mark.parametrize("name", ["near_ties_1_bias_7", "few_selectable", "exact_ties", "infinite"])
+def test_ids_alone_have_the_same_verdicts_with_and_without_the_fast_path(
+    honest: Honest, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Without weights the fast path settles rows by their ids, as the definition judges them."""
+    held = construct(name)
+    x, bias32 = held.logits(), held.bias()
+    ids, _ = honest(np.ascontiguousarray(x), bias32, held.spec.top_k, False)
+    ids[np.random.default_rng(5).random(ids.shape) < 0.01] += 1
+    arguments = (x, bias32.astype(np.float64), ids, None, held.padding(), held.spec)
+
+    fast = judge_block(*arguments, PROFILES["ieee"], ordered=False)
+    monkeypatch.setattr(blocks, "applies", lambda _: False)
+    slow = judge_block(*arguments, PROFILES["ieee"], ordered=False)
+
+    np.testing.assert_array_equal(fast.verdict, slow.verdict)
+    np.testing.assert_array_equal(fast.reason, slow.reason)
+    assert (fast.unbounded == -1).all()
+    assert fast.over_bound.max() == fast.histogram.sum() == fast.sums.rows == 0
+
+
 def test_biases_whose_difference_leaves_float32_are_left_to_the_definition() -> None:
     """Biases of 2e38 and -2e38: an expert of the latter in the last slot is wrong in every row."""
     x = np.random.default_rng(0).standard_normal((64, 16), dtype=np.float32)

@@ -546,6 +546,13 @@ def test_scaled_logits_beyond_the_first_order_are_bounded_or_nothing_is_said() -
 
         bound = score_error(x, s, spec, profile)
         assert over(np.abs(computed - s), bound) <= 1
+        for part in (slice(0, 8), slice(40, 48), slice(60, 100)):
+            renormalised = RoutingSpec(100, len(range(100)[part]), "softmax")
+            some = score_error(x, s, renormalised, profile)[:, part]
+            limit = weight_error(s[:, part], some, np.zeros(some.shape[1]), renormalised, profile)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                w, real = (v[:, part] / v[:, part].sum(axis=1)[:, None] for v in (computed, s))
+                assert not (np.abs(w - real) > limit)[np.isfinite(limit)].any()
     assert np.isinf(bound[size[:, 0] > 1.7e7]).all()
     assert np.isfinite(bound[size[:, 0] < 1e4]).all()
 

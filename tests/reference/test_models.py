@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,26 @@ def test_groups_are_ranked_by_the_engines_rule() -> None:
         if model.spec.num_expert_group > 1:
             expected = "sum of two largest" if model.has_bias else "maximum"
             assert model.spec.group_score == expected
+
+
+def test_the_documented_table_is_the_code() -> None:
+    """docs/routing-contract.md lists the models with the figures that the code has."""
+    rows = []
+    for model in MODELS.values():
+        spec = model.spec
+        groups = f"{spec.num_expert_group}, {spec.topk_group}"
+        groups += f" by {spec.group_score}" if spec.num_expert_group > 1 else ""
+        words = ("yes" if spec.renormalize else "no", "yes" if model.has_bias else "no")
+        rows.append(
+            f"| {model.name} | {spec.num_experts}, {spec.top_k} | {spec.scoring} | {groups} | "
+            f"{words[0]}, {spec.routed_scaling_factor:g} | {words[1]} | {model.gate_dtype} |"
+        )
+    page = (Path(__file__).parents[2] / "docs" / "routing-contract.md").read_text(encoding="utf-8")
+
+    _, _, after = page.partition("## Published routers\n")
+    table = [line for line in after.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+
+    assert table[1:] == rows
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
