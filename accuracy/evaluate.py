@@ -25,8 +25,8 @@ from goldgate.accuracy.random_error import (
     sampled,
 )
 from goldgate.accuracy.selection import Reason, Verdict
-from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
-from goldgate.accuracy.weights import ULP_EDGES
+from goldgate.accuracy.systematic_error import SystematicError, systematic_error
+from goldgate.accuracy.tally import Tally
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import FLOAT32, FORMATS, Profile, WeightFormat
 
@@ -35,9 +35,6 @@ BLOCK_LOGITS = 1 << 22
 
 #: More threads than this only fight for memory bandwidth.
 MAX_THREADS = 8
-
-#: Rows of a tie and admissible rows that a result lists, each.
-LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Result:
         counts: rows of each `Verdict`.
         failing: rows that fail and are no known failure, ascending.
         reasons: why, `Reason` codes, of the same length.
-        ties: the first `LISTED` rows of a tie, ascending.
+        ties: the first `goldgate.accuracy.tally.LISTED` rows of a tie, ascending.
         admissible: the first `LISTED` admissible rows, ascending.
         known: rows that fail as a known failure says.
         known_failures: the known failures that were met.
@@ -166,91 +163,58 @@ def judge(
         moved = 0
         if other is not None and (other != bias).any():
             moved = int((rerouted(logits, bias, other, recording.spec) & ~padding).sum())
+        sums = RandomSums.none(recording.spec)
+        if held is not None and FORMATS[held.dtype] == FLOAT32:
+            sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
+            part = np.flatnonzero(sound & sampled(start, stop, recording.rows))
+            sums = random_sums(
+                logits[part],
+                bias,
+                output.ids(start, stop)[part],
+                output.weights(start, stop)[part],
+                part + start,
+                recording.rows,
+                recording.spec,
+                profile,
+            )
         advance(stop - start)
-        return found, _random_sums(recording, output, found, start, profile), moved
+        return found, sums, moved
 
-    counts = np.zeros(len(Verdict), dtype=np.int64)
-    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    sums, moved = ResidualSums(), 0
-    inside = RandomSums.none(recording.spec)
-    judged_rows = unbounded_weights = unbounded_rows = 0
-    failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
-    passing_worst, overs = 0.0, [np.empty(0)]
-    listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
+    spec = recording.spec
+    tally = Tally(RandomSums.none(spec), spec.top_k)
     starts = range(0, recording.rows, size)
     threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
-        for start, (found, residuals, changed) in zip(starts, pool.map(block, starts), strict=True):
-            counts += np.bincount(found.verdict, minlength=len(Verdict))
-            histogram += found.histogram
-            sums += found.sums
-            inside += residuals
-            moved += changed
-            judged_rows += int((found.unbounded >= 0).sum())
-            unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
-            unbounded_rows += int((found.unbounded == recording.spec.top_k).sum())
-            fails = found.reason != Reason.NONE
-            passing_worst = max(passing_worst, float(found.over_bound.max(where=~fails, initial=0)))
-            rows = np.flatnonzero(fails)
-            failing.append(rows + start)
-            reasons.append(found.reason[rows])
-            overs.append(found.over_bound[rows])
-            _list(found.verdict, start, listed)
+        for start, found in zip(starts, pool.map(block, starts), strict=True):
+            tally.add(start, *found)
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
-    bad, why, over = np.concatenate(failing), np.concatenate(reasons), np.concatenate(overs)
-    known = excuse(bad, why, over, met, recording, output)
-    worst, unlisted = (float(part.max(initial=passing_worst)) for part in (over, over[~known.rows]))
+    failing, reasons = np.concatenate(tally.failing), np.concatenate(tally.reasons)
+    overs = np.concatenate(tally.overs)
+    known = excuse(failing, reasons, overs, met, recording, output)
+    unlisted = float(overs[~known.rows].max(initial=0.0))
     return Result(
         rows=recording.rows,
-        counts={verdict: int(counts[verdict]) for verdict in Verdict},
-        failing=bad[~known.rows],
-        reasons=why[~known.rows],
-        ties=tuple(listed[Verdict.TIE]),
-        admissible=tuple(listed[Verdict.ADMISSIBLE]),
+        counts={verdict: int(tally.counts[verdict]) for verdict in Verdict},
+        failing=failing[~known.rows],
+        reasons=reasons[~known.rows],
+        ties=tuple(tally.listed[Verdict.TIE]),
+        admissible=tuple(tally.listed[Verdict.ADMISSIBLE]),
         known=int(known.rows.sum()),
         known_failures=met,
         stale=known.stale,
         beyond=known.beyond,
         weight_format=None if held is None else FORMATS[held.dtype],
-        weights=judged_rows * recording.spec.top_k,
-        weights_unbounded=unbounded_weights,
-        rows_unbounded=unbounded_rows,
-        weight_error_over_bound=worst,
-        unlisted_weight_error_over_bound=unlisted,
-        histogram=histogram,
-        systematic_error=systematic_error(sums, recording.spec, profile),
-        random_error=random_error(inside, recording.spec, profile),
+        weights=tally.judged_rows * spec.top_k,
+        weights_unbounded=tally.unbounded_weights,
+        rows_unbounded=tally.unbounded_rows,
+        weight_error_over_bound=tally.worst,
+        unlisted_weight_error_over_bound=max(tally.worst_passing, unlisted),
+        histogram=tally.histogram,
+        systematic_error=systematic_error(tally.sums, spec, profile),
+        random_error=random_error(tally.inside, spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),
-        rerouted=None if other is None else moved,
-    )
-
-
-def _list(verdicts: NDArray[np.int8], start: int, listed: dict[Verdict, list[int]]) -> None:
-    """Add the block's rows of each listed verdict, up to `LISTED`."""
-    for verdict, some in listed.items():
-        more = np.flatnonzero(verdicts == verdict)[: LISTED - len(some)]
-        some.extend((more + start).tolist())
-
-
-def _random_sums(
-    recording: Recording, output: Output, found: Block, start: int, profile: Profile
-) -> RandomSums:
-    """Return the sums of random errors over the sampled sound rows of a block from `start` on."""
-    held, stop = output.topk_weights, start + len(found.verdict)
-    if held is None or FORMATS[held.dtype] != FLOAT32:
-        return RandomSums.none(recording.spec)
-    sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
-    part = np.flatnonzero(sound & sampled(start, stop, recording.rows))
-    return random_sums(
-        recording.logits(start, stop)[part],
-        recording.bias().astype(np.float64),
-        output.ids(start, stop)[part],
-        output.weights(start, stop)[part],
-        part + start,
-        recording.rows,
-        recording.spec,
-        profile,
+        rerouted=None if other is None else tally.rerouted,
     )
 
 

@@ -11,7 +11,7 @@ from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.manifest import CRASHED, NAME, NOT_COVERED, read_manifest
 from goldgate.fixtures import FixtureError, Output, Recording, open_output
-from goldgate.kernels import KernelError, load, registry
+from goldgate.kernels import KernelError, find, load, registry
 from goldgate.reference import PROFILES, Profile
 
 
@@ -92,7 +92,7 @@ def side(
     try:
         load(name, arithmetic, device)
     except KernelError as error:
-        if ":" not in name and name not in registry():
+        if ":" not in name and find(name) is None:
             raise KernelError(
                 f"{name}: no such folder and no such kernel: expected a folder of outputs, one of "
                 f"{', '.join(registry())}, or package.module:function"
@@ -187,10 +187,9 @@ def _recorded(folder: Path, arithmetic: str | None, partial: bool) -> Side:
 
 
 def _live(order: Order, runner: Runner) -> Side:
-    known = registry()
+    kernel = find(order.name)
 
     def answer(_: str, recording: Recording) -> Answer:
-        kernel = known.get(order.name)
         if kernel is not None and (beyond := kernel.supports(recording.spec)):
             return Answer(left_out=f"{order.name} {beyond}")
         try:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.evidence import Judged, complaints
-from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.selection import Verdict
 
 _COLOURS = {"PASS": "green", "FAIL": "bold red", "REFUSED": "bold yellow"}
 
@@ -138,8 +138,6 @@ def _show_known(to: Console, judged: Sequence[Judged]) -> None:
         to.print("\nKnown failures (strict: one that stops happening fails too):")
     for one, d in met:
         link = f" {d.link}" if d.link else ""
-        if one.result and d.reason == Reason.WEIGHT.text:
-            link = f" (weight/bound {one.result.weight_error_over_bound:.3g}){link}"
         to.print(
             f"  {one.kernel} on {one.recording}: {d.reason} in {len(d.rows)} rows, {d.ceiling}: "
             f"{d.why}{link}",

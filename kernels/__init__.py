@@ -8,6 +8,7 @@ What a kernel runs has aiter's signature, `RoutingKernel`.
 
 from goldgate.kernels.call_site import CallSite, UnsupportedCallError, by_module
 from goldgate.kernels.catalogue import by_default, call_sites, find, load, load_function, registry
+from goldgate.kernels.hosts import default_device, distribution_version
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
@@ -15,7 +16,6 @@ from goldgate.kernels.kernel import (
     Loaded,
     NotCoveredError,
     RoutingKernel,
-    default_device,
     one_line,
     recorded_only,
     sigmoid_only,
@@ -34,6 +34,7 @@ __all__ = [
     "by_module",
     "call_sites",
     "default_device",
+    "distribution_version",
     "find",
     "load",
     "load_function",

@@ -11,7 +11,8 @@ from types import ModuleType
 
 from goldgate.kernels.adapter import adapter_of
 from goldgate.kernels.call_site import CallSite
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
+from goldgate.kernels.hosts import default_device
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line
 from goldgate.places import CHECKOUT, PACKAGE
 
 
