@@ -214,7 +214,7 @@ class Runner:
             elif left <= 0.0:
                 self._silent[order] = self._silent.get(order, 0) + 1
                 return _Done(failure=f"{where}: {now}: no answer in {limit:.0f} s")
-            elif first and time.monotonic() - told >= _COMPILING_S:
+            elif calls and first and time.monotonic() - told >= _COMPILING_S:
                 told = time.monotonic()
                 self._tell(
                     f"{where}: compiling? {now}: {told - started:.0f} s, limit {limit:.0f} s "
