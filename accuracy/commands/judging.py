@@ -36,7 +36,7 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--known-failures",
-        "--known-failures",
+        "--deviations",  # the spelling of 0.1.0
         dest="known_failures",
         type=Path,
         action="append",
