@@ -49,7 +49,7 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
     to.print(table)
     for one in judged:
         for line in complaints(one):
-            to.print(f"\n{one.verdict} {one.kernel} on {one.recording}: {line}", markup=False)
+            to.print(f"\n{one.verdict} {_title(one)}: {line}", markup=False)
         for text in one.offences:
             to.print("\n" + _indented(text), markup=False)
     _show_known(to, judged)
@@ -95,6 +95,15 @@ def _cells(one: Judged) -> list[str]:
     ]
 
 
+def _title(one: Judged) -> str:
+    """Name what a line is about; "-" stands for a kernel or recording that there is not."""
+    return " on ".join(name for name in (one.kernel, one.recording) if name != "-")
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
 def _show_known(to: Console, judged: Sequence[Judged]) -> None:
     met = [(one, d) for one in judged if one.result for d in one.result.known_failures]
     if met:
@@ -104,7 +113,7 @@ def _show_known(to: Console, judged: Sequence[Judged]) -> None:
         if one.result and d.reason == Reason.WEIGHT.text:
             link = f" (weight/bound {one.result.weight_error_over_bound:.3g}){link}"
         to.print(
-            f"  {one.kernel} on {one.recording}: {d.reason} in {len(d.rows)} rows: {d.why}{link}",
+            f"  {one.kernel} on {one.recording}: {d.reason} in {_rows(len(d.rows))}: {d.why}{link}",
             markup=False,
         )
 
