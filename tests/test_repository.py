@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import configparser
-import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Iterator
@@ -91,9 +91,12 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_document_names_exists(page: Path) -> None:
-    """What a reader copies is a command of goldgate, with options that it takes."""
+    """What a reader copies is a command of goldgate, with options that it takes, or a module."""
     wrong = []
     for line in code(page):
+        module = re.match(r"python -m ([\w.]+)", line)
+        if module and not importlib.util.find_spec(module[1]):
+            wrong.append(line)
         found = re.match(r"(?:.*&& )?goldgate ([a-z][\w-]*)(.*)", line)
         if not found:
             continue
