@@ -28,6 +28,7 @@ from goldgate.accuracy.latency import (
 from goldgate.accuracy.report import console as report_console
 from goldgate.errors import GoldgateError
 from goldgate.kernels import KernelError, Loaded, by_default, find, load
+from goldgate.options import positive
 from goldgate.progress import progress
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
 
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tokens",
-        type=int,
+        type=positive,
         nargs="+",
         default=list(TOKENS),
         metavar="T",
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rounds",
-        type=int,
+        type=positive,
         default=ROUNDS,
         metavar="N",
         help="turns of all kernels (default: %(default)s)",
