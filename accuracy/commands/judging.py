@@ -46,8 +46,11 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         "--profile",
         dest="profile",
         choices=sorted(PROFILES),
-        help="the arithmetic whose error bounds apply (default: the one that an output names; "
-        "for your own kernel: conservative)",
+        metavar="NAME",
+        help="the arithmetic whose error bounds apply: "
+        + ", ".join(sorted(PROFILES))
+        + " (default: "
+        "the one that an output names; for your own kernel: conservative)",
     )
     parser.add_argument(
         "--ordered",
@@ -62,6 +65,7 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--known-failures",
+        "--deviations",  # the spelling of 0.1.0
         dest="known_failures",
         type=Path,
         action="append",
