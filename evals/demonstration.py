@@ -28,7 +28,7 @@ NO_EVIDENCE = "DEMONSTRATION on an embedded server: this is no evidence for a re
 # What the recorded completions hold: two models, one in place of a kernel that loses accuracy.
 _LARGE, _SMALL = "175b_verification", "6b_verification"
 # Three arms of the stand-in on two cores in two minutes, and more than the 178 questions without
-# which this margin decides nothing; --limit says otherwise.
+# which this margin decides nothing; --limit overrides it.
 _STANDIN_LIMIT = 240
 # The stand-in's score is stated without examples, and its tokens are letters: no worked answer of
 # its problems is longer.

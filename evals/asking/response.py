@@ -22,7 +22,7 @@ MAX_BODY_BYTES = 16 * 2**20
 #: An OpenAI-compatible answer nests 5 deep; Python's own parser gives up near 1,000.
 MAX_DEPTH = 64
 
-# Worth asking again; any other 4xx says that the request itself is wrong.
+# Worth asking again; any other 4xx means that the request itself is wrong.
 _RETRIED_STATUS = {408, 409, 425, 429}
 # Headers that name the program behind an address, by name or by the end of a name.
 _BUILD_HEADERS = ("server", "x-powered-by")
@@ -34,7 +34,7 @@ _THINK, _THINK_END = "<think>", "</think>"
 class RequestError(Exception):
     """One attempt failed; `name` is short enough to be counted.
 
-    `retried` says whether asking again can help, `wait_s` how long the server asks to wait.
+    `retried` is whether asking again can help, `wait_s` how long the server asks to wait.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ def parse(body: bytes, headers: Mapping[str, str], **request: Any) -> Answer:  #
         words = error.get("message", error) if isinstance(error, dict) else error
         raise RequestError("error in the body", f"the server reports an error: {_words(words)}")
     choice = _choice(outputs, body)
-    said = choice.get("message", choice)
-    if not isinstance(said, dict):
+    message = choice.get("message", choice)
+    if not isinstance(message, dict):
         raise _malformed(f"message is no object in {excerpt(body)}")
     name = "content" if "message" in choice else "text"
-    text, missing = said.get(name), name not in said
+    text, missing = message.get(name), name not in message
     if text is not None and not isinstance(text, str):
         raise _malformed(f"text is no string in {excerpt(body)}")
     reason = choice.get("finish_reason")
@@ -122,7 +122,7 @@ def parse(body: bytes, headers: Mapping[str, str], **request: Any) -> Answer:  #
         words = f"finish_reason {one_line(reason)}"
         raise RequestError(words, f"the answer was broken off ({words})", retried=True)
     usage, refused = _usage(outputs.get("usage"))
-    thought = _text(said.get("reasoning_content")) or _text(said.get("reasoning"))
+    thought = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
     # vLLM's stop_reason, sglang's matched_stop: the stop string that cut the text, or a token id.
     stop = choice.get("stop_reason", choice.get("matched_stop"))
     return Answer(

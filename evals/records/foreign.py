@@ -46,7 +46,7 @@ _Record = Mapping[str, Any]
 def read_foreign(path: Path) -> Run:
     """Read a file of per-question results as a run of one repeat.
 
-    Raises EvalError for a file that is none of the known kinds, whose questions are not numbered
+    Raises EvalError for a file of no known kind, whose questions are not numbered
     from 0 without a gap, or whose marks are not right or wrong.
     """
     data = _bytes(path)

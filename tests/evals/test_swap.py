@@ -213,6 +213,52 @@ def test_baseline_without_candidate_is_refused(
     assert "no BASE_URL" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("earlier", [True, False])
+def test_other_model_is_named_before_the_candidate_is_asked(
+    baseline: Server,
+    answers: dict[str, str],
+    ask: Callable[..., int],
+    swap: Swap,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    earlier: bool,
+) -> None:
+    """No candidate is asked 1319 questions that another model id would refuse."""
+    arm = {"BASELINE_URL": baseline.url}
+    if earlier:
+        ask(baseline.url, tmp_path / "earlier")
+        arm = {"BASELINE_RUN": str(tmp_path / "earlier")}
+
+    with Server(answers, model="other") as candidate:
+        status = swap(BASE_URL=candidate.url, **arm)
+
+        assert candidate.asked == []
+    assert status == 2
+    assert "the baseline serves m, the candidate other" in capsys.readouterr().err
+
+
+def test_plan_is_registered_before_the_first_question(
+    server: Server, baseline: Server, swap: Swap, tmp_path: Path
+) -> None:
+    """The plan of one look is written first; the same folder takes no other margin."""
+    plans: list[dict[str, Any]] = []
+
+    async def look(_: int, __: object) -> None:
+        plans.append(json.loads((tmp_path / "out" / "plan.json").read_text(encoding="utf-8")))
+
+    baseline.fault = look
+    arms = {"BASE_URL": server.url, "BASELINE_URL": baseline.url}
+
+    swap(**arms)
+    again = swap("--resume", "--margin", "20", **arms)
+
+    assert plans[0]["kind"] == "all questions"
+    assert plans[0]["rules"]["margin"] == 0.1
+    assert len(plans[0]["sha256"]) == 64
+    assert again == 2
+
+
 def test_candidate_with_null_answers_has_no_verdict(
     server: Server, baseline: Server, swap: Swap, capsys: pytest.CaptureFixture[str]
 ) -> None:
