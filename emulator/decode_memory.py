@@ -144,9 +144,11 @@ def _lds(instruction: Instruction, size: int, parts: int, *, store: bool) -> Ste
     known = {"offset"} if parts == 1 else {"offset0", "offset1"}
     found = _modifiers(instruction, known)
     # ds_read2 and ds_write2 count their offsets in elements (CDNA3 ISA).
-    offsets = [found.get("offset", 0)] if parts == 1 else [
-        found.get(f"offset{part}", 0) * size for part in (0, 1)
-    ]
+    offsets = (
+        [found.get("offset", 0)]
+        if parts == 1
+        else [found.get(f"offset{part}", 0) * size for part in (0, 1)]
+    )
     count = max(1, size // 4)
     if store:
         lane = raw_reader(operand(texts[0], instruction))

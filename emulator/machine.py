@@ -69,9 +69,7 @@ def execute(actions: Sequence[Action], run: Run) -> int:
     return executed
 
 
-def _straight(
-    actions: Sequence[Action], run: Run, scheduler: _Scheduler, counter: int
-) -> int:
+def _straight(actions: Sequence[Action], run: Run, scheduler: _Scheduler, counter: int) -> int:
     """Execute the active waves until they part, end, wait or reach others; return how many."""
     waves = run.waves
     group = np.ones(waves.count, bool) if waves.active is None else waves.active

@@ -69,9 +69,7 @@ class Memory:
         if not values.flags.c_contiguous:
             raise ValueError(f"{name}: expected a contiguous array")
         base = _FIRST + _APART * len(self.buffers)
-        self.buffers.append(
-            Buffer(name, base, values.reshape(-1).view(np.uint8), writable)
-        )
+        self.buffers.append(Buffer(name, base, values.reshape(-1).view(np.uint8), writable))
         return base
 
     def load(

@@ -153,6 +153,4 @@ OPERATIONS = (
 )
 
 #: s_NAME_saveexec_b64: the destination takes EXEC, and EXEC the function of the operand and EXEC.
-SAVEEXEC = {
-    f"s_{name}_saveexec_b64": logic for name, logic in _LOGIC.items()
-}
+SAVEEXEC = {f"s_{name}_saveexec_b64": logic for name, logic in _LOGIC.items()}
