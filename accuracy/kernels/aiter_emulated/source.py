@@ -170,7 +170,7 @@ def stage(source: Source, folder: Path) -> None:
 
 
 def _shim() -> Iterator[tuple[str, bytes]]:
-    for path in sorted(SHIM.rglob("*.h*")):
+    for path in sorted(file for file in SHIM.rglob("*") if file.is_file()):
         yield str(path.relative_to(SHIM)), path.read_bytes()
 
 

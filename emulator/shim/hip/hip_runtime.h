@@ -3,6 +3,7 @@
 // Device code alone is compiled: host-side names (streams, launches, tensor checks) are absent or
 // empty. Each device function is written from its documented meaning with clang's AMDGPU builtins.
 #pragma once
+#include <type_traits>
 
 #define __global__ __attribute__((global))
 #define __device__ __attribute__((device))
@@ -10,6 +11,7 @@
 #define __shared__ __attribute__((shared))
 #define __launch_bounds__(threads) __attribute__((launch_bounds(threads)))
 #define __inline__ inline
+#define __forceinline__ inline __attribute__((always_inline))
 #define INFINITY (__builtin_huge_valf())
 #define USE_ROCM 1
 
@@ -94,11 +96,6 @@ inline __host__ __device__ constexpr T min(T a, T b)
     return b < a ? b : a;
 }
 
-namespace std {
-template <typename T, typename U>
-inline constexpr bool is_same_v = __is_same(T, U);
-}
-
 namespace c10 {
 struct Half
 {
@@ -114,3 +111,6 @@ struct BFloat16
     }
 };
 } // namespace c10
+
+using __half = c10::Half;
+using hip_bfloat16 = c10::BFloat16;
