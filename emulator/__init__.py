@@ -4,11 +4,11 @@ It executes what clang's AMDGPU target prints, checks every memory access, and s
 does not know. It knows nothing of what a kernel is for.
 """
 
-from .errors import EmulationError, MemoryFaultError, UnknownInstructionError
-from .launch import Kernel, Launched, launch, prepare
-from .memory import Memory
-from .rounding import ROUNDINGS, Rounding
-from .text import Program, parse
+from emulator.errors import EmulationError, MemoryFaultError, UnknownInstructionError
+from emulator.launch import Kernel, Launched, launch, prepare
+from emulator.memory import Memory
+from emulator.rounding import ROUNDINGS, Rounding
+from emulator.text import Program, parse
 
 __all__ = [
     "ROUNDINGS",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
-from .decode_memory import memory_step
-from .decode_scalar import branch, saveexec_step, scalar_step, setreg_step
-from .decode_vector import bitop_step, mixed_step, packed_step, readlane_step, vector_step
-from .errors import UnknownInstructionError
-from .floats import fma
-from .instructions import Scalar, Vector, compare, scalar, vector_float, vector_integer
-from .run import Action, Barrier, End, Run
-from .text import Instruction, Program
+import numpy as np
+
+from emulator.decode_memory import memory_step
+from emulator.decode_scalar import branch, saveexec_step, scalar_step, setreg_step
+from emulator.decode_vector import bitop_step, mixed_step, packed_step, readlane_step, vector_step
+from emulator.errors import UnknownInstructionError
+from emulator.floats import fma
+from emulator.instructions import Scalar, Vector, compare, scalar, vector_float, vector_integer
+from emulator.run import Action, Barrier, End, Run, Step
+from emulator.text import Instruction, Program
 
 VECTOR: dict[str, Vector] = {
     operation.name: operation
@@ -19,10 +23,17 @@ VECTOR: dict[str, Vector] = {
     for operation in table.OPERATIONS
 }
 SCALAR: dict[str, Scalar] = {operation.name: operation for operation in scalar.OPERATIONS}
-_PACKED = {
-    "v_pk_add_f32": lambda a, b: a + b,
-    "v_pk_mul_f32": lambda a, b: a * b,
-    "v_pk_fma_f32": fma,
+#: Instructions whose operands or modifiers are read in a way of their own.
+SPECIAL: dict[str, Callable[[Instruction], Step]] = {
+    "v_pk_add_f32": partial(packed_step, function=np.add),
+    "v_pk_mul_f32": partial(packed_step, function=np.multiply),
+    "v_pk_fma_f32": partial(packed_step, function=fma),
+    "v_fma_mix_f32": mixed_step,
+    "v_bitop3_b32": bitop_step,
+    "v_readlane_b32": partial(readlane_step, first=False),
+    "v_readfirstlane_b32": partial(readlane_step, first=True),
+    "s_setreg_imm32_b32": setreg_step,
+    **{name: partial(saveexec_step, logic=logic) for name, logic in scalar.SAVEEXEC.items()},
 }
 _ENCODING = re.compile(r"(.*)_(e32|e64|dpp|sdwa)")
 
@@ -79,25 +90,6 @@ def _step(instruction: Instruction) -> Action | None:
         return vector_step(instruction, VECTOR[base], encoding)
     if name in SCALAR:
         return scalar_step(instruction, SCALAR[name])
-    if name in scalar.SAVEEXEC:
-        return saveexec_step(instruction, scalar.SAVEEXEC[name])
-    if name in _PACKED:
-        return packed_step(instruction, _PACKED[name])
-    if name == "v_fma_mix_f32":
-        return mixed_step(instruction)
-    if name == "v_bitop3_b32":
-        return bitop_step(instruction)
-    if name in ("v_readlane_b32", "v_readfirstlane_b32"):
-        return readlane_step(instruction, first=name == "v_readfirstlane_b32")
-    if name == "s_setreg_imm32_b32":
-        return setreg_step(instruction)
+    if name in SPECIAL:
+        return SPECIAL[name](instruction)
     return memory_step(instruction)
-
-
-def mnemonics() -> frozenset[str]:
-    """Return every mnemonic of the table, without encoding suffixes."""
-    special = {
-        *("s_nop", "s_waitcnt", "s_barrier", "s_endpgm", "s_setreg_imm32_b32"),
-        *("v_fma_mix_f32", "v_bitop3_b32", "v_readlane_b32", "v_readfirstlane_b32"),
-    }
-    return frozenset({*VECTOR, *SCALAR, *scalar.SAVEEXEC, *_PACKED, *special})

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .decode_scalar import scalar_reader
-from .errors import UnknownInstructionError
-from .memory import Where
-from .operands import operand, raw_reader, reader, scalar_register, vector_register
-from .run import Run, Step
-from .text import Instruction
-from .waves import LANES, Waves
+from emulator.decode_scalar import scalar_reader
+from emulator.errors import UnknownInstructionError
+from emulator.memory import Where
+from emulator.operands import operand, raw_reader, reader, scalar_register, vector_register
+from emulator.run import Run, Step
+from emulator.text import Instruction
+from emulator.waves import LANES, Waves
 
 #: Bytes of an access and whether a narrower value is sign-extended (CDNA3 ISA).
 _GLOBAL = {
@@ -46,6 +48,7 @@ _LDS = {
     "2_b32": (4, 2),
     "2_b64": (8, 2),
 }
+_Value = TypeVar("_Value", bound=np.generic)
 _CACHE = {"sc0", "sc1", "nt"}  # cache hints: no effect on what is read
 
 
@@ -205,7 +208,7 @@ def _permute(instruction: Instruction, *, backward: bool) -> Step:
     return step
 
 
-def _chosen(waves: Waves, values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _chosen(waves: Waves, values: NDArray[_Value]) -> NDArray[_Value]:
     """Return the active lanes' values in order, [n]."""
     whole = np.broadcast_to(values, (waves.count, LANES))
     return whole.reshape(-1) if waves.lanes is None else whole[waves.lanes]

@@ -1,4 +1,4 @@
-"""Vector instructions made into steps: operands read, the table's function applied, results kept."""
+"""Vector instructions made into steps: operands read, a function applied, results kept."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnknownInstructionError
-from .floats import flush, fma
-from .instructions import Vector
-from .instructions.vector_integer import bitop3
-from .lanes import Dpp, dpp, moved, selected
-from .operands import (
+from emulator.errors import UnknownInstructionError
+from emulator.floats import flush, fma
+from emulator.instructions import Vector
+from emulator.lanes import Dpp, dpp, moved, selected
+from emulator.operands import (
     Operand,
     Read,
     operand,
@@ -23,11 +22,12 @@ from .operands import (
     typed,
     vector_register,
 )
-from .run import Run, Step
-from .text import Instruction, modifier_list
-from .waves import VCC, Waves
+from emulator.run import Run, Step
+from emulator.text import Instruction, modifier_list
+from emulator.waves import Waves
 
-_DPP = ("row_mask", "bank_mask", "bound_ctrl")
+from .instructions.vector_integer import bitop3
+
 _SDWA = {"dst_sel", "dst_unused", "src0_sel", "src1_sel"}
 _WIDTH = {"d": 2, "q": 2}
 
@@ -86,11 +86,8 @@ def _move(instruction: Instruction, encoding: str) -> Dpp | None:
     """Return the lane moves of a DPP instruction; refuse modifiers that are not known."""
     modifiers = set(instruction.modifiers)
     if encoding == "dpp":
-        move = dpp(instruction)
-        controls = [name for name in modifiers if name not in _DPP]
-        if len(controls) == 1:
-            return move
-    elif encoding == "sdwa":
+        return dpp(instruction)
+    if encoding == "sdwa":
         known = {"dst_sel": "DWORD", "dst_unused": "UNUSED_PAD"}
         fits = all(instruction.modifiers.get(k, v) == v for k, v in known.items())
         if modifiers <= _SDWA and fits:
@@ -280,13 +277,3 @@ def _lane_number(found: Operand) -> Callable[[Waves], NDArray[np.intp]]:
         lane = int(found.index) & 63
         return lambda waves: np.full(waves.count, lane)
     return lambda waves: (waves.s[found.register] & np.uint32(63)).astype(np.intp)
-
-
-__all__ = [
-    "VCC",
-    "bitop_step",
-    "mixed_step",
-    "packed_step",
-    "readlane_step",
-    "vector_step",
-]

@@ -115,11 +115,11 @@ def median(a: F32, b: F32, c: F32) -> F32:
 
 
 def _exponent(x: F32) -> NDArray[np.int32]:
-    return ((bits(x) >> np.uint32(23)) & np.uint32(0xFF)).astype(np.int32)
+    return np.asarray((bits(x) >> np.uint32(23)) & np.uint32(0xFF), np.int32)
 
 
 def _sign(x: F32) -> Bits:
-    return bits(x) & _SIGN
+    return np.asarray(bits(x) & _SIGN)
 
 
 def div_scale(value: F32, denominator: F32, numerator: F32) -> tuple[F32, Bool]:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnknownInstructionError
-from .operands import Read
-from .text import Instruction
-from .waves import LANES, Waves
+from emulator.errors import UnknownInstructionError
+from emulator.operands import Read
+from emulator.text import Instruction
+from emulator.waves import LANES, Waves
 
 _LANE = np.arange(LANES)
 _ROW, _IN_ROW = _LANE // 16, _LANE % 16
-_CONTROLS = ("quad_perm", "row_", "wave_")
+_FIRST = _LANE - _IN_ROW  # each row's first lane
+#: DPP modifiers beside the control.
+MASKS = ("row_mask", "bank_mask", "bound_ctrl")
 _SELECTIONS = {
     "BYTE_0": (0, 0xFF),
     "BYTE_1": (8, 0xFF),
@@ -54,8 +56,7 @@ def dpp(instruction: Instruction) -> Dpp:
 
     """
     modifiers = instruction.modifiers
-    controls = [name for name in modifiers if name.startswith(_CONTROLS)]
-    controls = [name for name in controls if name not in ("row_mask",)]
+    controls = [name for name in modifiers if name not in MASKS]
     if len(controls) != 1:
         raise UnknownInstructionError(f"{instruction}: expected one DPP control")
     control = controls[0]
@@ -69,28 +70,27 @@ def _moves(
     control: str, value: str, instruction: Instruction
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return each lane's source and whether it exists (CDNA3 ISA, DPP; LLVM's `dpp_ctrl`)."""
-    amount = int(value) if value.isdecimal() else 0
-    first = _LANE - _IN_ROW
     everywhere = np.ones(LANES, bool)
     if control == "quad_perm" and re.fullmatch(r"\[[0-3](,\s*[0-3]){3}\]", value):
         chosen = np.array([int(digit) for digit in re.findall(r"\d", value)])
         return _LANE - _LANE % 4 + chosen[_LANE % 4], everywhere
-    if control == "row_shl" and 1 <= amount <= 15:  # noqa: PLR2004 - lanes of a row
-        return (_LANE + amount) % LANES, _IN_ROW + amount < 16  # noqa: PLR2004 - as above
-    if control == "row_shr" and 1 <= amount <= 15:  # noqa: PLR2004 - as above
-        return (_LANE - amount) % LANES, _IN_ROW >= amount
-    if control == "row_ror" and 1 <= amount <= 15:  # noqa: PLR2004 - as above
-        return first + (_IN_ROW - amount) % 16, everywhere
-    if control == "row_mirror":
-        return first + 15 - _IN_ROW, everywhere
-    if control == "row_half_mirror":
-        return _LANE - _LANE % 8 + 7 - _LANE % 8, everywhere
-    if control == "row_bcast" and amount == 15:  # noqa: PLR2004 - the last lane of a row
-        return (first - 1) % LANES, _ROW > 0
-    if control == "row_bcast" and amount == 31:  # noqa: PLR2004 - the last lane of the first half
-        return np.full(LANES, 31), _LANE >= 32  # noqa: PLR2004 - as above
-    if control == "row_newbcast" and 0 <= amount <= 15 and value:  # noqa: PLR2004 - as above
-        return first + amount, everywhere
+    fixed = {
+        ("row_mirror", ""): (_FIRST + 15 - _IN_ROW, everywhere),
+        ("row_half_mirror", ""): (_LANE - _LANE % 8 + 7 - _LANE % 8, everywhere),
+        ("row_bcast", "15"): ((_FIRST - 1) % LANES, _ROW > 0),
+        ("row_bcast", "31"): (np.full(LANES, 31), _LANE >= 32),
+    }
+    if (control, value) in fixed:
+        return fixed[control, value]
+    amount = int(value) if value.isdecimal() else -1
+    by_amount = {
+        "row_shl": ((_LANE + amount) % LANES, _IN_ROW + amount < 16),
+        "row_shr": ((_LANE - amount) % LANES, amount <= _IN_ROW),
+        "row_ror": (_FIRST + (_IN_ROW - amount) % 16, everywhere),
+        "row_newbcast": (_FIRST + amount, everywhere),
+    }
+    if control in by_amount and (0 if control == "row_newbcast" else 1) <= amount <= 15:
+        return by_amount[control]
     raise UnknownInstructionError(f"{instruction}: DPP control {control}:{value} is not known")
 
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .decode import decode
-from .errors import EmulationError
-from .lds import GRANULES, Lds
-from .machine import execute
-from .memory import Memory
-from .rounding import Rounding
-from .run import Action, Run
-from .text import Program
-from .waves import LANES, Waves
+from emulator.decode import decode
+from emulator.errors import EmulationError
+from emulator.lds import GRANULES, Lds
+from emulator.machine import execute
+from emulator.memory import Memory
+from emulator.rounding import Rounding
+from emulator.run import Action, Run
+from emulator.text import Program
+from emulator.waves import LANES, Waves
 
 #: Waves of a batch: their registers (some 30 of 256 bytes a wave) stay in a core's cache.
 BATCH = 256
@@ -207,10 +207,11 @@ def _kernarg(
     return data
 
 
-def _bytes(value: int | float | np.generic, size: int, program: Program) -> bytes:
-    if isinstance(value, float):
-        value = np.float32(value)
-    raw = value.to_bytes(size, "little") if isinstance(value, int) else value.tobytes()
+def _bytes(value: float | np.generic, size: int, program: Program) -> bytes:
+    if isinstance(value, int):
+        raw = value.to_bytes(size, "little")
+    else:
+        raw = (value if isinstance(value, np.generic) else np.float32(value)).tobytes()
     if len(raw) != size:
         raise EmulationError(f"{program.name}: an argument of {size} bytes, got {len(raw)}")
     return raw

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import EmulationError
-from .run import Action, Barrier, Branch, End, Run
-from .waves import EXEC, Waves
+from emulator.errors import EmulationError
+from emulator.run import Action, Barrier, Branch, End, Run
+from emulator.waves import EXEC, Waves
 
 #: Instructions that a batch may execute; a kernel that loops for ever ends here.
 LIMIT = 10_000_000

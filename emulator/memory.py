@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import MemoryFaultError
-from .text import Instruction
+from emulator.errors import MemoryFaultError
+from emulator.text import Instruction
 
 Words = NDArray[np.uint32]
 Addresses = NDArray[np.uint64]
@@ -154,8 +154,8 @@ def _view(data: NDArray[np.uint8], offsets: NDArray[np.int64], size: int) -> NDA
     if size >= 4 and not (offsets & 3).any() and len(data) % 4 == 0:
         words = data.view(np.uint32)
         at = (offsets >> 2)[:, None] + np.arange(size // 4)
-        return words[at].view(np.uint8)
-    return data[offsets[:, None] + np.arange(size)]
+        return np.asarray(words[at].view(np.uint8))
+    return np.asarray(data[offsets[:, None] + np.arange(size)])
 
 
 def put(data: NDArray[np.uint8], offsets: NDArray[np.int64], values: NDArray[np.uint8]) -> None:

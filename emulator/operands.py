@@ -1,7 +1,7 @@
 """Operands: registers and constants, and how an instruction reads them as one of its types.
 
-Types are one letter each: u uint32, i int32, f float32, h float16 (in 16 bits), d float64, q uint64,
-m a lane mask, p two float32.
+Types are one letter each: u uint32, i int32, f float32, h float16 (in 16 bits), d float64, q
+uint64, m a lane mask.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnknownInstructionError
-from .floats import flush
-from .text import Instruction
-from .waves import EXEC, M0, VCC, Waves
+from emulator.errors import UnknownInstructionError
+from emulator.floats import flush
+from emulator.text import Instruction
+from emulator.waves import EXEC, M0, VCC, Waves
 
 Read = Callable[[Waves], Any]
 
@@ -34,7 +34,7 @@ _NAMED = {
 _REGISTER = re.compile(r"([vs])(?:(\d+)|\[(\d+):(\d+)\])")
 _NUMBER = re.compile(r"-?(?:0x[0-9a-f]+|\d+)")
 _FLOAT = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
-_WIDTH = {"u": 1, "i": 1, "f": 1, "h": 1, "d": 2, "q": 2, "m": 2, "p": 2}
+_WIDTH = {"u": 1, "i": 1, "f": 1, "h": 1, "d": 2, "q": 2, "m": 2}
 _LARGEST_SHORT = 0x7FFFFFFF  # literals up to here are the same sign- and zero-extended
 
 
@@ -200,9 +200,9 @@ def constant_bits(value: float, kind: str, instruction: Instruction) -> int:
 
     """
     if isinstance(value, float):
-        form = {"f": "<f", "p": "<f", "h": "<e", "d": "<d"}.get(kind, "<f")
+        form = {"f": "<f", "h": "<e", "d": "<d"}.get(kind, "<f")
         return int.from_bytes(struct.pack(form, value), "little")
-    inline = -16 <= value <= 64  # noqa: PLR2004 - the range of inline integers
+    inline = -16 <= value <= 64
     if kind == "d" and not inline:
         return value << 32
     if kind == "q" and not inline and not 0 <= value <= _LARGEST_SHORT:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import EmulationError
-from .floats import F32, F64, TINY, Bits, bits, flush
+from emulator.errors import EmulationError
+from emulator.floats import F32, F64, TINY, Bits, bits, flush
 
 _BELOW = np.int64((1 << 29) - 1)
 _HALF = np.int64(1 << 28)
@@ -76,7 +76,7 @@ def exp2(x: F32) -> F32:
 
 
 def log2(x: F32) -> F32:
-    """Return log2(x) correctly rounded; NaN below 0."""
+    """Return the binary logarithm correctly rounded; NaN below 0."""
     return _nearest(x, np.log2(x.astype(np.float64)), _exact_log2)
 
 
@@ -141,7 +141,8 @@ def _decided(
 ) -> np.float32:
     """Round by comparing with the midpoint in 60 digits (both neighbours are float64)."""
     near = np.float32(wide)
-    other = np.nextafter(near, np.float32(np.inf if wide > near else -np.inf))
+    toward = np.float32(np.inf if wide > near else -np.inf)
+    other = np.float32(np.nextafter(near, toward))
     with decimal.localcontext() as context:
         context.prec = 60
         value = exact(decimal.Decimal(x))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .lds import Lds
-from .memory import Memory, Where
-from .rounding import Rounding
-from .waves import LANES, Waves
+from emulator.lds import Lds
+from emulator.memory import Memory, Where
+from emulator.rounding import Rounding
+from emulator.waves import LANES, Waves
 
 _LANE = np.arange(LANES)
 

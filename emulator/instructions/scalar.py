@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import Scalar
+from emulator.instructions import Scalar
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
@@ -23,7 +23,7 @@ def _wide(x: Any) -> U64:  # noqa: ANN401 - any unsigned array
 
 
 def _low(x: U64) -> U32:
-    return (x & _MASK).astype(np.uint32)
+    return np.asarray(x & _MASK, np.uint32)
 
 
 def _add(a: U32, b: U32, carry: Any = 0) -> tuple[U32, Bool]:  # noqa: ANN401 - bool or 0
@@ -56,7 +56,7 @@ def _field(x: U32, control: U32) -> U32:
     """Extract the field at bits 4:0 of the control, as wide as bits 22:16 state."""
     width = np.minimum((control >> np.uint32(16)) & np.uint32(0x7F), np.uint32(32))
     mask = _low((np.uint64(1) << _wide(width)) - np.uint64(1))
-    return (x >> (control & _5)) & mask
+    return np.asarray((x >> (control & _5)) & mask)
 
 
 def _shift_add(amount: int) -> Callable[[U32, U32], tuple[U32, Bool]]:
@@ -76,7 +76,7 @@ def _first_one(x: U64) -> I32:
 
 def _ones(x: U64) -> U32:
     raw = np.ascontiguousarray(x).view(np.uint8).reshape(*x.shape, 8)
-    return np.unpackbits(raw, axis=-1).sum(axis=-1).astype(np.uint32)
+    return np.asarray(np.unpackbits(raw, axis=-1).sum(axis=-1), np.uint32)
 
 
 _LOGIC: dict[str, Callable[[Any, Any], Any]] = {

@@ -5,20 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..floats import (
+from emulator.floats import (
     F32,
     F64,
     div_fixup,
     div_fmas,
     div_scale,
     fma,
-    is_signalling,
     maximum,
     median,
     minimum,
 )
-from ..rounding import FUNCTIONS, Rounding, evaluate
-from . import Vector
+from emulator.instructions import Vector
+from emulator.rounding import FUNCTIONS, Rounding, evaluate
 
 
 def _ldexp(x: F32, exponent: NDArray[np.int32]) -> F32:
@@ -88,5 +87,3 @@ OPERATIONS = (
     Vector("v_cvt_u32_f32", "f", "u", _unsigned),
     Vector("v_cvt_i32_f32", "f", "i", _signed),
 )
-
-__all__ = ["OPERATIONS", "is_signalling"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..waves import LANES
-from . import Vector
+from emulator.instructions import Vector
+from emulator.waves import LANES
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
@@ -27,7 +27,7 @@ def _wide(x: Any) -> U64:  # noqa: ANN401 - any unsigned array
 
 
 def _low(x: U64) -> U32:
-    return (x & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    return np.asarray(x & np.uint64(0xFFFFFFFF), np.uint32)
 
 
 def _ones(x: U32) -> U32:
@@ -51,7 +51,7 @@ def _borrow(a: U32, b: U32, borrow: Any = 0) -> tuple[U32, NDArray[np.bool_]]:  
 def _field(x: U32, offset: U32, width: U32) -> U32:
     """Extract an unsigned field; a width of 0 gives 0."""
     mask = (np.uint32(1) << (width & _5)) - np.uint32(1)
-    return (x >> (offset & _5)) & mask
+    return np.asarray((x >> (offset & _5)) & mask)
 
 
 def _signed_field(x: NDArray[np.int32], offset: U32, width: U32) -> NDArray[np.int32]:

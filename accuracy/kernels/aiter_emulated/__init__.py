@@ -1,1 +1,1 @@
-"""aiter's kernel"""
+"""aiter's kernel."""

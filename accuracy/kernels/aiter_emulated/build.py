@@ -96,9 +96,7 @@ class Build:
             statement = instantiation.statement(self.shape.parameters[instantiation.kernel])
             text = f"{self.shape.device}\n{statement}"
             try:
-                assembly = compile_hip(
-                    self.compiler, text, Path(self._folder.name), architecture
-                )
+                assembly = compile_hip(self.compiler, text, Path(self._folder.name), architecture)
                 self._kernels[key] = prepare(parse(assembly))
             except EmulationError as error:
                 raise KernelError(f"{self.source.version}: {error}") from None
@@ -129,8 +127,6 @@ def instantiation(
         KernelError: it launches none.
 
     """
-
-
     if groups not in GROUPS:
         raise KernelError(f"Unsupported num_expert_group: {groups}: aiter has {GROUPS}")
     vector = {0: 4, 2: 2}.get(experts % 4, 1)

@@ -128,8 +128,8 @@ def cast(bias: NDArray[Any], from_type: str, to_type: str) -> NDArray[Any]:
 
 def _widened(values: NDArray[Any], kind: str) -> NDArray[np.float32]:
     if kind == "BF16":
-        return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return values.astype(np.float32)
+        return np.asarray((values.astype(np.uint32) << np.uint32(16)).view(np.float32))
+    return np.asarray(values, np.float32)
 
 
 __all__ = ["KernelError", "Routed", "cast", "route"]

@@ -16,7 +16,10 @@ from accuracy.kernels.aiter_emulated.source import Source, normalised
 CUT = "#define LAUNCH_KERNEL()"
 
 #: Template parameters of both kernels, in order.
-TEMPLATE = "typename DTYPE_I, typename f32vec, int NUM_GRP, bool need_renorm, bool isBiased, bool isSoftmax"
+TEMPLATE = (
+    "typename DTYPE_I, typename f32vec, int NUM_GRP, bool need_renorm, bool isBiased, "
+    "bool isSoftmax"
+)
 PLAIN, SORTED = "grouped_topk_kernel", "grouped_topk_opt_sort_kernel"
 
 #: Kernel parameters that are known, with their C++ types.
@@ -43,9 +46,7 @@ _SORT_LDS = (
     "!use_opt_sort?0:(num_expert_group*sizeof(int)+topk*sizeof(int)+topk*sizeof(float)"
     "+(topk>topk_grp?topk:topk_grp)*sizeof(int)+(topk>topk_grp?topk:topk_grp)*sizeof(float))"
 )
-_SORT = (
-    "(topk==8)&&(num_expert_group==8)&&(num_experts==256)&&(topk_grp==4)&&(isBiased==true)"
-)
+_SORT = "(topk==8)&&(num_expert_group==8)&&(num_experts==256)&&(topk_grp==4)&&(isBiased==true)"
 _WAVE = "&&(get_warp_size_func()==64)"
 _BLOCKS = ("64", "get_warp_size_func()")
 
