@@ -4,11 +4,11 @@ It executes what clang's AMDGPU target prints, checks every memory access, and s
 does not know. It knows nothing of what a kernel is for.
 """
 
-from emulator.errors import EmulationError, MemoryFaultError, UnknownInstructionError
-from emulator.launch import Kernel, Launched, launch, prepare
-from emulator.memory import Memory
-from emulator.rounding import ROUNDINGS, Rounding
-from emulator.text import Program, parse
+from goldgate.emulator.errors import EmulationError, MemoryFaultError, UnknownInstructionError
+from goldgate.emulator.launch import Kernel, Launched, launch, prepare
+from goldgate.emulator.memory import Memory
+from goldgate.emulator.rounding import ROUNDINGS, Rounding
+from goldgate.emulator.text import Program, parse
 
 __all__ = [
     "ROUNDINGS",

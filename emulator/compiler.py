@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from emulator.errors import EmulationError
+from goldgate.emulator.errors import EmulationError
 
 SHIM = Path(__file__).with_name("shim")
 

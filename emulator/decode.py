@@ -8,14 +8,27 @@ from functools import partial
 
 import numpy as np
 
-from emulator.decode_memory import memory_step
-from emulator.decode_scalar import branch, saveexec_step, scalar_step, setreg_step
-from emulator.decode_vector import bitop_step, mixed_step, packed_step, readlane_step, vector_step
-from emulator.errors import UnknownInstructionError
-from emulator.floats import fma
-from emulator.instructions import Scalar, Vector, compare, scalar, vector_float, vector_integer
-from emulator.run import Action, Barrier, End, Run, Step
-from emulator.text import Instruction, Program
+from goldgate.emulator.decode_memory import memory_step
+from goldgate.emulator.decode_scalar import branch, saveexec_step, scalar_step, setreg_step
+from goldgate.emulator.decode_vector import (
+    bitop_step,
+    mixed_step,
+    packed_step,
+    readlane_step,
+    vector_step,
+)
+from goldgate.emulator.errors import UnknownInstructionError
+from goldgate.emulator.floats import fma
+from goldgate.emulator.instructions import (
+    Scalar,
+    Vector,
+    compare,
+    scalar,
+    vector_float,
+    vector_integer,
+)
+from goldgate.emulator.run import Action, Barrier, End, Run, Step
+from goldgate.emulator.text import Instruction, Program
 
 VECTOR: dict[str, Vector] = {
     operation.name: operation

@@ -7,13 +7,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.decode_scalar import scalar_reader
-from emulator.errors import UnknownInstructionError
-from emulator.memory import Where
-from emulator.operands import operand, raw_reader, reader, scalar_register, vector_register
-from emulator.run import Run, Step
-from emulator.text import Instruction
-from emulator.waves import LANES, Waves
+from goldgate.emulator.decode_scalar import scalar_reader
+from goldgate.emulator.errors import UnknownInstructionError
+from goldgate.emulator.memory import Where
+from goldgate.emulator.operands import operand, raw_reader, reader, scalar_register, vector_register
+from goldgate.emulator.run import Run, Step
+from goldgate.emulator.text import Instruction
+from goldgate.emulator.waves import LANES, Waves
 
 #: Bytes of an access and whether a narrower value is sign-extended (CDNA3 ISA).
 _GLOBAL = {

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import UnknownInstructionError
-from emulator.instructions import Scalar
-from emulator.operands import constant_bits, operand, scalar_register
-from emulator.run import Branch, Run, Step
-from emulator.text import Instruction, Program
-from emulator.waves import EXEC, VCC, Waves
+from goldgate.emulator.errors import UnknownInstructionError
+from goldgate.emulator.instructions import Scalar
+from goldgate.emulator.operands import constant_bits, operand, scalar_register
+from goldgate.emulator.run import Branch, Run, Step
+from goldgate.emulator.text import Instruction, Program
+from goldgate.emulator.waves import EXEC, VCC, Waves
 
 Values = Callable[[Waves], Any]
 _MODE = re.compile(r"hwreg\(HW_REG_MODE(?:,\s*(\d+),\s*(\d+))?\)")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import UnknownInstructionError
-from emulator.floats import flush, fma
-from emulator.instructions import Vector
-from emulator.lanes import Dpp, dpp, moved, selected
-from emulator.operands import (
+from goldgate.emulator.errors import UnknownInstructionError
+from goldgate.emulator.floats import flush, fma
+from goldgate.emulator.instructions import Vector
+from goldgate.emulator.lanes import Dpp, dpp, moved, selected
+from goldgate.emulator.operands import (
     Operand,
     Read,
     operand,
@@ -22,9 +22,9 @@ from emulator.operands import (
     typed,
     vector_register,
 )
-from emulator.run import Run, Step
-from emulator.text import Instruction, modifier_list
-from emulator.waves import Waves
+from goldgate.emulator.run import Run, Step
+from goldgate.emulator.text import Instruction, modifier_list
+from goldgate.emulator.waves import Waves
 
 from .instructions.vector_integer import bitop3
 

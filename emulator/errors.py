@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from goldgate.errors import GoldgateError
 
-class EmulationError(Exception):
+
+class EmulationError(GoldgateError):
     """A program that cannot be executed: one line that names the instruction and what is wrong."""
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import UnknownInstructionError
-from emulator.operands import Read
-from emulator.text import Instruction
-from emulator.waves import LANES, Waves
+from goldgate.emulator.errors import UnknownInstructionError
+from goldgate.emulator.operands import Read
+from goldgate.emulator.text import Instruction
+from goldgate.emulator.waves import LANES, Waves
 
 _LANE = np.arange(LANES)
 _ROW, _IN_ROW = _LANE // 16, _LANE % 16

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emulator.decode import decode
-from emulator.errors import EmulationError
-from emulator.lds import GRANULES, Lds
-from emulator.machine import execute
-from emulator.memory import Memory
-from emulator.rounding import Rounding
-from emulator.run import Action, Run
-from emulator.text import Program
-from emulator.waves import LANES, Waves
+from goldgate.emulator.decode import decode
+from goldgate.emulator.errors import EmulationError
+from goldgate.emulator.lds import GRANULES, Lds
+from goldgate.emulator.machine import execute
+from goldgate.emulator.memory import Memory
+from goldgate.emulator.rounding import Rounding
+from goldgate.emulator.run import Action, Run
+from goldgate.emulator.text import Program
+from goldgate.emulator.waves import LANES, Waves
 
 #: Waves of a batch: their registers (some 30 of 256 bytes a wave) stay in a core's cache.
 BATCH = 256

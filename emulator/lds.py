@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import MemoryFaultError
-from emulator.memory import Where, put
-from emulator.text import Instruction
-from emulator.waves import UNDEFINED
+from goldgate.emulator.errors import MemoryFaultError
+from goldgate.emulator.memory import Where, put
+from goldgate.emulator.text import Instruction
+from goldgate.emulator.waves import UNDEFINED
 
 #: Bytes of an allocation granule (LLVM's AMDGPU guide, GRANULATED_LDS_SIZE; gfx950: LLVM's
 #: AMDGPUBaseInfo, getLdsDwGranularity).

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import EmulationError
-from emulator.run import Action, Barrier, Branch, End, Run
-from emulator.waves import EXEC, Waves
+from goldgate.emulator.errors import EmulationError
+from goldgate.emulator.run import Action, Barrier, Branch, End, Run
+from goldgate.emulator.waves import EXEC, Waves
 
 #: Instructions that a batch may execute; a kernel that loops for ever ends here.
 LIMIT = 10_000_000

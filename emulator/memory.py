@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import MemoryFaultError
-from emulator.text import Instruction
+from goldgate.emulator.errors import MemoryFaultError
+from goldgate.emulator.text import Instruction
 
 Words = NDArray[np.uint32]
 Addresses = NDArray[np.uint64]

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import UnknownInstructionError
-from emulator.floats import flush
-from emulator.text import Instruction
-from emulator.waves import EXEC, M0, VCC, Waves
+from goldgate.emulator.errors import UnknownInstructionError
+from goldgate.emulator.floats import flush
+from goldgate.emulator.text import Instruction
+from goldgate.emulator.waves import EXEC, M0, VCC, Waves
 
 Read = Callable[[Waves], Any]
 
@@ -199,7 +199,7 @@ def constant_bits(value: float, kind: str, instruction: Instruction) -> int:
         UnknownInstructionError: its extension to 64 bits would be a guess.
 
     """
-    if isinstance(value, float):
+    if not isinstance(value, int):
         form = {"f": "<f", "h": "<e", "d": "<d"}.get(kind, "<f")
         return int.from_bytes(struct.pack(form, value), "little")
     inline = -16 <= value <= 64

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import EmulationError
-from emulator.floats import F32, F64, TINY, Bits, bits, flush
+from goldgate.emulator.errors import EmulationError
+from goldgate.emulator.floats import F32, F64, TINY, Bits, bits, flush
 
 _BELOW = np.int64((1 << 29) - 1)
 _HALF = np.int64(1 << 28)
@@ -138,19 +138,18 @@ def _nearest(x: F32, wide: F64, exact: Callable[[decimal.Decimal], decimal.Decim
 
 def _decided(
     x: float, wide: float, exact: Callable[[decimal.Decimal], decimal.Decimal]
-) -> np.float32:
-    """Round by comparing with the midpoint in 60 digits (both neighbours are float64)."""
+) -> float:
+    """Round by comparing with the midpoint of the two float32 around it, in 60 digits."""
     near = np.float32(wide)
     toward = np.float32(np.inf if wide > near else -np.inf)
-    other = np.float32(np.nextafter(near, toward))
+    pair = (float(near), float(np.nextafter(near, toward)))
     with decimal.localcontext() as context:
         context.prec = 60
         value = exact(decimal.Decimal(x))
-        low, high = sorted((decimal.Decimal(float(near)), decimal.Decimal(float(other))))
-        middle = (low + high) / 2
+        middle = (decimal.Decimal(pair[0]) + decimal.Decimal(pair[1])) / 2
         if value == middle:  # a tie goes to the even one
-            return near if not bits(near) & np.uint32(1) else other
-        return np.float32(float(high if value > middle else low))
+            return pair[0] if not bits(near) & np.uint32(1) else pair[1]
+        return max(pair) if value > middle else min(pair)
 
 
 def _exact_exp2(x: decimal.Decimal) -> decimal.Decimal:

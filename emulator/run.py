@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.lds import Lds
-from emulator.memory import Memory, Where
-from emulator.rounding import Rounding
-from emulator.waves import LANES, Waves
+from goldgate.emulator.lds import Lds
+from goldgate.emulator.memory import Memory, Where
+from goldgate.emulator.rounding import Rounding
+from goldgate.emulator.waves import LANES, Waves
 
 _LANE = np.arange(LANES)
 

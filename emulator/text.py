@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from emulator.errors import EmulationError, UnknownInstructionError
+from goldgate.emulator.errors import EmulationError, UnknownInstructionError
 
 _MNEMONIC = re.compile(r"\t([a-z]\w*)(?:\s+(.*?))?\s*$")
 _LABEL = re.compile(r"([.\w$]+):")

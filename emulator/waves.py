@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.errors import EmulationError
+from goldgate.emulator.errors import EmulationError
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]

@@ -70,6 +70,8 @@ class Loaded:
         arithmetic: the name of its arithmetic profile.
         note: what a reader of its outputs should know.
         contiguous: whether it takes contiguous tensors alone, so that it is called on no others.
+        execution: "hardware", or "emulated" by an instruction-set emulator.
+        processor: what it runs on, where that is not the torch device.
 
     """
 
@@ -80,6 +82,8 @@ class Loaded:
     arithmetic: str
     note: str = ""
     contiguous: bool = False
+    execution: str = "hardware"
+    processor: str = ""
 
 
 @dataclass(frozen=True)

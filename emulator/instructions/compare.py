@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.instructions import Vector
+from goldgate.emulator.instructions import Vector
 
 Bool = NDArray[np.bool_]
 Compare = Callable[[Any, Any], Bool]

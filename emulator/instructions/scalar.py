@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.instructions import Scalar
+from goldgate.emulator.instructions import Scalar
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.floats import (
+from goldgate.emulator.floats import (
     F32,
     F64,
     div_fixup,
@@ -16,8 +16,8 @@ from emulator.floats import (
     median,
     minimum,
 )
-from emulator.instructions import Vector
-from emulator.rounding import FUNCTIONS, Rounding, evaluate
+from goldgate.emulator.instructions import Vector
+from goldgate.emulator.rounding import FUNCTIONS, Rounding, evaluate
 
 
 def _ldexp(x: F32, exponent: NDArray[np.int32]) -> F32:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.instructions import Vector
-from emulator.waves import LANES
+from goldgate.emulator.instructions import Vector
+from goldgate.emulator.waves import LANES
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from accuracy.kernels import KernelError
-from accuracy.kernels.aiter_emulated.shape import (
+from goldgate.emulator import EmulationError, Kernel, parse, prepare
+from goldgate.emulator.compiler import Compiler, compile_hip, find_compiler
+from goldgate.kernels import KernelError
+from goldgate.kernels.aiter_emulated.shape import (
     PARAMETERS,
     PLAIN,
     SORTED,
@@ -16,9 +18,7 @@ from accuracy.kernels.aiter_emulated.shape import (
     read_shape,
     sorts,
 )
-from accuracy.kernels.aiter_emulated.source import Source, find, stage
-from emulator import EmulationError, Kernel, parse, prepare
-from emulator.compiler import Compiler, compile_hip, find_compiler
+from goldgate.kernels.aiter_emulated.source import Source, find, stage
 
 ARCHITECTURES = ("gfx942", "gfx950")
 
@@ -83,6 +83,13 @@ class Build:
         # The folder goes when the build does.
         self._folder = tempfile.TemporaryDirectory(prefix="goldgate-")
         stage(source, Path(self._folder.name))
+
+    def note(self, rounding: str) -> str:
+        """Return what a reader of outputs should know: compiler and rounding model."""
+        return (
+            f"emulated: compiled by clang {self.compiler.version}, not ROCm's; "
+            f"rounding of exp and rcp: {rounding}"
+        )
 
     def kernel(self, instantiation: Instantiation, architecture: str) -> Kernel:
         """Return a kernel, compiled and decoded.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from accuracy.kernels import KernelError
-from accuracy.kernels.aiter_emulated.source import Source, normalised
+from goldgate.kernels import KernelError
+from goldgate.kernels.aiter_emulated.source import Source, normalised
 
 #: Everything before it is device code.
 CUT = "#define LAUNCH_KERNEL()"

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from accuracy.kernels import KernelError
-from emulator.compiler import SHIM
+from goldgate.emulator.compiler import SHIM
+from goldgate.kernels import KernelError
 
 PACKAGE = "amd-aiter"
 VERSION = "0.1.7.post2.dev18"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.kernels import KernelError
-from accuracy.kernels.aiter_emulated.build import Build, instantiation
-from emulator import EmulationError, Memory, Rounding, launch
+from goldgate.emulator import EmulationError, Memory, Rounding, launch
+from goldgate.kernels import KernelError
+from goldgate.kernels.aiter_emulated.build import Build, instantiation
 
 _BLOCK = 64
 

@@ -1,1 +1,0 @@
-"""aiter's kernel."""
