@@ -159,7 +159,8 @@ def div_fmas(a: F32, b: F32, c: F32, scaled: Bool) -> F32:
     """Return V_DIV_FMAS_F32: fma(a, b, c), scaled back by 2^64 or 2^-64, rounded once.
 
     The printed pseudocode scales by 2^32; with 2^64, the scale of V_DIV_SCALE_F32, the division
-    comes out as IEEE's.
+    comes out as IEEE's. Operands are flushed where MODE flushes, like those of other instructions;
+    that is not published, and shows in quotients of numerators near 2^-103 alone (one ulp).
     """
     if not scaled.any():
         return fma(a, b, c)
@@ -169,17 +170,20 @@ def div_fmas(a: F32, b: F32, c: F32, scaled: Bool) -> F32:
 
 
 def div_fixup(quotient: F32, denominator: F32, numerator: F32) -> F32:
-    """Return V_DIV_FIXUP_F32: the quotient, or what IEEE asks for in the special cases."""
+    """Return V_DIV_FIXUP_F32: the quotient, or what IEEE asks for in the special cases.
+
+    A quotient beyond float32 leaves the steps as NaN (inf - inf) and is infinite.
+    """
     sign = _sign(denominator) ^ _sign(numerator)
     infinite = np.isinf(numerator), np.isinf(denominator)
     zero = numerator == 0, denominator == 0
     nan = (zero[0] & zero[1]) | (infinite[0] & infinite[1])
     nan |= np.isnan(numerator) | np.isnan(denominator)
-    large = infinite[0] | zero[1]
+    large = infinite[0] | zero[1] | np.isnan(quotient)
     small = infinite[1] | zero[0] | (_exponent(numerator) - _exponent(denominator) < -150)
     result = np.abs(quotient)
     if (large | small | nan).any():
-        result = np.where(small, np.float32(0), result)
         result = np.where(large, np.float32(np.inf), result)
+        result = np.where(small, np.float32(0), result)
     signed = from_bits(bits(result) & ~_SIGN | sign)
     return np.where(nan, np.float32(np.nan), signed)
