@@ -93,8 +93,9 @@ def _scalar_load(instruction: Instruction, count: int) -> Step:
         addresses = np.broadcast_to(base(waves) + offset(waves).astype(np.uint64), waves.count)
         active = waves.active
         chosen = slice(None) if active is None else active
-        groups = waves.workgroup[chosen]
-        where = Where(groups, np.zeros(len(groups), np.int64))
+        held = (waves.workgroup, waves.local, np.arange(waves.count))
+        workgroups, groups, numbers = (values[chosen] for values in held)
+        where = Where(workgroups, np.zeros(len(groups), np.int64), groups, numbers)
         loaded = run.memory.load(addresses[chosen], 4 * count, instruction, where)
         words = loaded.view(np.uint32)
         for number in range(count):
@@ -163,18 +164,19 @@ def _lds(instruction: Instruction, size: int, parts: int, *, store: bool) -> Ste
 
     def load(run: Run) -> None:
         waves = run.waves
-        base, groups, where = _chosen(waves, lane(waves)), _groups(waves), run.where()
+        base, where = _chosen(waves, lane(waves)), run.where()
         for offset, register in zip(offsets, registers, strict=True):
-            words = run.lds.load(groups, base + np.uint32(offset), size, instruction, where)
+            raw = run.lds.load(base + np.uint32(offset), size, instruction, where)
+            words = raw.view(np.uint32) if size >= 4 else _zero_extended(raw)
             for number in range(count):
                 _scatter(waves, register + number, words[:, number])
 
     def save(run: Run) -> None:
         waves = run.waves
-        base, groups, where = _chosen(waves, lane(waves)), _groups(waves), run.where()
+        base, where = _chosen(waves, lane(waves)), run.where()
         for offset, register in zip(offsets, registers, strict=True):
             raw = _gather(waves, register, count, size)
-            run.lds.store(groups, base + np.uint32(offset), raw, instruction, where)
+            run.lds.store(base + np.uint32(offset), raw, instruction, where)
 
     return save if store else load
 
@@ -214,9 +216,9 @@ def _chosen(waves: Waves, values: NDArray[_Value]) -> NDArray[_Value]:
     return whole.reshape(-1) if waves.lanes is None else whole[waves.lanes]
 
 
-def _groups(waves: Waves) -> NDArray[np.int64]:
-    """Return each active lane's workgroup within the batch, [n]."""
-    return _chosen(waves, waves.local[:, None])
+def _zero_extended(raw: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return uint8 [n, 1 or 2] as uint32 [n, 1]."""
+    return raw.view(f"u{raw.shape[1]}").astype(np.uint32)
 
 
 def _gather(waves: Waves, register: int, count: int, size: int) -> NDArray[np.uint8]:

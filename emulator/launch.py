@@ -125,7 +125,7 @@ def launch(
         run = Run(
             _waves(program, part, waves_each, block, address),
             held,
-            Lds(len(part), lds, GRANULES[program.target]),
+            Lds(len(part), lds, GRANULES[program.target], waves_each=waves_each),
             rounding,
         )
         executed += execute(kernel.actions, run)

@@ -2,7 +2,7 @@
 
 A kernel asks for some bytes and the hardware gives whole granules. An access past the granule ends
 the run. One past what was asked for, inside the granule, works on hardware and is kept as a
-finding, because another allocation would break it.
+finding, because another allocation would break it. A race ends the run: its result is not defined.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.emulator.errors import MemoryFaultError
-from goldgate.emulator.memory import Where, put
+from goldgate.emulator.memory import Where, gather, put
+from goldgate.emulator.races import Races
 from goldgate.emulator.text import Instruction
 from goldgate.emulator.waves import UNDEFINED
 
@@ -27,76 +28,78 @@ class Lds:
         asked: bytes that the kernel asked for.
         given: bytes that the hardware gives it, the next multiple of the granule.
         findings: accesses between the two, one line an instruction.
+        races: what finds races; None where a workgroup is one wave, which cannot race.
 
     """
 
-    def __init__(self, groups: int, asked: int, granule: int) -> None:
+    def __init__(self, groups: int, asked: int, granule: int, *, waves_each: int = 1) -> None:
         self.asked = asked
         self.given = -(-asked // granule) * granule
         self.findings: dict[str, None] = {}
+        self.races = Races(groups, self.given // 4) if waves_each > 1 else None
         self._data = np.full(groups * self.given // 4, UNDEFINED, np.uint32).view(np.uint8)
 
     def load(
-        self,
-        groups: NDArray[np.int64],
-        addresses: NDArray[np.uint32],
-        size: int,
-        instruction: Instruction,
-        where: Where,
-    ) -> NDArray[np.uint32]:
-        """Return the bytes at n addresses as uint32 [n, size / 4], zero-extended below 4 bytes.
+        self, addresses: NDArray[np.uint32], size: int, instruction: Instruction, where: Where
+    ) -> NDArray[np.uint8]:
+        """Return the `size` bytes at each of n addresses, uint8 [n, size].
 
         Args:
-            groups: each access's workgroup within the batch.
             addresses: bytes from the start of the workgroup's LDS.
             size: bytes of an access.
             instruction: for messages.
-            where: for messages.
+            where: whose accesses they are.
 
         Raises:
-            MemoryFaultError: one is past the allocation.
+            MemoryFaultError: one is past the allocation, or races.
 
         """
-        self._check(addresses, size, instruction, where, "reads")
-        at = groups * self.given + addresses
-        if size >= 4 and not (addresses & np.uint32(3)).any():
-            index = (at >> 2)[:, None] + np.arange(size // 4) if size > 4 else (at >> 2)[:, None]
-            return np.asarray(self._data.view(np.uint32)[index])
-        held = self._data[at[:, None] + np.arange(size)]
-        wide = np.zeros((len(at), max(4, size)), np.uint8)
-        wide[:, :size] = held
-        return wide.view(np.uint32)
+        at = self._checked(addresses, size, instruction, where, "reads")
+        return gather(self._data, at, size)
 
     def store(
         self,
-        groups: NDArray[np.int64],
         addresses: NDArray[np.uint32],
         values: NDArray[np.uint8],
         instruction: Instruction,
         where: Where,
     ) -> None:
         """Write uint8 [n, size] at n addresses; arguments and errors as of `load`."""
-        self._check(addresses, values.shape[1], instruction, where, "writes")
-        put(self._data, groups * self.given + addresses, values)
+        at = self._checked(addresses, values.shape[1], instruction, where, "writes")
+        put(self._data, at, values, instruction, where)
 
-    def _check(
+    def _checked(
         self,
         addresses: NDArray[np.uint32],
         size: int,
         instruction: Instruction,
         where: Where,
         does: str,
+    ) -> NDArray[np.int64]:
+        """Return the bytes' places in the array, after the bounds and races were checked."""
+        last = int(addresses.max(initial=0)) + size
+        if len(addresses) and last > self.asked:
+            self._past(int(addresses.argmax()), last, size, instruction, where, does)
+        at = where.groups * self.given + addresses
+        if self.races is not None:
+            note = self.races.write if does == "writes" else self.races.read
+            for word in range(-(-size // 4)):
+                raced = note((at >> 2) + word, where.waves)
+                if raced.any():
+                    lane = where.one(int(raced.argmax()))
+                    raise MemoryFaultError(
+                        f"{instruction}: {lane} {does} an LDS word that another wave accesses "
+                        "without a barrier between: a race"
+                    )
+        return at
+
+    def _past(
+        self, at: int, last: int, size: int, instruction: Instruction, where: Where, does: str
     ) -> None:
-        if not len(addresses):
-            return
-        last = int(addresses.max()) + size
-        if last <= self.asked:
-            return
-        at = int(addresses.argmax())
-        what = f"{instruction}: {where.one(at)} {does} {size} bytes at LDS address {last - size}"
         if last > self.given:
             raise MemoryFaultError(
-                f"{what}: the workgroup has {self.given} bytes (asked for {self.asked})"
+                f"{instruction}: {where.one(at)} {does} {size} bytes at LDS address "
+                f"{last - size}: the workgroup has {self.given} bytes (asked for {self.asked})"
             )
         self.findings.setdefault(
             f"{instruction} {does} LDS past the {self.asked} bytes that the kernel asked for, "

@@ -28,20 +28,19 @@ class _Scheduler:
         """Activate the waves with the lowest program counter and return it; None at the end."""
         ready = ~(self.ended | self.waiting)
         if not ready.any():
-            if self.ended.all():
-                return None
-            raise EmulationError("s_barrier: waves wait for others that have ended")
+            return None
         counter = int(self.counters[ready].min())
         group = ready & (self.counters == counter)
         waves.activate(None if group.all() else group)
         return counter
 
-    def arrive(self, group: NDArray[np.bool_]) -> None:
-        """Let waves wait at a barrier, and go on where a whole workgroup waits."""
-        self.waiting |= group
+    def release(self) -> NDArray[np.int64]:
+        """Return the workgroups whose waves all wait or have ended; they go on."""
         missing = np.zeros(int(self.local.max()) + 1, bool)
         missing[self.local[~(self.waiting | self.ended)]] = True
-        self.waiting &= missing[self.local]
+        free = self.waiting & ~missing[self.local]
+        self.waiting &= ~free
+        return np.unique(self.local[free])
 
 
 def execute(actions: Sequence[Action], run: Run) -> int:
@@ -51,8 +50,8 @@ def execute(actions: Sequence[Action], run: Run) -> int:
         how many instructions were executed, each for all waves that were at it.
 
     Raises:
-        EmulationError: an instruction cannot be executed, memory was missed, waves wait for ever,
-            or the program does not end.
+        EmulationError: an instruction cannot be executed, memory was missed, or the program does
+            not end.
 
     """
     waves = run.waves
@@ -60,6 +59,8 @@ def execute(actions: Sequence[Action], run: Run) -> int:
     executed = 0
     with np.errstate(all="ignore"):  # exceptions are masked, as in compute kernels
         while (counter := scheduler.choose(waves)) is not None:
+            if counter == len(actions):
+                raise EmulationError("the program runs past its last instruction")
             executed += _straight(actions, run, scheduler, counter)
             if executed > LIMIT:
                 raise EmulationError(
@@ -76,7 +77,7 @@ def _straight(actions: Sequence[Action], run: Run, scheduler: _Scheduler, counte
     others = scheduler.counters[~(group | scheduler.ended | scheduler.waiting)]
     meeting = int(others.min()) if len(others) else len(actions)
     executed = 0
-    while counter < meeting or (not len(others) and executed <= LIMIT):
+    while counter < meeting:
         action = actions[counter]
         executed += 1
         counter += 1
@@ -93,12 +94,14 @@ def _straight(actions: Sequence[Action], run: Run, scheduler: _Scheduler, counte
                 return executed
         elif isinstance(action, Barrier):
             scheduler.counters[group] = counter
-            scheduler.arrive(group)
+            scheduler.waiting |= group
+            _release(run, scheduler)
             if scheduler.waiting.any():
                 return executed
         elif isinstance(action, End):
             scheduler.ended |= group
             waves.s[EXEC : EXEC + 2, group] = 0
+            _release(run, scheduler)  # a wave that has ended is not waited for
             return executed
         else:
             action(run)
@@ -106,3 +109,11 @@ def _straight(actions: Sequence[Action], run: Run, scheduler: _Scheduler, counte
             break
     scheduler.counters[group] = counter
     return executed
+
+
+def _release(run: Run, scheduler: _Scheduler) -> None:
+    """Let the workgroups go on whose waves are all at the barrier."""
+    if scheduler.waiting.any():
+        groups = scheduler.release()
+        if run.lds.races is not None:
+            run.lds.races.barrier(groups)

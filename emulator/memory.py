@@ -25,10 +25,27 @@ _APART = 1 << 40  # no overrun of one buffer lands in another
 
 @dataclass(frozen=True)
 class Where:
-    """The lanes of an access: for each, its workgroup and its lane, in the accesses' order."""
+    """Whose accesses these are, in their order.
+
+    Attributes:
+        workgroups: each access's workgroup in the grid, [n].
+        lanes: its lane within the wave, [n].
+        groups: its workgroup within the batch, [n].
+        waves: its wave within the batch, [n].
+
+    """
 
     workgroups: NDArray[np.int64]
     lanes: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    waves: NDArray[np.int64]
+
+    def part(self, chosen: NDArray[np.bool_]) -> Where:
+        """Return those of some accesses."""
+        if chosen.all():
+            return self
+        held = (self.workgroups, self.lanes, self.groups, self.waves)
+        return Where(*(values[chosen] for values in held))
 
     def one(self, at: int) -> str:
         """Name the lane of one access."""
@@ -83,7 +100,7 @@ class Memory:
         """
         result = np.empty((len(addresses), size), np.uint8)
         for buffer, chosen, offsets in self._parts(addresses, size, instruction, where, "reads"):
-            result[chosen] = _view(buffer.data, offsets, size)
+            result[chosen] = gather(buffer.data, offsets, size)
         return result
 
     def store(
@@ -93,10 +110,11 @@ class Memory:
         instruction: Instruction,
         where: Where,
     ) -> None:
-        """Write uint8 [n, size] at n addresses; of equal addresses the last lane's value stays.
+        """Write uint8 [n, size] at n addresses.
 
         Raises:
-            MemoryFaultError: one is not inside a buffer that may be written.
+            MemoryFaultError: one is not inside a buffer that may be written, or two lanes write
+                different values to one place.
 
         """
         size = values.shape[1]
@@ -106,7 +124,7 @@ class Memory:
                 raise MemoryFaultError(
                     f"{instruction}: {lane} writes {buffer.name}, which is an input"
                 )
-            put(buffer.data, offsets, values[chosen])
+            put(buffer.data, offsets, values[chosen], instruction, where.part(chosen))
 
     def _parts(
         self,
@@ -149,8 +167,8 @@ class Memory:
         return f"offset {offset} of {near.name}, which has {len(near.data)} bytes"
 
 
-def _view(data: NDArray[np.uint8], offsets: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
-    """Gather `size` bytes at each offset."""
+def gather(data: NDArray[np.uint8], offsets: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
+    """Return the `size` bytes at each offset, uint8 [n, size]."""
     if size >= 4 and not (offsets & 3).any() and len(data) % 4 == 0:
         words = data.view(np.uint32)
         at = (offsets >> 2)[:, None] + np.arange(size // 4)
@@ -158,12 +176,32 @@ def _view(data: NDArray[np.uint8], offsets: NDArray[np.int64], size: int) -> NDA
     return np.asarray(data[offsets[:, None] + np.arange(size)])
 
 
-def put(data: NDArray[np.uint8], offsets: NDArray[np.int64], values: NDArray[np.uint8]) -> None:
-    """Scatter uint8 [n, size] to offsets, in order."""
+def put(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    values: NDArray[np.uint8],
+    instruction: Instruction,
+    where: Where,
+) -> None:
+    """Scatter uint8 [n, size] to offsets.
+
+    Raises:
+        MemoryFaultError: two lanes write different values to one byte.
+
+    """
     size = values.shape[1]
     if size >= 4 and not (offsets & 3).any() and len(data) % 4 == 0:
         words = data.view(np.uint32)
         at = (offsets >> 2)[:, None] + np.arange(size // 4)
-        words[at] = np.ascontiguousarray(values).view(np.uint32)
+        given = np.ascontiguousarray(values).view(np.uint32)
+        words[at] = given
+        other = words[at] != given
     else:
-        data[offsets[:, None] + np.arange(size)] = values
+        at = offsets[:, None] + np.arange(size)
+        data[at] = values
+        other = data[at] != values
+    if other.any():
+        lane = where.one(int(other.any(axis=1).argmax()))
+        raise MemoryFaultError(
+            f"{instruction}: {lane} and another lane write different values to one place: a race"
+        )

@@ -136,9 +136,7 @@ def _nearest(x: F32, wide: F64, exact: Callable[[decimal.Decimal], decimal.Decim
     return rounded
 
 
-def _decided(
-    x: float, wide: float, exact: Callable[[decimal.Decimal], decimal.Decimal]
-) -> float:
+def _decided(x: float, wide: float, exact: Callable[[decimal.Decimal], decimal.Decimal]) -> float:
     """Round by comparing with the midpoint of the two float32 around it, in 60 digits."""
     near = np.float32(wide)
     toward = np.float32(np.inf if wide > near else -np.inf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,19 @@ class Run:
     rounding: Rounding
 
     def where(self) -> Where:
-        """Return the workgroup and the lane of each active lane, in order of waves and lanes."""
+        """Return whose the active lanes are, in order of waves and lanes."""
+        active = self.waves.lanes
+        return self._everyone if active is None else self._everyone.part(active.reshape(-1))
+
+    @cached_property
+    def _everyone(self) -> Where:
         waves = self.waves
         shape = (waves.count, LANES)
-        workgroups = np.broadcast_to(waves.workgroup[:, None], shape)
-        lanes = np.broadcast_to(_LANE, shape)
-        if waves.lanes is None:
-            return Where(workgroups.reshape(-1), lanes.reshape(-1))
-        return Where(workgroups[waves.lanes], lanes[waves.lanes])
+        by_wave = (waves.workgroup, waves.local, np.arange(waves.count))
+        workgroups, groups, numbers = (
+            np.broadcast_to(values[:, None], shape).reshape(-1) for values in by_wave
+        )
+        return Where(workgroups, np.broadcast_to(_LANE, shape).reshape(-1), groups, numbers)
 
 
 #: Executes an instruction in every active lane or wave.

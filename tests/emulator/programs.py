@@ -66,9 +66,9 @@ def text(
     return _TEXT.format(target=target, body=body, size=offset, arguments=entries, extra=extra)
 
 
-def program(lines: Sequence[str], **more: Any) -> Program:
+def program(lines: Sequence[str]) -> Program:
     """Parse a few lines."""
-    return parse(text(lines, **more))
+    return parse(text(lines))
 
 
 def kernel(
@@ -87,16 +87,16 @@ class After:
 
     def v(self, register: int, kind: str = "u4") -> NDArray[Any]:
         """Return a vector register's values, one after another."""
-        return self.waves.v[register].view(kind).reshape(-1)
+        return np.asarray(self.waves.v[register].view(kind).reshape(-1))
 
     def wide(self, register: int, kind: str = "u8") -> NDArray[Any]:
         """Return a pair of vector registers as 64-bit values."""
         low, high = (self.waves.v[register + i].astype(np.uint64) for i in (0, 1))
-        return (low | high << np.uint64(32)).view(kind).reshape(-1)
+        return np.asarray((low | high << np.uint64(32)).view(kind).reshape(-1))
 
     def s(self, register: int) -> NDArray[np.uint32]:
         """Return a scalar register [W]."""
-        return self.waves.s[register]
+        return np.asarray(self.waves.s[register])
 
     def mask(self, register: int) -> NDArray[np.bool_]:
         """Return a scalar pair as lanes."""
@@ -141,15 +141,15 @@ def run(
         for part in range(raw.shape[2]):
             waves.v[register + part] = raw[:, :, part]
     for register, values in scalars.items():
-        raw = np.ascontiguousarray(values).view(np.uint32).reshape(count, -1)
-        for part in range(raw.shape[1]):
-            waves.s[register + part] = raw[:, part]
+        words = np.ascontiguousarray(values).view(np.uint32).reshape(count, -1)
+        for part in range(words.shape[1]):
+            waves.s[register + part] = words[:, part]
     if active is not None:
         waves.s[EXEC], waves.s[EXEC + 1] = active & 0xFFFFFFFF, active >> 32
     if scc is not None:
         waves.scc = scc.copy()
     waves.refresh()
-    share = Lds(count // waves_each, lds, 512)
+    share = Lds(count // waves_each, lds, 512, waves_each=waves_each)
     held = program(lines)
     execute(decode(held), Run(waves, memory or Memory(), share, Rounding(rounding)))
     return After(waves, share)

@@ -64,7 +64,7 @@ def pairs(kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         bits[0] = bits[0] & 0x807FFFFF | low << 23
         bits[1] = bits[1] & 0x807FFFFF | np.minimum(low + apart, 254) << 23
     elif kind == "near one":
-        bits = bits & 0x007FFFFF | 0x3F800000
+        bits = (bits & 0x007FFFFF | 0x3F800000).astype(np.uint32)
     return bits[0].view(np.float32), bits[1].view(np.float32)
 
 

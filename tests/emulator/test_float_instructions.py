@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from goldgate.emulator.instructions import vector_float
 from tests.emulator.programs import FLUSH, KEEP, run
-from tests.emulator.values import flushed, floats, integers, rounded, same
+from tests.emulator.values import floats, flushed, integers, rounded, same
 
 N = 64 * 40
 A, B, C = (floats(N, seed) for seed in (1, 2, 3))
@@ -192,9 +193,7 @@ def test_mode_flushes_inputs_and_results(name: str) -> None:
 
 def test_sign_modifiers_act_before_the_operation() -> None:
     """A minus sign and bars change an operand's sign bit, also of zeros and infinities."""
-    after = run(
-        ["v_add_f32_e64 v9, -v1, v2", "v_mul_f32_e64 v10, |v1|, -|v2|"], {1: A, 2: B}
-    )
+    after = run(["v_add_f32_e64 v9, -v1, v2", "v_mul_f32_e64 v10, |v1|, -|v2|"], {1: A, 2: B})
 
     with np.errstate(all="ignore"):
         assert same(after.v(9, "f4"), (B - A)).all()
@@ -220,7 +219,7 @@ def test_rounding_to_whole_numbers(name: str) -> None:
 
 
 def test_ldexp_is_exact_or_rounded_once() -> None:
-    """x times a power of two is the rational result rounded, for exponents far out too."""
+    """X times a power of two is the rational result rounded, for exponents far out too."""
     exponents = integers(N, 4).view(np.int32) % np.int32(400)
     after = run(["v_ldexp_f32 v9, v1, v2"], {1: A, 2: exponents})
 
@@ -235,7 +234,7 @@ def test_ldexp_is_exact_or_rounded_once() -> None:
 
 def test_ldexp_takes_any_exponent() -> None:
     """Exponents of 2^31 in size give zeros and infinities, not a wrapped result."""
-    x = np.repeat(np.float32([1.5, -1.5]), 32)
+    x = np.repeat(np.array([1.5, -1.5], np.float32), 32)
     exponent = np.tile(np.array([2**31 - 1, -(2**31)], np.int32), 32)
 
     got = run(["v_ldexp_f32 v9, v1, v2"], {1: x, 2: exponent}).v(9, "f4")
@@ -302,14 +301,19 @@ def test_float64_arithmetic_is_rounded_once() -> None:
     x, y = A.astype(np.float64), B.astype(np.float64) * 1.1
     finite = np.isfinite(x) & np.isfinite(y)
 
-    after = run(["v_mul_f64 v[9:10], v[1:2], v[3:4]", "v_add_f64 v[11:12], v[1:2], v[3:4]"], {
-        1: x, 3: y,
-    })
+    after = run(
+        ["v_mul_f64 v[9:10], v[1:2], v[3:4]", "v_add_f64 v[11:12], v[1:2], v[3:4]"],
+        {
+            1: x,
+            3: y,
+        },
+    )
 
     rows = list(zip(x[finite].tolist(), y[finite].tolist(), strict=True))
-    for register, operation in ((9, lambda a, b: a * b), (11, lambda a, b: a + b)):
-        exact = [rounded(operation(Fraction(a), Fraction(b)), 53, -1074) for a, b in rows]
-        assert after.wide(register, "f8")[finite].tolist() == exact
+    products = [rounded(Fraction(a) * Fraction(b), 53, -1074) for a, b in rows]
+    sums = [rounded(Fraction(a) + Fraction(b), 53, -1074) for a, b in rows]
+    assert after.wide(9, "f8")[finite].tolist() == products
+    assert after.wide(11, "f8")[finite].tolist() == sums
 
 
 def test_packed_arithmetic_is_two_operations() -> None:
@@ -319,17 +323,17 @@ def test_packed_arithmetic_is_two_operations() -> None:
         "v_pk_mul_f32 v[11:12], v[1:2], v[3:4] op_sel:[0,1] op_sel_hi:[1,0]",
         "v_pk_fma_f32 v[13:14], v[1:2], v[3:4], v[5:6]",
     ]
-    D, E, F = (floats(N, seed) for seed in (8, 9, 10))
+    d, e, f = (floats(N, seed) for seed in (8, 9, 10))
 
-    after = run(lines, {1: A, 2: B, 3: C, 4: D, 5: E, 6: F})
+    after = run(lines, {1: A, 2: B, 3: C, 4: d, 5: e, 6: f})
 
     with np.errstate(all="ignore"):
         assert same(after.v(9, "f4"), A + C).all()
-        assert same(after.v(10, "f4"), B + D).all()
-        assert same(after.v(11, "f4"), A * D).all()
+        assert same(after.v(10, "f4"), B + d).all()
+        assert same(after.v(11, "f4"), A * d).all()
         assert same(after.v(12, "f4"), B * C).all()
-    assert same(after.v(13, "f4"), computed("v_fma_f32", [A, C, E])).all()
-    assert same(after.v(14, "f4"), computed("v_fma_f32", [B, D, F])).all()
+    assert same(after.v(13, "f4"), computed("v_fma_f32", [A, C, e])).all()
+    assert same(after.v(14, "f4"), computed("v_fma_f32", [B, d, f])).all()
 
 
 def test_mixed_fma_takes_halves_where_told() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from goldgate.emulator.decode import SCALAR, VECTOR
 from goldgate.emulator.instructions import compare, scalar, vector_integer
 from tests.emulator.programs import run
-from tests.emulator.values import floats, integers
+from tests.emulator.values import doubles, floats, integers
 
 N = 64 * 32
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
@@ -63,7 +64,7 @@ TWO: dict[str, Callable[[int, int], int]] = {
     "v_lshlrev_b32": lambda a, b: b << (a & 31),
     "v_lshrrev_b32": lambda a, b: b >> (a & 31),
     "v_ashrrev_i32": lambda a, b: signed(b) >> (a & 31),
-    "v_bcnt_u32_b32": lambda a, b: bin(a).count("1") + b,
+    "v_bcnt_u32_b32": lambda a, b: a.bit_count() + b,
 }
 ONE: dict[str, Callable[[int], int]] = {"v_mov_b32": lambda a: a, "v_not_b32": lambda a: ~a}
 THREE: dict[str, Callable[[int, int, int], int]] = {
@@ -82,7 +83,8 @@ THREE: dict[str, Callable[[int, int, int], int]] = {
 @pytest.mark.parametrize("name", [*ONE, *TWO, *THREE])
 def test_vector_instruction_equals_python(name: str) -> None:
     """The low 32 bits of Python's result, lane by lane."""
-    function: Callable[..., int] = {**ONE, **TWO, **THREE}[name]
+    functions: dict[str, Callable[..., int]] = {**ONE, **TWO, **THREE}
+    function = functions[name]
     count = 1 if name in ONE else 2 if name in TWO else 3
     operands = SMALL[:count]
     sources = ", ".join(f"v{number + 1}" for number in range(count))
@@ -154,7 +156,7 @@ def test_select_takes_the_second_operand_where_the_mask_is_set() -> None:
 
 
 def test_lane_numbers() -> None:
-    """mbcnt over all ones counts the lanes below: the two halves together give the lane."""
+    """Mbcnt over all ones counts the lanes below: the two halves together give the lane."""
     lines = [
         "v_mbcnt_lo_u32_b32 v9, -1, 0",
         "v_mbcnt_hi_u32_b32 v10, -1, v9",
@@ -167,8 +169,8 @@ def test_lane_numbers() -> None:
     lane = np.arange(N) % 64
     below = [
         (
-            bin(x & ((1 << min(n, 32)) - 1)).count("1") + 5,
-            bin(x & ((1 << max(n - 32, 0)) - 1)).count("1") + 7,
+            (x & ((1 << min(n, 32)) - 1)).bit_count() + 5,
+            (x & ((1 << max(n - 32, 0)) - 1)).bit_count() + 7,
         )
         for x, n in zip(U[0].tolist(), lane.tolist(), strict=True)
     ]
@@ -212,24 +214,31 @@ ORDERED: dict[str, Callable[[Any, Any], bool]] = {
 NEGATED = {"nge": "ge", "nlg": "lg", "ngt": "gt", "nle": "le", "neq": "eq", "nlt": "lt", "u": "o"}
 
 
+_HALVES = [x.astype(np.uint16).astype(np.uint32) for x in U[:2]]
+_OPERANDS: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {
+    "f32": (floats(N, 46), floats(N, 47)),
+    "f64": (doubles(N, 46), doubles(N, 47)),
+    "f16": (_HALVES[0], _HALVES[1]),
+    "i64": (Q[0], Q[1]),
+    "u64": (Q[0], Q[1]),
+}
+#: How Python reads the operands' bits.
+_READ: dict[str, Callable[[NDArray[Any]], list[Any]]] = {
+    "f32": lambda x: x.tolist(),
+    "f64": lambda x: x.tolist(),
+    "f16": lambda x: x.astype(np.uint16).view(np.float16).astype(float).tolist(),
+    "i32": lambda x: x.view(np.int32).tolist(),
+    "u32": lambda x: x.tolist(),
+    "i64": lambda x: x.view(np.int64).tolist(),
+    "u64": lambda x: x.tolist(),
+}
+
+
 @pytest.mark.parametrize("operation", compare.OPERATIONS, ids=lambda one: str(one.name))
 def test_comparison_equals_python(operation: Any) -> None:  # noqa: ANN401 - of the table
     """Ordered comparisons are false with NaN, their negations true."""
     _, _, name, kind = operation.name.split("_")
-    halves = U[0].astype(np.uint16).astype(np.uint32), U[1].astype(np.uint16).astype(np.uint32)
-    operands, read = {
-        "f32": ((floats(N, 46), floats(N, 47)), lambda x: x.tolist()),
-        "f64": (
-            (floats(N, 46).astype(np.float64), floats(N, 47).astype(np.float64)),
-            lambda x: x.tolist(),
-        ),
-        "f16": (halves, lambda x: x.astype(np.uint16).view(np.float16).astype(float).tolist()),
-        "i32": ((U[0], U[1]), lambda x: x.view(np.int32).tolist()),
-        "u32": ((U[0], U[1]), lambda x: x.tolist()),
-        "i64": ((Q[0], Q[1]), lambda x: x.view(np.int64).tolist()),
-        "u64": ((Q[0], Q[1]), lambda x: x.tolist()),
-    }[kind]
-    a, b = operands
+    a, b = _OPERANDS.get(kind, (U[0], U[1]))
     b = np.where(np.arange(N) % 5 == 0, a, b)  # equal operands too
     wide = kind in ("f64", "i64", "u64")
     sources = "v[1:2], v[3:4]" if wide else "v1, v3"
@@ -237,7 +246,8 @@ def test_comparison_equals_python(operation: Any) -> None:  # noqa: ANN401 - of 
     got = run([f"{operation.name}_e64 s[4:5], {sources}"], {1: a, 3: b}).mask(4)
 
     plain = ORDERED[NEGATED.get(name, name)]
-    expected = [plain(x, y) != (name in NEGATED) for x, y in zip(read(a), read(b), strict=True)]
+    rows = zip(*(_READ[kind](x) for x in (a, b)), strict=True)
+    expected = [plain(x, y) != (name in NEGATED) for x, y in rows]
     assert got.tolist() == expected
 
 
@@ -261,7 +271,9 @@ LOGIC: dict[str, Callable[[int, int], int]] = {
     "nor": lambda a, b: ~(a | b),
     "xnor": lambda a, b: ~(a ^ b),
 }
-_CMP = {name: ORDERED["ne" if name == "lg" else name] for name in ("eq", "lg", "gt", "ge", "lt", "le")}
+_CMP = {
+    name: ORDERED["ne" if name == "lg" else name] for name in ("eq", "lg", "gt", "ge", "lt", "le")
+}
 
 
 def whole(function: Callable[..., int], mask: int) -> Callable[..., tuple[int, bool]]:
@@ -312,11 +324,9 @@ SCALARS: dict[str, Callable[..., tuple[int | None, bool | None]]] = {
     "s_ashr_i32": whole(lambda a, b: signed(a) >> (b & 31), M32),
     "s_lshl_b64": whole(lambda a, b: a << (b & 63), M64),
     "s_lshr_b64": whole(lambda a, b: a >> (b & 63), M64),
-    "s_bfe_u32": whole(
-        lambda a, b: (a >> (b & 31)) & ((1 << min(b >> 16 & 127, 32)) - 1), M32
-    ),
+    "s_bfe_u32": whole(lambda a, b: (a >> (b & 31)) & ((1 << min(b >> 16 & 127, 32)) - 1), M32),
     "s_ff1_i32_b64": lambda a: (((a & -a).bit_length() - 1) & M32, None),
-    "s_bcnt1_i32_b64": whole(lambda a: bin(a).count("1"), M32),
+    "s_bcnt1_i32_b64": whole(lambda a: a.bit_count(), M32),
     "s_sext_i32_i16": lambda a: (signed(a & 0xFFFF, 16) & M32, None),
     **{f"s_{name}_b32": whole(logic, M32) for name, logic in LOGIC.items()},
     **{f"s_{name}_b64": whole(logic, M64) for name, logic in LOGIC.items()},
@@ -347,12 +357,16 @@ def test_scalar_instruction_equals_python(name: str) -> None:
         (Q[number] if kind == "q" else SMALL[number])[:rows] for number, kind in enumerate(kinds)
     ]
     condition = MASK[:rows]
-    places = [f"s[{8 + 4 * n}:{9 + 4 * n}]" if k == "q" else f"s{8 + 4 * n}" for n, k in enumerate(kinds)]
+    first = [8 + 4 * number for number in range(len(kinds))]
+    places = [
+        f"s[{at}:{at + 1}]" if kind == "q" else f"s{at}"
+        for at, kind in zip(first, kinds, strict=True)
+    ]
     result = {"q": ["s[20:21]"], "c": []}.get(operation.outputs[0], ["s20"])
 
     after = run(
         [f"{name} {', '.join([*result, *places])}"],
-        scalars={8 + 4 * n: x for n, x in enumerate(operands)},
+        scalars=dict(zip(first, operands, strict=True)),
         scc=condition,
     )
 

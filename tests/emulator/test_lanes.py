@@ -9,7 +9,7 @@ from goldgate.emulator import UnknownInstructionError
 from tests.emulator.programs import run
 from tests.emulator.values import integers
 
-_ = None  # no source
+_: int | None = None  # no source
 
 #: Each control's source lane for lanes 0 to 15 of a row, by the CDNA3 ISA's table of DPP controls.
 ROW_TABLES: dict[str, list[int | None]] = {
@@ -147,9 +147,7 @@ def test_sdwa_selects_bytes_and_words(selection: str, shift: int, mask: int) -> 
 def test_sdwa_negates_the_selected_half() -> None:
     """A minus sign before a float16 operand flips the sign of the half that is selected."""
     halves = np.random.default_rng(52).normal(0, 5, (64, 2)).astype(np.float16)
-    line = (
-        "v_cvt_f32_f16_sdwa v9, -v1 dst_sel:DWORD dst_unused:UNUSED_PAD src0_sel:WORD_1"
-    )
+    line = "v_cvt_f32_f16_sdwa v9, -v1 dst_sel:DWORD dst_unused:UNUSED_PAD src0_sel:WORD_1"
 
     got = run([line], {1: halves.view(np.uint32).reshape(-1)}).v(9, "f4")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldgate.emulator import EmulationError, Rounding
 from goldgate.emulator.rounding import FUNCTIONS, evaluate
 from tests.emulator.programs import FLUSH, KEEP, run
-from tests.emulator.values import flushed, same
+from tests.emulator.values import same
 
 _EXACT: dict[str, Callable[[flint.arb], flint.arb]] = {
     "v_exp_f32": lambda x: flint.arb(2) ** x,
@@ -39,7 +39,7 @@ def arguments(name: str) -> NDArray[np.float32]:
     return x
 
 
-def nearest(name: str, x: float) -> np.float32:
+def nearest(name: str, x: float) -> float:
     """Round the exact result to float32, by enclosures of growing precision."""
     for precision in (80, 160, 320):
         with flint.ctx.workprec(precision):
@@ -51,18 +51,18 @@ def nearest(name: str, x: float) -> np.float32:
             middle = (flint.arb(float(near)) + flint.arb(float(other))) / 2
             if low == high == near or not (value - middle).contains(0):
                 closer = (value > middle) == (other > near)
-                return other if closer and low != near else near
+                return float(other if closer and low != near else near)
     raise AssertionError(f"{name}({x}) is a tie")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_nearest_is_the_correctly_rounded_result(name: str) -> None:
-    """The model "nearest" equals the enclosure of the exact result, rounded."""
+    """The model nearest equals the enclosure of the exact result, rounded."""
     x = arguments(name)
 
     got = run([f"{name}_e32 v9, v1"], {1: x}, denormals=FLUSH).v(9, "f4")
 
-    expected = np.array([nearest(name, float(value)) for value in x])
+    expected = np.array([nearest(name, float(value)) for value in x], np.float32)
     assert same(got, expected).all()
 
 
@@ -81,7 +81,7 @@ def test_exact_powers_and_ties_are_exact() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_models_are_one_ulp_apart(name: str) -> None:
-    """"below" and "above" are the neighbours of "nearest"; "random" is one of the three."""
+    """The models below and above are the neighbours of nearest; random is one of the three."""
     x = arguments(name)
 
     models = {
@@ -95,8 +95,7 @@ def test_models_are_one_ulp_apart(name: str) -> None:
     assert same(models["below"], down)[moved].all()
     assert same(models["above"], up)[moved].all()
     shares = [
-        float(same(models["random"], one)[moved].mean())
-        for one in (down, models["nearest"], up)
+        float(same(models["random"], one)[moved].mean()) for one in (down, models["nearest"], up)
     ]
     assert sum(shares) == pytest.approx(1, abs=1e-12)
     assert min(shares) > 0.25
@@ -117,17 +116,21 @@ def test_random_is_a_function_of_the_argument_and_the_seed() -> None:
 @pytest.mark.parametrize("model", ["nearest", "below", "above", "random"])
 def test_special_values_do_not_move(model: str) -> None:
     """Zeros, infinities and NaN are exact in every model, as IEEE functions have them."""
-    x = np.resize(np.float32([0.0, -0.0, np.inf, -np.inf, np.nan, -1.0, 1e-40, -1e-40]), 64)
+    x = np.resize(
+        np.array([0.0, -0.0, np.inf, -np.inf, np.nan, -1.0, 1e-40, -1e-40], np.float32), 64
+    )
     lines = [f"{name}_e32 v{9 + number}, v1" for number, name in enumerate(FUNCTIONS)]
 
     after = run(lines, {1: x}, denormals=FLUSH, rounding=model)
 
     inf, nan = np.inf, np.nan
     exp, log, rcp, rsq = (after.v(9 + number, "f4")[:8] for number in range(4))
-    assert same(exp[2:5], np.float32([inf, 0, nan])).all()
-    assert same(log, np.float32([-inf, -inf, inf, nan, nan, nan, -inf, -inf])).all()
-    assert same(rcp[[0, 1, 2, 3, 4, 6, 7]], np.float32([inf, -inf, 0, -0.0, nan, inf, -inf])).all()
-    assert same(rsq, np.float32([inf, -inf, 0, nan, nan, nan, inf, -inf])).all()
+    assert same(exp[2:5], np.array([inf, 0, nan], np.float32)).all()
+    assert same(log, np.array([-inf, -inf, inf, nan, nan, nan, -inf, -inf], np.float32)).all()
+    assert same(
+        rcp[[0, 1, 2, 3, 4, 6, 7]], np.array([inf, -inf, 0, -0.0, nan, inf, -inf], np.float32)
+    ).all()
+    assert same(rsq, np.array([inf, -inf, 0, nan, nan, nan, inf, -inf], np.float32)).all()
 
 
 def test_reciprocal_with_flag_is_the_reciprocal() -> None:

@@ -26,6 +26,16 @@ def floats(count: int, seed: int = 0) -> NDArray[np.float32]:
     return bits.view(np.float32)
 
 
+def doubles(count: int, seed: int = 0) -> NDArray[np.float64]:
+    """Return float64 of random bits and of ordinary size, float32's special values among them."""
+    with np.errstate(invalid="ignore"):  # signalling NaNs become quiet
+        values = floats(count, seed).astype(np.float64)
+    rng = np.random.default_rng(seed + 1000)
+    some = rng.random(count) < 0.3
+    values[some] = rng.normal(0, 1e100, int(some.sum()))
+    return values
+
+
 def integers(count: int, seed: int = 0) -> NDArray[np.uint32]:
     """Return uint32 of random bits, edges among them."""
     rng = np.random.default_rng(seed)
