@@ -172,7 +172,8 @@ def _result(one: Judged) -> dict[str, object]:
         "rerouted_by_bias_cast": result.rerouted,
         "profile": one.profile,
         "execution": info.execution,
-        "ran": {"name": info.name, "version": info.version, "device": info.device},
+        "ran": {"name": info.name, "version": info.version, "device": info.device}
+        | ({"note": info.note} if info.note else {}),
         "call_faults": list(one.faults),
         "call_notes": list(one.notes),
         "known_deviations": [

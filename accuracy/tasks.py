@@ -101,7 +101,7 @@ def judge_tasks(recordings: Path, outputs: Path, options: Criteria) -> Iterator[
     """
     opened, refused = recordings_in(recordings)
     for name, why in refused.items():
-        yield _refusal("-", name, why)
+        yield refusal("-", name, why)
     if not outputs.is_dir():
         raise FixtureError(f"{outputs}: no such folder: expected KERNEL/NAME.safetensors in it")
     folders = sorted(path for path in outputs.iterdir() if path.is_dir())
@@ -115,10 +115,10 @@ def judge_tasks(recordings: Path, outputs: Path, options: Criteria) -> Iterator[
         if name in opened:
             yield _output_task(folder.name, opened[name], path, options)
         elif name in refused:
-            yield _refusal(folder.name, name, f"{path}: its recording was refused")
+            yield refusal(folder.name, name, f"{path}: its recording was refused")
         else:
             why = f"{path}: no recording {name!r} in {recordings}: outputs need theirs"
-            yield _refusal(folder.name, name, why)
+            yield refusal(folder.name, name, why)
 
 
 def live_tasks(
@@ -150,7 +150,7 @@ def live_tasks(
         except FixtureError as error:
             found, refused = {}, {str(folder): str(error)}
         opened |= found
-        tasks += [_refusal("-", name, why) for name, why in refused.items()]
+        tasks += [refusal("-", name, why) for name, why in refused.items()]
     notes = []
     for name in named or known:
         order = Order(name, options.profile, device)
@@ -158,7 +158,7 @@ def live_tasks(
             load(name, options.profile, device)  # here too: what is missing is said at once
         except KernelError as error:
             if named:
-                tasks.append(_refusal(name, "-", str(error)))
+                tasks.append(refusal(name, "-", str(error)))
             else:
                 notes.append(f"{name}: not run here: {error}")
             continue
@@ -233,9 +233,32 @@ def _judged(
     )
 
 
+def judged_output(
+    kernel: str,
+    title: str,
+    recording: Recording,
+    output: Output,
+    options: Criteria,
+    advance: Advance,
+) -> Judged:
+    """Judge outputs that were made here.
+
+    Args:
+        kernel: what the report calls the kernel.
+        title: what it calls the recording.
+        recording: what was routed.
+        output: what the kernel returned.
+        options: the criteria.
+        advance: called with a number of rows whenever so many more are judged.
+
+    """
+    return _judged(kernel, title, recording, output, options, (), advance)
+
+
 def _refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
     return Judged(kernel, title, refusal=why, recording_sha256=recording.sha256)
 
 
-def _refusal(kernel: str, title: str, why: str) -> Task:
+def refusal(kernel: str, title: str, why: str) -> Task:
+    """Return a task that judges nothing: its input cannot be used."""
     return Task(kernel, title, 0, lambda _: Judged(kernel, title, refusal=why))

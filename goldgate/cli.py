@@ -21,6 +21,10 @@ from goldgate.errors import GoldgateError
 #: name -> module and summary, in the order of the help text.
 COMMANDS = {
     "parity": ("goldgate.accuracy.commands.parity", "run routing kernels and judge their outputs"),
+    "emulate": (
+        "goldgate.accuracy.commands.emulate",
+        "execute aiter's kernel without AMD hardware and judge it",
+    ),
     "judge": ("goldgate.accuracy.commands.judge", "judge recorded outputs of a kernel"),
     "kernels": ("goldgate.accuracy.commands.kernels", "list kernels and whether they run here"),
     "sweep": (

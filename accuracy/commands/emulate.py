@@ -1,0 +1,92 @@
+"""Execute aiter's kernel from its own source, without AMD hardware, and judge what it returns.
+
+The source comes from aiter's package on PyPI (downloaded by hash, not installed) or a checkout of
+your own; clang compiles it for gfx942 and gfx950; an interpreter executes it under four models of
+the rounding that AMD does not publish. docs/emulation.md states what that shows and what not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from goldgate.accuracy.commands.judging import add_judging_options, criteria, report
+from goldgate.accuracy.emulated_tasks import (
+    Plan,
+    Uncertified,
+    coverage,
+    emulated_tasks,
+    plan_constructed,
+    plan_recordings,
+    statements,
+)
+from goldgate.accuracy.emulation import workers
+from goldgate.accuracy.tasks import recordings_in, refusal, work
+from goldgate.fixtures import SHIPPED_RECORDINGS
+from goldgate.kernels.aiter_emulated.build import build
+from goldgate.kernels.aiter_emulated.source import CHECKOUT, VERSION, fetch, wheel_path
+from goldgate.kernels.aiter_emulated.variants import VARIANTS
+from goldgate.progress import progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--aiter",
+        type=Path,
+        metavar="DIR",
+        help=f"a checkout of aiter to compile (default: the package of {VERSION})",
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="DIR",
+        help="what to route, all of it with every variant (default: the shipped recordings, and "
+        "the constructed ones with one variant)",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="also every constructed recording in full with every variant",
+    )
+    parser.add_argument(
+        "--save-outputs", type=Path, metavar="DIR", help="write what the kernel returns"
+    )
+    add_judging_options(parser)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Execute and judge; return 0 if all pass, 1 if a verdict failed, 2 if one was refused."""
+    how = criteria(options)
+    _source(options.aiter)
+    build()  # what is missing or has changed is reported before anything runs
+    if options.save_outputs is not None:
+        options.save_outputs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="goldgate-") as made, workers() as run:
+        found, refused = recordings_in(options.recordings or SHIPPED_RECORDINGS)
+        plan: list[Plan] = plan_recordings(found, VARIANTS)
+        if options.recordings is None or options.all:
+            some = VARIANTS if options.all else VARIANTS[:1]
+            plan += plan_constructed(Path(made), some, whole=options.all)
+        with progress(Console(stderr=True)) as add_task:
+            advance = add_task("rows executed and judged", sum(2 * len(one.rows) for one in plan))
+            loose = Uncertified()
+            tasks = emulated_tasks(plan, how, run, options.save_outputs, loose, advance)
+            tasks += [refusal("-", name, why) for name, why in refused.items()]
+            judged = work(tasks, advance)
+    return report(judged, [*coverage(plan), *statements(judged, loose)], options)
+
+
+def _source(checkout: Path | None) -> None:
+    """Set where the source comes from; download it where it is not here."""
+    if checkout is not None:
+        os.environ[CHECKOUT] = str(checkout.resolve())
+    elif not os.environ.get(CHECKOUT):
+        if not wheel_path().exists():
+            print(f"downloading amd-aiter {VERSION} (40 MB)", file=sys.stderr)
+        fetch()
