@@ -24,7 +24,7 @@ VERSION = "0.1.7.post2.dev18"
 WHEEL = f"amd_aiter-{VERSION}-py3-none-any.whl"
 WHEEL_SHA256 = "fe139d74438217c35e87e3b961166bac8db2d381eadccb371da2e63615f05a31"
 
-#: Environment variable that names a checkout of aiter to take instead of the wheel.
+#: Environment variable that names a checkout of aiter, or another place of the pinned wheel.
 CHECKOUT = "GOLDGATE_AITER"
 
 _KERNEL = "csrc/kernels/topk_softmax_kernels_group.cu"
@@ -93,14 +93,15 @@ def missing() -> str | None:
 
 
 def find() -> Source:
-    """Return the source that the environment names: a checkout's, else the pinned wheel's.
+    """Return the source that the environment names, else the pinned wheel's.
 
     Raises:
         KernelError: it is not there, or is not what was expected.
 
     """
-    if folder := os.environ.get(CHECKOUT):
-        return from_checkout(Path(folder))
+    if named := os.environ.get(CHECKOUT):
+        path = Path(named)
+        return from_wheel(path) if path.suffix == ".whl" else from_checkout(path)
     if why := missing():
         raise KernelError(why)
     return from_wheel(wheel_path())
