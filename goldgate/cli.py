@@ -32,7 +32,10 @@ COMMANDS = {
         "measure a kernel's scoring on every float32",
     ),
     "latency": ("goldgate.accuracy.commands.latency", "measure microseconds a call on a GPU"),
-    "bench": ("goldgate.accuracy.commands.bench", "measure the speed of the judge"),
+    "bench": (
+        "goldgate.accuracy.commands.bench",
+        "measure the speed of the judge and the emulator",
+    ),
     "mutants": ("goldgate.mutants.command", "plant faults and check that each is caught"),
     "construct": ("goldgate.fixtures.construct", "write constructed recordings as files"),
     "record": ("goldgate.fixtures.recorder.command", "record what a server or a model routes"),

@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-outputs", type=Path, metavar="DIR", help="write what the kernel returns"
     )
+    parser.add_argument(
+        "--fetch", action="store_true", help="download aiter's package and do nothing else"
+    )
     add_judging_options(parser)
 
 
@@ -64,6 +67,8 @@ def main(options: argparse.Namespace) -> int:
     """Execute and judge; return 0 if all pass, 1 if a verdict failed, 2 if one was refused."""
     how = criteria(options)
     _source(options.aiter)
+    if options.fetch:
+        return 0
     build()  # what is missing or has changed is reported before anything runs
     if options.save_outputs is not None:
         options.save_outputs.mkdir(parents=True, exist_ok=True)

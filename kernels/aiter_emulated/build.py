@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ from goldgate.kernels.aiter_emulated.shape import (
     read_shape,
     sorts,
 )
-from goldgate.kernels.aiter_emulated.source import Source, find, stage
+from goldgate.kernels.aiter_emulated.source import CHECKOUT, Source, find, stage
 
 ARCHITECTURES = ("gfx942", "gfx950")
 
@@ -80,9 +81,6 @@ class Build:
         self.source, self.compiler = source, compiler
         self.shape: Shape = read_shape(source)
         self._kernels: dict[tuple[Instantiation, str], Kernel] = {}
-        # The folder goes when the build does.
-        self._folder = tempfile.TemporaryDirectory(prefix="goldgate-")
-        stage(source, Path(self._folder.name))
 
     def note(self, rounding: str) -> str:
         """Return what a reader of outputs should know: compiler and rounding model."""
@@ -100,24 +98,32 @@ class Build:
         """
         key = (instantiation, architecture)
         if key not in self._kernels:
-            statement = instantiation.statement(self.shape.parameters[instantiation.kernel])
-            text = f"{self.shape.device}\n{statement}"
             try:
-                assembly = compile_hip(self.compiler, text, Path(self._folder.name), architecture)
-                self._kernels[key] = prepare(parse(assembly))
+                self._kernels[key] = self._compiled(instantiation, architecture)
             except EmulationError as error:
                 raise KernelError(f"{self.source.version}: {error}") from None
         return self._kernels[key]
 
+    def _compiled(self, instantiation: Instantiation, architecture: str) -> Kernel:
+        statement = instantiation.statement(self.shape.parameters[instantiation.kernel])
+        text = f"{self.shape.device}\n{statement}"
+        with tempfile.TemporaryDirectory(prefix="goldgate-") as folder:
+            stage(self.source, Path(folder))
+            return prepare(parse(compile_hip(self.compiler, text, Path(folder), architecture)))
 
-@lru_cache(maxsize=1)
+
 def build() -> Build:
-    """Return the build of this environment's source and compiler.
+    """Return the build of this environment's source and compiler, made once in a process.
 
     Raises:
         KernelError: one of them is missing or not what was expected.
 
     """
+    return _build(os.environ.get(CHECKOUT, ""))
+
+
+@lru_cache(maxsize=1)
+def _build(_named: str) -> Build:
     source = find()
     try:
         return Build(source, find_compiler())
