@@ -33,7 +33,7 @@ STARTS = {
     "mutants": {"evals", "fixtures"},
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
-HELPERS = {"errors", "junit", "places", "program", "progress"}
+HELPERS = {"errors", "junit", "lazy", "places", "program", "progress"}
 
 
 def imported(source: str) -> set[str]:

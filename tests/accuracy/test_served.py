@@ -13,8 +13,8 @@ from goldgate.cli import main
 from goldgate.fixtures import open_recording
 from goldgate.fixtures.standin import routers
 from goldgate.kernels import KernelError
-from goldgate.mutants.report import served_page as served_table
-from goldgate.mutants.report.page import DOCUMENT, SERVED_PICTURE, halves, picture_digest
+from goldgate.mutants.report import served_page, served_picture
+from goldgate.mutants.report.page import SERVED, SERVED_PICTURE, SUMMARY, halves, picture_digest
 from goldgate.mutants.served import asking, end_to_end
 from goldgate.mutants.served.asking import Asking, ask_all
 from goldgate.mutants.served.end_to_end import Results, questions, read_results, write_results
@@ -107,17 +107,18 @@ def test_the_default_set_is_what_was_found(kept: Results) -> None:
     assert {name: verdicts[name] for name in EXPECTED} == EXPECTED
 
 
-def test_the_second_half_is_rendered_from_what_is_kept(kept: Results) -> None:
-    """The document's second half and its picture show the kept results and nothing else."""
-    _, second = halves(DOCUMENT.read_text(encoding="utf-8"))
+def test_the_pages_of_the_served_faults_are_rendered_from_what_is_kept(kept: Results) -> None:
+    """The summary's second part, the page and its picture show the kept results alone."""
+    _, second = halves(SUMMARY.read_text(encoding="utf-8"))
 
-    assert second == served_table.section(kept)
-    assert picture_digest(SERVED_PICTURE) == served_table.digest(kept)
+    assert second == served_page.section(kept)
+    assert SERVED.read_text(encoding="utf-8") == served_page.document(kept)
+    assert picture_digest(SERVED_PICTURE) == served_picture.digest(kept)
 
 
 def test_the_readme_states_the_second_half(kept: Results) -> None:
     """The README's figures of the served faults are those of the kept results."""
-    readme = DOCUMENT.parents[1] / "README.md"
+    readme = SUMMARY.parents[1] / "README.md"
     text = " ".join(readme.read_text(encoding="utf-8").split())
     faults = [arm for arm in kept.arms if arm.is_fault]
     passed = sum(arm.verdict == "PRESERVED" for arm in faults)
@@ -130,7 +131,7 @@ def test_the_readme_states_the_second_half(kept: Results) -> None:
 
 def test_the_stand_in_has_no_biased_score_below_0() -> None:
     """Why some faults are not served holds of what the stand-in was recorded routing."""
-    for path in sorted((DOCUMENT.parents[1] / "fixtures" / "recordings").glob("standin-*")):
+    for path in sorted((SUMMARY.parents[1] / "fixtures" / "recordings").glob("standin-*")):
         held = open_recording(path)
 
         assert (held.bias() > 0).all()
