@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -89,10 +89,12 @@ def supports(spec: RoutingSpec) -> str | None:
     return None
 
 
-KERNEL = Kernel(
-    name="flashinfer-fused-topk-deepseek",
-    summary="FlashInfer's fused_topk_deepseek (CUDA, compiled at its first call)",
-    missing=_missing,
-    load=_load,
-    supports=supports,
+KERNELS = (
+    Kernel(
+        name="flashinfer-fused-topk-deepseek",
+        summary="FlashInfer's fused_topk_deepseek (CUDA, compiled at its first call)",
+        missing=_missing,
+        load=_load,
+        supports=supports,
+    ),
 )

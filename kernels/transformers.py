@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from goldgate.kernels import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ def _kernel(
     title: str,
     supports: Callable[[RoutingSpec], str | None],
 ) -> Kernel:
-    return Kernel(name, summary, _missing, _loader(make, title), supports)
+    # Model code is a reference to compare with, not what a server runs: only where it is named.
+    return Kernel(name, summary, _missing, _loader(make, title), supports, by_default=False)
 
 
 KERNELS = (

@@ -13,7 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldgate.kernels import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.kernels import vllm_sites as sites
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    one_line,
+    recorded_only,
+)
 from goldgate.kernels.sglang import one_group_sigmoid
 from goldgate.reference import RoutingSpec
 
@@ -130,6 +138,7 @@ KERNELS = (
         missing=_missing,
         load=_load_topk_sigmoid,
         supports=one_group_sigmoid,
+        call_sites=(sites.TOPK_SIGMOID,),
     ),
     Kernel(
         name="vllm-grouped-topk",
@@ -137,5 +146,8 @@ KERNELS = (
         missing=_missing,
         load=_load_grouped_topk,
         supports=_grouped,
+    ),
+    recorded_only(
+        "vllm-fused-topk-bias", "vLLM's fused_topk_bias, torch's operations", sites.FUSED_TOPK_BIAS
     ),
 )

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="the served kernels' runs; one of an earlier time is gone on with "
+        help="the served kernels' runs; resumes an existing folder "
         "(default: a new gsm8k-runs/mutants-TIME)",
     )
     parser.add_argument(

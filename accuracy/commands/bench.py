@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from goldgate.kernels.aiter_emulated import KERNEL
+from goldgate.kernels.aiter_emulated import KERNELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def main(options: argparse.Namespace) -> int:
     from goldgate.accuracy.bench import bench  # noqa: PLC0415 - needs torch, --help does not
 
     bench(options.rows)
-    why = KERNEL.missing()
+    why = KERNELS[0].missing()
     if why is None:
         from goldgate.accuracy.emulator_bench import bench_emulator  # noqa: PLC0415 - starts clang
 

@@ -27,7 +27,7 @@ from goldgate.accuracy.latency import (
 )
 from goldgate.accuracy.report import console as report_console
 from goldgate.errors import GoldgateError
-from goldgate.kernels import KernelError, Loaded, load, registry
+from goldgate.kernels import KernelError, Loaded, by_default, find, load
 from goldgate.progress import progress
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
 
@@ -114,10 +114,10 @@ def main(options: argparse.Namespace) -> int:
 
 def _loaded(named: list[str], spec: RoutingSpec) -> tuple[dict[str, Loaded], list[str]]:
     """Return the kernels that run on a GPU here, and why the others do not."""
-    known = registry()
     loaded, notes = {}, []
-    for name in named or known:
-        beyond = known[name].supports(spec) if name in known else None
+    for name in named or by_default():
+        known = find(name)
+        beyond = known.supports(spec) if known else None
         try:
             kernel = load(name, None, None)
         except KernelError as error:

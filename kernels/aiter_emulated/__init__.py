@@ -75,10 +75,12 @@ def _load() -> Loaded:
     )
 
 
-KERNEL = Kernel(
-    name="aiter-emulated",
-    summary="aiter.biased_grouped_topk, its own source executed by an emulator of gfx942",
-    missing=_missing,
-    load=_load,
-    supports=sigmoid_only,
+KERNELS = (
+    Kernel(
+        name="aiter-emulated",
+        summary="aiter.biased_grouped_topk, its own source executed by an emulator of gfx942",
+        missing=_missing,
+        load=_load,
+        supports=sigmoid_only,
+    ),
 )

@@ -11,8 +11,7 @@ import torch
 
 from goldgate.cli import main
 from goldgate.fixtures import open_recording
-from goldgate.fixtures.standin import routers
-from goldgate.kernels import KernelError
+from goldgate.kernels import KernelError, load
 from goldgate.mutants.report import served_page, served_picture
 from goldgate.mutants.report.page import SERVED, SERVED_PICTURE, SUMMARY, halves, picture_digest
 from goldgate.mutants.served import asking, end_to_end
@@ -49,13 +48,13 @@ def test_names_on_the_command_line_are_distinct() -> None:
 
 @pytest.mark.parametrize("name", ["no-bias", "writes-its-bias", "numpy", "torch-eager"])
 def test_the_server_finds_and_calls_an_arm_by_its_name(name: str) -> None:
-    """The server imports a router by its name and passes the scale by keyword, and it routes."""
-    kernel = routers.find(ARMS[name].router)
+    """The server imports a router by its name, and it routes."""
+    kernel = load(ARMS[name].router).route
     logits, bias = torch.randn(5, 256), torch.linspace(-0.3, 0.3, 256)
     weights, ids = torch.full((5, 8), torch.nan), torch.full((5, 8), -1, dtype=torch.int32)
     golden = route(logits.numpy(), bias.numpy(), MINIMAX_M2_5).ids
 
-    kernel(logits, bias, weights, ids, 1, 1, True, routed_scaling_factor=1.0)
+    kernel(logits, bias, weights, ids, 1, 1, True, 1.0)
 
     assert (ids >= 0).all()
     assert torch.isfinite(weights).all()
@@ -64,8 +63,8 @@ def test_the_server_finds_and_calls_an_arm_by_its_name(name: str) -> None:
 
 def test_an_unknown_arm_is_no_attribute() -> None:
     """A misspelt name is refused where it is used, and says what lists the names."""
-    with pytest.raises(ValueError, match="--end-to-end list"):
-        routers.find("goldgate.mutants.served.routers:no-bios")
+    with pytest.raises(KernelError, match="--end-to-end list"):
+        load("goldgate.mutants.served.routers:no-bios")
 
 
 def test_what_is_kept_is_of_arms_that_exist(kept: Results) -> None:
