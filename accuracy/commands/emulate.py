@@ -27,6 +27,7 @@ from goldgate.accuracy.emulated_tasks import (
 )
 from goldgate.accuracy.emulation import workers
 from goldgate.accuracy.tasks import recordings_in, refusal, work
+from goldgate.emulator.compiler import find_compiler
 from goldgate.fixtures import SHIPPED_RECORDINGS
 from goldgate.kernels.aiter_emulated.build import build
 from goldgate.kernels.aiter_emulated.source import CHECKOUT, VERSION, fetch, wheel_path
@@ -66,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Execute and judge; return 0 if all pass, 1 if a verdict failed, 2 if one was refused."""
     how = criteria(options)
+    if not options.fetch:
+        find_compiler()  # before 40 MB are downloaded for nothing
     _source(options.aiter)
     if options.fetch:
         return 0
