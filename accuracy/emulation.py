@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -47,8 +48,13 @@ def workers() -> Iterator[Map]:
         yield map
         return
     context = multiprocessing.get_context("spawn")  # numba and torch threads survive no fork
-    with ProcessPoolExecutor(cores, mp_context=context) as pool:
+    with ProcessPoolExecutor(cores, mp_context=context, initializer=_ignore_interrupts) as pool:
         yield pool.map
+
+
+def _ignore_interrupts() -> None:
+    """Leave Control-C to the parent, which decides what it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def emulate(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 
 from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
+from goldgate.cli import main
 from goldgate.emulator import ROUNDINGS, Rounding
 from goldgate.emulator.compiler import find_compiler
 from goldgate.fixtures import (
@@ -270,6 +272,37 @@ def test_no_tokens_launch_nothing() -> None:
     load("aiter-emulated", None, None).route(logits, bias, weights, ids, 1, 1, True, 1.0)
 
     assert ids.shape == (0, 8)
+
+
+def test_the_command_executes_judges_and_keeps_outputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`goldgate emulate --recordings DIR --save-outputs DIR`: eight variants, files, statements."""
+    (tmp_path / "in").mkdir()
+    write_recording(tmp_path / "in" / "tokens_33.safetensors", construct("tokens_33"))
+    held = open_recording(tmp_path / "in" / "tokens_33.safetensors")
+
+    status = main(
+        [
+            *("emulate", "--recordings", str(tmp_path / "in")),
+            *("--save-outputs", str(tmp_path / "out"), "--json", str(tmp_path / "evidence.json")),
+        ]
+    )
+
+    assert status == 0
+    printed = capsys.readouterr().out
+    assert "emulated, not run on AMD hardware: " in printed
+    assert "nearest, below, above, random" in printed
+    assert "gfx942 and gfx950 return the same bits in 4 of 4 outputs" in printed
+    results = json.loads((tmp_path / "evidence.json").read_text())["results"]
+    assert [one["verdict"] for one in results] == ["PASS"] * 8
+    for one in results:
+        assert one["execution"] == "emulated"
+        assert "topk_softmax_kernels_group.cu" in one["ran"]["version"]
+        model = one["kernel"].rpartition("-")[2]
+        assert f"rounding of exp and rcp: {model}; 0 of 33 rows" in one["ran"]["note"]
+        saved = open_output(tmp_path / "out" / one["kernel"] / "tokens_33.safetensors", held)
+        assert saved.kernel.device in ("gfx942, emulated", "gfx950, emulated")
 
 
 def test_a_source_that_does_not_compile_names_what_is_missing(build: Build) -> None:
