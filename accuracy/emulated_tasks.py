@@ -169,7 +169,9 @@ def emulated_tasks(
                 name = one.variant.name
                 return Judged(name, one.title, faults=(str(error),), recording_sha256=sha256)
             output = _kept(done, one, save, loose)
-            judged = judged_output(one.variant.name, one.title, one.judged, output, how, advance)
+            judged = judged_output(
+                one.variant.name, one.title, one.judged, output, how, (), advance
+            )
             return replace(judged, notes=done.findings)
 
         return Task(one.variant.name, one.title, len(one.rows), do)

@@ -176,8 +176,8 @@ def _output_task(kernel: str, recording: Recording, path: Path, options: Criteri
         try:
             output = open_output(path, recording)
         except FixtureError as error:
-            return _refused(kernel, recording.name, str(error), recording)
-        return _judged(kernel, recording.name, recording, output, options, (), advance)
+            return refused(kernel, recording.name, str(error), recording)
+        return judged_output(kernel, recording.name, recording, output, options, (), advance)
 
     return Task(kernel, recording.name, recording.rows, do)
 
@@ -199,13 +199,13 @@ def _live_task(
             ran = runner.run(order, recording, path)
         except KernelError as error:
             return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
-        judged = _judged(name, title, recording, ran.output, options, ran.faults, advance)
+        judged = judged_output(name, title, recording, ran.output, options, ran.faults, advance)
         return replace(judged, notes=ran.notes)
 
     return Task(name, title, recording.rows, do)
 
 
-def _judged(
+def judged_output(
     kernel: str,
     title: str,
     recording: Recording,
@@ -214,10 +214,11 @@ def _judged(
     faults: tuple[str, ...],
     advance: Advance,
 ) -> Judged:
+    """Judge outputs."""
     name = options.profile or output.kernel.arithmetic
     if name not in PROFILES:
         why = f"{kernel}/{title}: arithmetic {name!r}: expected one of {', '.join(PROFILES)}"
-        return _refused(kernel, title, why, recording)
+        return refused(kernel, title, why, recording)
     profile = PROFILES[name]
     result = judge(
         recording,
@@ -233,32 +234,11 @@ def _judged(
     )
 
 
-def judged_output(
-    kernel: str,
-    title: str,
-    recording: Recording,
-    output: Output,
-    options: Criteria,
-    advance: Advance,
-) -> Judged:
-    """Judge outputs that were made here.
-
-    Args:
-        kernel: what the report calls the kernel.
-        title: what it calls the recording.
-        recording: what was routed.
-        output: what the kernel returned.
-        options: the criteria.
-        advance: called with a number of rows whenever so many more are judged.
-
-    """
-    return _judged(kernel, title, recording, output, options, (), advance)
-
-
-def _refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
+def refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
+    """Return the refusal of an opened recording's outputs."""
     return Judged(kernel, title, refusal=why, recording_sha256=recording.sha256)
 
 
 def refusal(kernel: str, title: str, why: str) -> Task:
-    """Return a task that judges nothing: its input cannot be used."""
+    """Return a task whose verdict is a refusal."""
     return Task(kernel, title, 0, lambda _: Judged(kernel, title, refusal=why))

@@ -26,6 +26,7 @@ from goldgate.accuracy.emulated_tasks import (
     statements,
 )
 from goldgate.accuracy.emulation import workers
+from goldgate.accuracy.report import console
 from goldgate.accuracy.tasks import recordings_in, refusal, work
 from goldgate.emulator.compiler import find_compiler
 from goldgate.fixtures import SHIPPED_RECORDINGS
@@ -87,7 +88,11 @@ def main(options: argparse.Namespace) -> int:
             tasks = emulated_tasks(plan, how, run, options.save_outputs, loose, advance)
             tasks += [refusal("-", name, why) for name, why in refused.items()]
             judged = work(tasks, advance)
-    return report(judged, [*coverage(plan), *statements(judged, loose)], options)
+    status = report(judged, [], options)
+    to = console()
+    for line in (*coverage(plan), *statements(judged, loose)):
+        to.print(line, markup=False)
+    return status
 
 
 def _source(checkout: Path | None) -> None:
