@@ -64,8 +64,15 @@ def plan_recordings(found: Mapping[str, Recording], variants: Sequence[Variant])
     ]
 
 
+def beyond(found: Mapping[str, Recording]) -> Iterator[str]:
+    """Say which recordings aiter's host function launches nothing for."""
+    for title, one in found.items():
+        if why := supports(one.spec):
+            yield f"aiter-emulated: not run on {title}: it {why}"
+
+
 def plan_constructed(folder: Path, variants: Sequence[Variant], *, whole: bool) -> list[Plan]:
-    """Write the constructed recordings to a folder and plan them.
+    """Write the constructed recordings to a folder and plan those that aiter launches.
 
     Args:
         folder: an empty one.
@@ -232,8 +239,8 @@ def statements(judged: Sequence[Judged], loose: Uncertified) -> Iterator[str]:
 
 def _models(several: Mapping[str, Sequence[Judged]]) -> Iterator[str]:
     differ = [title for title, ones in several.items() if len({o.verdict for o in ones}) > 1]
-    names = dict.fromkeys(_model(one) for ones in several.values() for one in ones)
-    text = f"rounding: models executed: {', '.join(names)} (random with seed 0)"
+    names = dict.fromkeys(_model_in_full(one) for ones in several.values() for one in ones)
+    text = f"rounding: models executed: {', '.join(names)}"
     if differ:
         yield f"{text}; the verdict depends on the model on {', '.join(differ)}"
     else:
@@ -242,6 +249,12 @@ def _models(several: Mapping[str, Sequence[Judged]]) -> Iterator[str]:
 
 def _model(one: Judged) -> str:
     return one.kernel.rpartition("-")[2]
+
+
+def _model_in_full(one: Judged) -> str:
+    """Return the model as the output's note states it, its seed included."""
+    note = one.output.kernel.note if one.output else ""
+    return note.partition("exp and rcp: ")[2].partition(";")[0] or _model(one)
 
 
 def _architectures(several: Mapping[str, Sequence[Judged]]) -> Iterator[str]:

@@ -97,7 +97,7 @@ def emulate(
         f"{variant.architecture}, emulated",
         "emulated",
         arithmetic(found, recording.spec),
-        found.note(variant.rounding.name),
+        found.note(str(variant.rounding)),
     )
     output = Output(info, tensor(np.concatenate(weights)), tensor(np.concatenate(ids)))
     return Emulated(output, tuple(findings))

@@ -13,7 +13,7 @@ import numpy as np
 
 from goldgate.emulator.decode import decode
 from goldgate.emulator.errors import EmulationError
-from goldgate.emulator.lds import GRANULES, Lds
+from goldgate.emulator.lds import GRANULES, LARGEST, Lds
 from goldgate.emulator.machine import execute
 from goldgate.emulator.memory import Memory
 from goldgate.emulator.rounding import Rounding
@@ -113,6 +113,11 @@ def launch(
     """
     program = kernel.program
     lds = program.descriptor.get("group_segment_fixed_size", 0) + dynamic_lds
+    if lds > LARGEST[program.target]:
+        raise EmulationError(
+            f"{program.name}: {lds} bytes of LDS a workgroup: {program.target} has "
+            f"{LARGEST[program.target]}"
+        )
     segment = _kernarg(program, arguments, grid, block, dynamic_lds)
     held = Memory(list(memory.buffers))
     address = held.add("kernel arguments", segment, writable=False)

@@ -20,6 +20,9 @@ from goldgate.emulator.waves import UNDEFINED
 #: AMDGPUBaseInfo, getLdsDwGranularity).
 GRANULES = {"gfx942": 512, "gfx950": 1280}
 
+#: Bytes that a workgroup can have at the most (LLVM's AMDGPU target, addressable local memory).
+LARGEST = {"gfx942": 64 << 10, "gfx950": 160 << 10}
+
 
 class Lds:
     """The LDS of a batch's workgroups.

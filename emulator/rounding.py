@@ -44,6 +44,10 @@ class Rounding:
         if self.name not in ROUNDINGS:
             raise EmulationError(f"rounding {self.name!r}: expected {', '.join(ROUNDINGS)}")
 
+    def __str__(self) -> str:
+        """Return what evidence calls the model."""
+        return f"random (seed {self.seed})" if self.name == "random" else self.name
+
     def moved(self, nearest: F32, argument: Bits, salt: int) -> F32:
         """Return correctly rounded results moved as the model does; 0, inf and NaN stay."""
         if self.name == "nearest":

@@ -19,6 +19,7 @@ from goldgate.accuracy.commands.judging import add_judging_options, criteria, re
 from goldgate.accuracy.emulated_tasks import (
     Plan,
     Uncertified,
+    beyond,
     coverage,
     emulated_tasks,
     plan_constructed,
@@ -32,7 +33,7 @@ from goldgate.emulator.compiler import find_compiler
 from goldgate.fixtures import SHIPPED_RECORDINGS
 from goldgate.kernels.aiter_emulated.build import build
 from goldgate.kernels.aiter_emulated.source import CHECKOUT, VERSION, fetch, wheel_path
-from goldgate.kernels.aiter_emulated.variants import VARIANTS
+from goldgate.kernels.aiter_emulated.variants import variants
 from goldgate.progress import progress
 
 
@@ -62,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fetch", action="store_true", help="download aiter's package and do nothing else"
     )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the random rounding model (default: 0)"
+    )
     add_judging_options(parser)
 
 
@@ -78,9 +82,10 @@ def main(options: argparse.Namespace) -> int:
         options.save_outputs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="goldgate-") as made, workers() as run:
         found, refused = recordings_in(options.recordings or SHIPPED_RECORDINGS)
-        plan: list[Plan] = plan_recordings(found, VARIANTS)
+        every = variants(options.seed)
+        plan: list[Plan] = plan_recordings(found, every)
         if options.recordings is None or options.all:
-            some = VARIANTS if options.all else VARIANTS[:1]
+            some = every if options.all else every[:1]
             plan += plan_constructed(Path(made), some, whole=options.all)
         with progress(Console(stderr=True)) as add_task:
             advance = add_task("rows executed and judged", sum(2 * len(one.rows) for one in plan))
@@ -90,7 +95,7 @@ def main(options: argparse.Namespace) -> int:
             judged = work(tasks, advance)
     status = report(judged, [], options)
     to = console()
-    for line in (*coverage(plan), *statements(judged, loose)):
+    for line in (*beyond(found), *coverage(plan), *statements(judged, loose)):
         to.print(line, markup=False)
     return status
 

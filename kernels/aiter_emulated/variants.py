@@ -29,13 +29,16 @@ class Variant:
         return f"aiter-emulated-{self.architecture}-{self.rounding.name}"
 
 
-#: Every architecture with every model; the random one has one seed.
-VARIANTS = tuple(
-    Variant(architecture, Rounding(model)) for architecture in ARCHITECTURES for model in ROUNDINGS
-)
+def variants(seed: int = 0) -> tuple[Variant, ...]:
+    """Return every architecture with every model; the random one has one seed."""
+    return tuple(
+        Variant(architecture, Rounding(model, seed if model == "random" else 0))
+        for architecture in ARCHITECTURES
+        for model in ROUNDINGS
+    )
 
-#: What `--kernel aiter-emulated` runs.
-PLAIN = VARIANTS[0]
+
+VARIANTS = variants()
 
 
 def arithmetic(build: Build, spec: RoutingSpec) -> str:

@@ -16,6 +16,7 @@ from goldgate.accuracy.emulated_tasks import (
     WHOLE,
     Plan,
     Uncertified,
+    beyond,
     coverage,
     plan_constructed,
     plan_recordings,
@@ -41,7 +42,7 @@ from goldgate.fixtures.constructed import CONSTRUCTORS, construct
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError
-from goldgate.kernels.aiter_emulated.variants import VARIANTS, Variant
+from goldgate.kernels.aiter_emulated.variants import VARIANTS, Variant, variants
 from goldgate.reference import PROFILES, Profile, RoutingSpec, route, selection_error
 from goldgate.reference.bounds import group_error
 from goldgate.reference.router import group_scores
@@ -116,6 +117,22 @@ def test_routers_that_aiter_does_not_launch_are_left_out() -> None:
     assert "softmax" in (supports(RoutingSpec(256, 8, scoring="softmax")) or "")
 
 
+def test_recordings_beyond_aiter_are_named(tmp_path: Path) -> None:
+    """One that nothing is launched for is not planned, and the report says why."""
+    softmax = recording(
+        "softmax",
+        np.zeros((1, 8), np.float32),
+        np.zeros(8, np.float32),
+        RoutingSpec(8, 2, scoring="softmax"),
+    )
+    held = {"softmax": _opened(tmp_path, softmax)}
+
+    assert plan_recordings(held, VARIANTS) == []
+    assert list(beyond(held)) == [
+        "aiter-emulated: not run on softmax: it scores with sigmoid, not softmax"
+    ]
+
+
 def test_every_row_of_recordings_is_planned_with_every_variant(tmp_path: Path) -> None:
     """One plan a recording and variant, all rows, in the variants' order."""
     held = {name: _opened(tmp_path, construct(name)) for name in ("tokens_3", "tokens_31")}
@@ -181,9 +198,8 @@ def golden_kernel(wrong: Sequence[str] = ()) -> Emulate:
         ids = found.ids.astype(np.int32)
         if variant.name in wrong:
             ids[0] = ids[0, 0]
-        info = KernelInfo(
-            "a kernel", "1; x", variant.architecture, "emulated", "ieee", "emulated: z"
-        )
+        note = f"emulated: z; rounding of exp and rcp: {variant.rounding}"
+        info = KernelInfo("a kernel", "1; x", variant.architecture, "emulated", "ieee", note)
         advance(len(chosen))
         return Emulated(Output(info, tensor(found.weights.astype(np.float32)), tensor(ids)), ())
 
@@ -195,7 +211,7 @@ def _judged(
 ) -> tuple[list[Judged], list[str], list[Plan]]:
     monkeypatch.setattr(emulated_tasks, "emulate", kernel)
     held = {name: _opened(folder, construct(name)) for name in ("tokens_33", "tokens_3")}
-    plan, loose = plan_recordings(held, VARIANTS), Uncertified()
+    plan, loose = plan_recordings(held, variants(7)), Uncertified()
     judged = work(tasks_of(plan, _CRITERIA, map, save, loose, lambda _: None))
     return judged, list(statements(judged, loose)), plan
 
@@ -211,7 +227,10 @@ def test_each_variant_is_judged_and_its_outputs_are_kept(
         path = tmp_path / "out" / one.variant.name / f"{one.title}.safetensors"
         kernel = open_output(path, one.recording).kernel
         assert kernel.execution == "emulated"
-        assert kernel.note == f"emulated: z; 0 of {one.recording.rows} rows are not certified"
+        assert kernel.note == (
+            f"emulated: z; rounding of exp and rcp: {one.variant.rounding}; "
+            f"0 of {one.recording.rows} rows are not certified"
+        )
 
 
 def test_statements_say_what_the_models_showed(
@@ -222,7 +241,7 @@ def test_statements_say_what_the_models_showed(
 
     text = "\n".join(lines)
     assert "emulated, not run on AMD hardware: 1; x; emulated: z" in text
-    assert "models executed: nearest, below, above, random (random with seed 0)" in text
+    assert "models executed: nearest, below, above, random (seed 7)" in text
     assert "the verdict is the same under each on 2 recordings" in text
     assert "in 36 of 36 rows the arithmetic's error bound certifies" in text
     assert "gfx942 and gfx950 return the same bits in 8 of 8 outputs" in text

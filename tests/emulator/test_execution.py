@@ -328,6 +328,16 @@ def test_launch_checks_its_arguments() -> None:
             )
 
 
+def test_more_lds_than_the_hardware_has_is_refused() -> None:
+    """A launch that the hardware would refuse does not run."""
+    held = kernel(["s_nop 0"])
+
+    with pytest.raises(EmulationError, match="65540 bytes of LDS a workgroup: gfx942 has 65536"):
+        launch(
+            held, Memory(), [], grid=1, block=64, dynamic_lds=65540, rounding=Rounding("nearest")
+        )
+
+
 def test_hidden_arguments_that_nobody_fills_are_refused() -> None:
     """A kernel that wants a printf buffer, for instance, is named."""
     held = kernel(["s_nop 0"], [(8, "hidden_printf_buffer")])
