@@ -203,6 +203,19 @@ def test_a_sample_of_workgroups_is_the_same_as_in_the_whole_grid(build: Build) -
     assert np.isnan(some.weights[left]).all()
 
 
+def test_a_row_alone_has_the_bits_that_it_has_in_a_batch(build: Build) -> None:
+    """The kernel is batch-invariant: a workgroup reads its own row alone."""
+    held = construct("tokens_257")
+    whole = routed(build, held)
+
+    for row in (0, 100, 256):
+        alone = recording("alone", held.logits(row, row + 1), held.bias(), held.spec)
+        done = routed(build, alone)
+
+        assert (done.ids[0] == whole.ids[row]).all()
+        assert (done.weights[0].view(np.uint32) == whole.weights[row].view(np.uint32)).all()
+
+
 def test_a_bias_that_is_too_short_is_read_outside(build: Build) -> None:
     """The emulator is a memory checker: the message has instruction, lane, address and buffer."""
     logits = np.zeros((2, 256), np.float32)
