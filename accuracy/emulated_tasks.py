@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.certified import uncertified
 from goldgate.accuracy.emulation import Emulated, Map, emulate
 from goldgate.accuracy.evidence import Judged
@@ -64,11 +65,11 @@ def plan_recordings(found: Mapping[str, Recording], variants: Sequence[Variant])
     ]
 
 
-def beyond(found: Mapping[str, Recording]) -> Iterator[str]:
-    """Say which recordings aiter's host function launches nothing for."""
+def beyond(found: Mapping[str, Recording]) -> Iterator[NotRun]:
+    """Yield which recordings aiter's host function launches nothing for."""
     for title, one in found.items():
         if why := supports(one.spec):
-            yield f"aiter-emulated: not run on {title}: it {why}"
+            yield NotRun("aiter-emulated", title, f"it {why}")
 
 
 def plan_constructed(folder: Path, variants: Sequence[Variant], *, whole: bool) -> list[Plan]:
@@ -192,7 +193,7 @@ def _kept(done: Emulated, plan: Plan, save: Path | None, loose: Uncertified) -> 
     count = loose.of(plan, info.arithmetic)
     note = f"{info.note}; {count} of {plan.judged.rows} rows are not certified"
     output = replace(done.output, kernel=replace(info, note=note))
-    if save is None:
+    if save is None or plan.judged is not plan.recording:  # a sample has no recording to refer to
         return output
     path = save / plan.variant.name / f"{plan.title}.safetensors"
     write_output(path, output, plan.judged)

@@ -4,9 +4,10 @@ A row is settled if the ids the kernel chose beat every other expert by more tha
 either (`reference.selection_error_ceiling`): then they are the golden ids, in some order. The pass
 takes the chosen experts' scores in float64 and, for the others, only an upper bound of a cheap
 float32 sigmoid; an expert that comes near is looked at again in float64. The weights of a settled
-row are held against the same bounds as `accuracy.weights` states for arrays (a test keeps the two
-equal). A row that is not settled, for whatever reason, is only not settled: the definition in
-`goldgate.accuracy.selection` and `goldgate.accuracy.weights` decides it. So nothing fails here.
+row are held against the bounds of `goldgate.accuracy.weights`, by the same formulas
+(`goldgate.reference.formulas`). A row that is not settled, for whatever reason, is only not
+settled: the definition in `goldgate.accuracy.selection` and `goldgate.accuracy.weights` decides it.
+So nothing fails here.
 """
 
 from __future__ import annotations
@@ -22,8 +23,15 @@ from numpy.typing import NDArray
 from goldgate.accuracy.fast_sigmoid import CHEAP_ERROR, cheap_exp
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums, mix
 from goldgate.accuracy.weights import ULP_EDGES, sharpness
-from goldgate.reference import Profile, RoutingSpec, U, scale_rounding, selection_error_ceiling
-from goldgate.reference.bounds import SECOND_ORDER, TINY
+from goldgate.reference import (
+    Profile,
+    RoutingSpec,
+    U,
+    formulas,
+    scale_rounding,
+    selection_error_ceiling,
+)
+from goldgate.reference.formulas import TINY
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
@@ -32,9 +40,19 @@ UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
 #: rounding of the addition, generously.
 ERROR64 = 1e-14
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 _EDGES = np.array(ULP_EDGES[:-1])
 
+# The formulas are the ones that numpy evaluates elsewhere, compiled for single numbers.
 _mix: Any = numba.njit(mix)
+_sigmoid_error: Any = numba.njit(formulas.sigmoid_error)
+_tangent_error: Any = numba.njit(formulas.tangent_error)
+_recovery_error: Any = numba.njit(formulas.recovery_error)
+_sum_error: Any = numba.njit(formulas.sum_error)
+_last_steps: Any = numba.njit(formulas.last_steps)
+_renormalised_error: Any = numba.njit(formulas.renormalised_error)
+_plain_error: Any = numba.njit(formulas.plain_error)
 
 
 @dataclass(frozen=True)
@@ -84,14 +102,21 @@ def screen(
         ordered: whether to leave rows unsettled whose ids do not descend.
 
     """
+    codes = np.zeros(len(logits), dtype=np.uint8)
+    over = np.zeros(len(logits))
+    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
+    sums = np.zeros((2, BUCKETS, TERMS))
     ceiling = selection_error_ceiling(bias, profile)
     top = float(bias.max())
+    # The pass compares differences of biases in float32; all of them must fit there.
+    if not 4.0 * (top - float(bias.min()) + float(ceiling.max()) + 1.0) < _LARGEST:
+        return Screened(codes, over, histogram, ResidualSums())
     # Biases relative to the largest keep float32 exact enough; what it still rounds is added.
     slack = CHEAP_ERROR + 8 * U * (float(top - bias.min()) + 2.0)
     raised = (bias - top + ceiling + slack).astype(np.float32)
     figures = np.array(
         (
-            profile.exponent + profile.exp_per_unit,
+            profile.slope,
             profile.exp,
             profile.divide,
             profile.tanh,
@@ -102,10 +127,6 @@ def screen(
             sharpness(profile),
         )
     )
-    codes = np.zeros(len(logits), dtype=np.uint8)
-    over = np.zeros(len(logits))
-    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    sums = np.zeros((2, BUCKETS, TERMS))
     rows = _screen(
         np.ascontiguousarray(logits),
         bias,
@@ -150,6 +171,13 @@ def _add_row(
             sums[1, own, i] += terms[i]
 
 
+@numba.njit(nogil=True, cache=True)
+def _score_error(x: float, s: float, b: float, figures: NDArray[np.float64]) -> float:
+    slope, exp, divide, tanh, recovered, _, _, _, _ = figures
+    error = _tangent_error(s, tanh) if tanh > 0.0 else _sigmoid_error(s, x, slope, exp, divide)
+    return float(error + _recovery_error(s, b) if recovered > 0.0 else error)
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _weigh(
     x: NDArray[np.float64],
@@ -165,24 +193,18 @@ def _weigh(
     `reference.weight_error` for one row of sigmoid scores; 2 stands for "not settled here". The
     row is added up if its error is at most 1.
     """
-    slope, exp, divide, tanh, recovered, renormalize, scale, inexact, sharp = figures
+    _, _, divide, _, recovered, renormalize, scale, inexact, sharp = figures
     k = len(s)
     total = s.sum()
     error = np.empty(k)
     for j in range(k):
         if not (abs(x[j]) < np.inf) or s[j] <= 0.0:
             return 2.0, 0
-        rho = (1.0 - s[j]) * (slope * abs(x[j]) + exp) + 1.0 + divide
-        off = s[j] + 0.5 * tanh * abs(1.0 - 2.0 * s[j]) if tanh > 0.0 else rho * s[j]
-        error[j] = SECOND_ORDER * U * off + TINY
-        if recovered > 0.0:
-            error[j] += SECOND_ORDER * U * (abs(s[j] + b[j]) + s[j])
-    moved = error.sum() / total
-    moved += (k - 1) * U * (1.0 + moved)
-    if moved >= 1.0:
+        error[j] = _score_error(x[j], s[j], b[j], figures)
+    moved = _sum_error(error.sum(), total, k)
+    if not moved < 1.0:
         return 2.0, 0
-    last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
-    flushed = (1.0 + scale) * TINY
+    last = _last_steps(divide, inexact)
     worst = 0.0
     r = np.empty(k)
     z = np.empty(k)
@@ -195,12 +217,12 @@ def _weigh(
         got = np.float64(weights[j])
         if renormalize > 0.0:
             expected = s[j] / total * scale
-            bound = scale * ((s[j] + error[j]) * last / (1.0 - moved) - s[j]) / total + flushed
+            bound = _renormalised_error(s[j], error[j], total, moved, last, scale)
         else:
             expected = s[j] * scale
-            bound = scale * SECOND_ORDER * (error[j] + (2 * U + inexact) * s[j]) + flushed
+            bound = _plain_error(s[j], error[j], inexact, scale)
         off = abs(got - expected)
-        if not off <= bound:
+        if not off <= bound or bound >= expected:  # a weight that nothing bounds is counted
             return 2.0, 0
         worst = max(worst, off / bound)
         _, exponent = math.frexp(max(np.float64(np.float32(expected)), TINY))

@@ -7,11 +7,11 @@ the second where it is 1, its default. Read in the wheels of sglang 0.5.15 and s
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+import re
 from typing import TYPE_CHECKING
 
 from goldgate.kernels import sglang_sites as sites
+from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
@@ -19,6 +19,7 @@ from goldgate.kernels.kernel import (
     Loaded,
     one_line,
     recorded_only,
+    sigmoid_only,
 )
 from goldgate.reference import RoutingSpec
 
@@ -29,27 +30,8 @@ if TYPE_CHECKING:
 _PACKAGES = ("sglang-kernel", "sgl-kernel")
 
 
-def _no_gpu(package: str) -> str | None:
-    """Say why a kernel of this package cannot run here, or None."""
-    for needed in ("torch", package):
-        if not find_spec(needed):
-            return (
-                f"no {needed} here; an NVIDIA host with sglang (for example its container) runs it"
-            )
-    import torch  # noqa: PLC0415 - imported only where a kernel may run
-
-    if torch.version.cuda is None or not torch.cuda.is_available():
-        return f"{package} is here but no NVIDIA GPU"
-    return None
-
-
-def _version() -> str:
-    for package in _PACKAGES:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
+def _missing(package: str) -> str | None:
+    return no_gpu(package, "cuda", "an NVIDIA host with sglang (for example its container)")
 
 
 def one_group_sigmoid(spec: RoutingSpec) -> str | None:
@@ -61,6 +43,17 @@ def one_group_sigmoid(spec: RoutingSpec) -> str | None:
     if spec.routed_scaling_factor != 1.0:
         return "applies no scaling factor: sglang scales after the experts"
     return None
+
+
+def topk_sigmoid_arithmetic(release: str) -> str:
+    """Return the profile of topk_sigmoid in a release of sgl-kernel.
+
+    0.4.4 has its own. Of other releases it is not known how they recover their weights. The build
+    for compute capability 9.0 has fast math, the other has not (sgl_kernel/load_utils.py): the
+    figures of fast math cover both.
+    """
+    own = re.fullmatch(r"0\.4\.4(\.post\d+)?(\+.*)?", release)
+    return "sgl_kernel_0.4.4" if own else "conservative"
 
 
 def _load_topk_sigmoid() -> Loaded:
@@ -84,11 +77,9 @@ def _load_topk_sigmoid() -> Loaded:
         del num_expert_group, topk_group, routed_scaling_factor  # `supports` refuses others
         topk_sigmoid(topk_weights, topk_ids, gating_output, need_renorm, correction_bias)
 
-    # The build for compute capability 9.0 has fast math, the other has not
-    # (sgl_kernel/load_utils.py); 0.4.4 recovers its weights by subtraction.
-    return Loaded(
-        route, "sgl_kernel.topk_sigmoid", _version(), "cuda", "conservative", contiguous=True
-    )
+    release = distribution_version(*_PACKAGES)
+    arithmetic = topk_sigmoid_arithmetic(release)
+    return Loaded(route, "sgl_kernel.topk_sigmoid", release, "cuda", arithmetic, contiguous=True)
 
 
 def _load_moe_fused_gate() -> Loaded:
@@ -124,22 +115,21 @@ def _load_moe_fused_gate() -> Loaded:
         topk_weights.copy_(weights)
         topk_ids.copy_(ids)
 
-    try:
-        release = version("sglang")
-    except PackageNotFoundError:
-        release = "unknown"
+    release = distribution_version("sglang")
     return Loaded(route, "sglang Triton moe_fused_gate", release, "cuda", "fast_math")
 
 
 def _sigmoid(spec: RoutingSpec) -> str | None:
-    return None if spec.scoring == "sigmoid" else f"is called here with sigmoid, not {spec.scoring}"
+    if spec.scoring != "sigmoid":
+        return f"is called here with sigmoid, not {spec.scoring}"
+    return sigmoid_only(spec)  # which looks at the groups' rule too
 
 
 KERNELS = (
     Kernel(
         name="sglang-topk-sigmoid",
         summary="sgl_kernel.topk_sigmoid (CUDA), what pull request 23611 replaced on AMD",
-        missing=lambda: _no_gpu("sgl_kernel"),
+        missing=lambda: _missing("sgl_kernel"),
         load=_load_topk_sigmoid,
         supports=one_group_sigmoid,
         call_sites=(sites.TOPK_SIGMOID, sites.TOPK_SIGMOID_AOT),
@@ -147,7 +137,7 @@ KERNELS = (
     Kernel(
         name="sglang-moe-fused-gate",
         summary="sglang's Triton moe_fused_gate, its default on NVIDIA since 0.5.15",
-        missing=lambda: _no_gpu("sglang"),
+        missing=lambda: _missing("sglang"),
         load=_load_moe_fused_gate,
         supports=_sigmoid,
         call_sites=(sites.MOE_FUSED_GATE, sites.MOE_FUSED_GATE_JIT),

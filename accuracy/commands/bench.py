@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 
 from goldgate.kernels.aiter_emulated import KERNELS
+from goldgate.options import positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--rows", type=_positive, default=1 << 19, help="rows to judge (default: 524288)"
+        "--rows", type=positive, default=1 << 19, help="rows to judge (default: 524288)"
     )
 
 
@@ -27,9 +28,3 @@ def main(options: argparse.Namespace) -> int:
     else:
         print(f"emulated aiter             not measured here: {why}")
     return 0
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
-    return int(text)

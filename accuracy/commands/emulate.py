@@ -15,7 +15,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from goldgate.accuracy.commands.judging import add_judging_options, criteria, report
+from goldgate.accuracy.commands.judging import (
+    account,
+    add_judging_options,
+    criteria,
+    one_interrupt,
+    report,
+)
 from goldgate.accuracy.emulated_tasks import (
     Plan,
     Uncertified,
@@ -28,6 +34,7 @@ from goldgate.accuracy.emulated_tasks import (
 )
 from goldgate.accuracy.emulation import workers
 from goldgate.accuracy.report import console
+from goldgate.accuracy.saving import saved, to_save
 from goldgate.accuracy.tasks import recordings_in, refusal, work
 from goldgate.emulator.compiler import find_compiler
 from goldgate.fixtures import SHIPPED_RECORDINGS
@@ -80,10 +87,15 @@ def main(options: argparse.Namespace) -> int:
     build()  # what is missing or has changed is reported before anything runs
     if options.save_outputs is not None:
         options.save_outputs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="goldgate-") as made, workers() as run:
+    with (
+        one_interrupt(),
+        tempfile.TemporaryDirectory(prefix="goldgate-") as made,
+        workers() as run,
+    ):
         found, refused = recordings_in(options.recordings or SHIPPED_RECORDINGS)
         every = variants(options.seed)
         plan: list[Plan] = plan_recordings(found, every)
+        left_out = list(beyond(found))
         if options.recordings is None or options.all:
             some = every if options.all else every[:1]
             plan += plan_constructed(Path(made), some, whole=options.all)
@@ -92,10 +104,20 @@ def main(options: argparse.Namespace) -> int:
             loose = Uncertified()
             tasks = emulated_tasks(plan, how, run, options.save_outputs, loose, advance)
             tasks += [refusal("-", name, why) for name, why in refused.items()]
+            if options.save_outputs is not None:
+                kept = {(o.variant.name, o.title) for o in plan if o.judged is o.recording}
+                to_save(
+                    options.save_outputs,
+                    [task for task in tasks if (task.kernel, task.recording) in kept],
+                    left_out,
+                )
             judged = work(tasks, advance)
-    status = report(judged, [], options)
+            if options.save_outputs is not None:
+                some_saved = [o for o in judged if (o.kernel, o.recording) in kept]
+                saved(options.save_outputs, some_saved)
+    status = report(judged, account(options, left_out), options)
     to = console()
-    for line in (*beyond(found), *coverage(plan), *statements(judged, loose)):
+    for line in (*coverage(plan), *statements(judged, loose)):
         to.print(line, markup=False)
     return status
 
