@@ -39,7 +39,8 @@ from goldgate.accuracy.tasks import recordings_in, refusal, work
 from goldgate.emulator.compiler import find_compiler
 from goldgate.fixtures import SHIPPED_RECORDINGS
 from goldgate.kernels.aiter_emulated.build import build
-from goldgate.kernels.aiter_emulated.source import CHECKOUT, VERSION, fetch, wheel_path
+from goldgate.kernels.aiter_emulated.source import CHECKOUT, VERSION, wheel_path
+from goldgate.kernels.aiter_emulated.source import fetch as download
 from goldgate.kernels.aiter_emulated.variants import variants
 from goldgate.progress import progress
 
@@ -79,9 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Execute and judge; return 0 if all pass, 1 if a verdict failed, 2 if one was refused."""
     how = criteria(options)
-    if not options.fetch:
-        find_compiler()  # before 40 MB are downloaded for nothing
-    _source(options.aiter)
+    _source(options.aiter, fetch=options.fetch)
     if options.fetch:
         return 0
     build()  # what is missing or has changed is reported before anything runs
@@ -122,11 +121,13 @@ def main(options: argparse.Namespace) -> int:
     return status
 
 
-def _source(checkout: Path | None) -> None:
+def _source(checkout: Path | None, *, fetch: bool) -> None:
     """Set where the source comes from; download it where it is not here."""
     if checkout is not None:
         os.environ[CHECKOUT] = str(checkout.resolve())
     elif not os.environ.get(CHECKOUT):
         if not wheel_path().exists():
+            if not fetch:
+                find_compiler()  # without one, 40 MB would be downloaded for nothing
             print(f"downloading amd-aiter {VERSION} (40 MB)", file=sys.stderr)
-        fetch()
+        download()
