@@ -139,8 +139,8 @@ def run(
     info = KernelInfo(
         kernel.name,
         kernel.version,
-        device_name(kernel.device),
-        "hardware",
+        kernel.processor or device_name(kernel.device),
+        kernel.execution,
         kernel.arithmetic,
         kernel.note,
         **origin(kernel),

@@ -213,7 +213,8 @@ def result_json(one: Judged) -> dict[str, object]:
         "input": one.inputs.as_json() if one.inputs else None,
         "profile": one.profile,
         "execution": info.execution,
-        "ran": {"name": info.name, "version": info.version, "device": info.device},
+        "ran": {"name": info.name, "version": info.version, "device": info.device}
+        | ({"note": info.note} if info.note else {}),
         "call_faults": list(one.faults),
         "call_notes": list(one.notes),
         "unsaved": one.unsaved or None,

@@ -23,6 +23,10 @@ from goldgate.text import printable
 #: name -> module and summary, in the order of the help text.
 COMMANDS = {
     "parity": ("goldgate.accuracy.commands.parity", "run routing kernels and judge their outputs"),
+    "emulate": (
+        "goldgate.accuracy.commands.emulate",
+        "execute aiter's kernel without AMD hardware and judge it",
+    ),
     "judge": ("goldgate.accuracy.commands.judge", "judge recorded outputs of a kernel"),
     "compare-kernels": (
         "goldgate.accuracy.commands.compare_kernels",
@@ -34,7 +38,10 @@ COMMANDS = {
         "measure a kernel's scoring on every float32",
     ),
     "latency": ("goldgate.accuracy.commands.latency", "measure microseconds a call on a GPU"),
-    "bench": ("goldgate.accuracy.commands.bench", "measure the speed of the judge"),
+    "bench": (
+        "goldgate.accuracy.commands.bench",
+        "measure the speed of the judge and the emulator",
+    ),
     "mutants": ("goldgate.mutants.command", "plant faults and check that each is caught"),
     "construct": ("goldgate.fixtures.construct", "write constructed recordings as files"),
     "record": ("goldgate.fixtures.recorder.command", "record what a server or a model routes"),

@@ -65,6 +65,8 @@ class Loaded:
         arithmetic: the name of its arithmetic profile.
         note: what a reader of its outputs should know.
         contiguous: whether it takes contiguous tensors alone, so that it is called on no others.
+        execution: "hardware", or "emulated" by an instruction-set emulator.
+        processor: what it runs on, where that is not the torch device.
         adapter: what it takes and returns, where that is not aiter's convention.
         before: called with the logits and the router before every call: a time limit starts there.
 
@@ -77,6 +79,8 @@ class Loaded:
     arithmetic: str
     note: str = ""
     contiguous: bool = False
+    execution: str = "hardware"
+    processor: str = ""
     adapter: Adapter = field(default_factory=Adapter)
     before: Callable[[Any, RoutingSpec], object] = lambda _logits, _spec: None
 

@@ -14,15 +14,17 @@ ROOT = Path(__file__).parents[1]
 
 # What the modules of each package may import of ours, beside their own package and the helpers.
 IMPORTS = {
+    "emulator": set[str](),
     "reference": set[str](),
-    "kernels": {"reference"},
-    "fixtures": {"kernels", "reference"},
-    "accuracy": {"fixtures", "kernels", "reference"},
+    "kernels": {"emulator", "reference"},
+    "fixtures": {"emulator", "kernels", "reference"},
+    "accuracy": {"emulator", "fixtures", "kernels", "reference"},
     "evals": set[str](),
-    "mutants": {"accuracy", "evals", "fixtures", "kernels", "reference"},
+    "mutants": {"accuracy", "emulator", "evals", "fixtures", "kernels", "reference"},
 }
 # The packages whose commands each package may start as `goldgate COMMAND` in another process.
 STARTS = {
+    "emulator": set[str](),
     "reference": set[str](),
     "kernels": set[str](),
     "fixtures": {"fixtures"},

@@ -1,0 +1,302 @@
+"""What `goldgate emulate` plans, certifies and states; the kernel itself is a stand-in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goldgate.accuracy import emulated_tasks
+from goldgate.accuracy.certified import uncertified
+from goldgate.accuracy.emulated_tasks import (
+    SAMPLED,
+    WHOLE,
+    Plan,
+    Uncertified,
+    beyond,
+    coverage,
+    plan_constructed,
+    plan_recordings,
+    statements,
+    supports,
+)
+from goldgate.accuracy.emulated_tasks import (
+    emulated_tasks as tasks_of,
+)
+from goldgate.accuracy.emulation import Emulated
+from goldgate.accuracy.evidence import Judged
+from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
+from goldgate.accuracy.tasks import Criteria, work
+from goldgate.fixtures import (
+    KernelInfo,
+    Output,
+    Recording,
+    open_output,
+    open_recording,
+    write_recording,
+)
+from goldgate.fixtures.constructed import CONSTRUCTORS, construct
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.kernels import KernelError
+from goldgate.kernels.aiter_emulated.variants import VARIANTS, Variant, variants
+from goldgate.reference import PROFILES, Profile, RoutingSpec, route, selection_error
+from goldgate.reference.bounds import group_error
+from goldgate.reference.router import group_scores
+
+_CRITERIA = Criteria(None, ordered=False, known_failures=())
+
+
+def _opened(folder: Path, held: Recording) -> Recording:
+    path = folder / f"{held.name}.safetensors"
+    write_recording(path, held)
+    return open_recording(path)
+
+
+def _pairwise(held: Recording, profile: Profile) -> int:
+    """Count uncertified rows by the definition, one pair of experts and of groups at a time."""
+    spec, x, b = held.spec, held.logits().astype(np.float64), held.bias().astype(np.float64)
+    golden = route(x, b, spec)
+    errors = selection_error(x, golden.scores, b, spec, profile)
+    groups, moved = group_scores(golden.biased, spec), group_error(golden.biased, errors, spec)
+    size, loose = spec.group_size, 0
+    for t in np.nonzero(golden.defined)[0]:
+        kept = np.nonzero(golden.groups[t])[0]
+        out = [g for g in range(spec.num_expert_group) if g not in kept]
+        fits = all(
+            groups[t, i] - groups[t, j] > moved[t, i] + moved[t, j] for i in kept for j in out
+        )
+        chosen = set(golden.ids[t].tolist())
+        others = [e for g in kept for e in range(g * size, (g + 1) * size) if e not in chosen]
+        c, a = golden.biased[t], errors[t]
+        fits &= all(c[i] - c[j] > a[i] + a[j] for i in chosen for j in others)
+        loose += not fits
+    return loose
+
+
+@pytest.mark.parametrize(
+    "spec", [RoutingSpec(24, 5), RoutingSpec(24, 5, num_expert_group=4, topk_group=2)]
+)
+def test_uncertified_rows_are_those_of_the_definition(spec: RoutingSpec) -> None:
+    """The count equals a comparison of every pair, with ties and near-ties among the rows."""
+    rng = np.random.default_rng(60)
+    logits = rng.standard_normal((300, 24)).astype(np.float32)
+    logits[::7, 1::2] = logits[::7, ::2]  # ties
+    logits[1::7, 1::2] = np.nextafter(logits[1::7, ::2], np.float32(9))  # near-ties
+    logits[5, :] = np.nan  # not defined
+    held = recording("pairs", logits, np.zeros(24, np.float32), spec)
+
+    count = uncertified(held, PROFILES["conservative"])
+
+    assert count == _pairwise(held, PROFILES["conservative"])
+    assert 20 < count < 200
+
+
+def test_padding_is_certified() -> None:
+    """A row that is not judged is not counted."""
+    held = recording(
+        "padded",
+        np.zeros((4, 16), np.float32),
+        np.zeros(16, np.float32),
+        RoutingSpec(16, 2),
+        token_index=np.array([0, -1, 1, -1]),
+    )
+
+    assert uncertified(held, PROFILES["ieee"]) == 2
+
+
+def test_routers_that_aiter_does_not_launch_are_left_out() -> None:
+    """16 groups and softmax are beyond biased_grouped_topk; 8 groups are not."""
+    assert supports(RoutingSpec(256, 8, num_expert_group=8, topk_group=4)) is None
+    assert "groups, not 16" in (
+        supports(RoutingSpec(256, 8, num_expert_group=16, topk_group=8)) or ""
+    )
+    assert "softmax" in (supports(RoutingSpec(256, 8, scoring="softmax")) or "")
+
+
+def test_recordings_beyond_aiter_are_named(tmp_path: Path) -> None:
+    """One that nothing is launched for is not planned, and the report says why."""
+    softmax = recording(
+        "softmax",
+        np.zeros((1, 8), np.float32),
+        np.zeros(8, np.float32),
+        RoutingSpec(8, 2, scoring="softmax"),
+    )
+    held = {"softmax": _opened(tmp_path, softmax)}
+
+    assert plan_recordings(held, VARIANTS) == []
+    assert [str(one) for one in beyond(held)] == [
+        "aiter-emulated: not run on softmax: it scores with sigmoid, not softmax"
+    ]
+
+
+def test_every_row_of_recordings_is_planned_with_every_variant(tmp_path: Path) -> None:
+    """One plan a recording and variant, all rows, in the variants' order."""
+    held = {name: _opened(tmp_path, construct(name)) for name in ("tokens_3", "tokens_31")}
+
+    plan = plan_recordings(held, VARIANTS)
+
+    assert [(one.variant, one.title) for one in plan] == [
+        (variant, name) for variant in VARIANTS for name in held
+    ]
+    assert all(one.rows == tuple(range(one.recording.rows)) for one in plan)
+    assert len({variant.name for variant in VARIANTS}) == 8
+
+
+def test_large_recordings_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past 257 tokens the first, the last and some workgroups between run, of the whole grid."""
+    names = ("tokens_257", "tokens_1025", "padded")
+    monkeypatch.setattr(emulated_tasks, "CONSTRUCTORS", {n: CONSTRUCTORS[n] for n in names})
+
+    plan = {one.title: one for one in plan_constructed(tmp_path, VARIANTS[:1], whole=False)}
+
+    small, large = plan["tokens_257"], plan["tokens_1025"]
+    assert small.judged is small.recording
+    assert len(small.rows) == WHOLE
+    assert large.recording.rows == 1025
+    assert len(large.rows) == large.judged.rows == SAMPLED
+    assert list(large.rows) == sorted(set(large.rows))
+    assert large.rows[:3] == (0, 1, 2)
+    assert large.rows[-2:] == (1023, 1024)
+    assert (large.judged.logits() == large.recording.logits()[list(large.rows)]).all()
+    assert (large.judged.bias() == large.recording.bias()).all()
+    text = "\n".join(coverage(list(plan.values())))
+    assert "1 recordings of 1025 to 1025 tokens" in text
+
+
+def test_whole_leaves_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --all no recording is sampled, and the coverage has nothing to say of it."""
+    monkeypatch.setattr(
+        emulated_tasks, "CONSTRUCTORS", {"tokens_1025": CONSTRUCTORS["tokens_1025"]}
+    )
+
+    plan = plan_constructed(tmp_path, VARIANTS[:2], whole=True)
+
+    assert [len(one.rows) for one in plan] == [1025, 1025]
+    assert list(coverage(plan)) == []
+
+
+Emulate = Callable[..., Emulated]
+
+
+def golden_kernel(wrong: Sequence[str] = ()) -> Emulate:
+    """Return a stand-in that answers with the golden router; wrong ids for some variants."""
+
+    def emulate(
+        variant: Variant,
+        held: Recording,
+        _run: object = map,
+        *,
+        rows: Sequence[int] | None = None,
+        advance: Callable[[int], object],
+    ) -> Emulated:
+        chosen = list(range(held.rows) if rows is None else rows)
+        found = route(held.logits()[chosen], held.bias(), held.spec)
+        ids = found.ids.astype(np.int32)
+        if variant.name in wrong:
+            ids[0] = ids[0, 0]
+        note = f"emulated: z; rounding of exp and rcp: {variant.rounding}"
+        info = KernelInfo("a kernel", "1; x", variant.architecture, "emulated", "ieee", note)
+        advance(len(chosen))
+        return Emulated(Output(info, tensor(found.weights.astype(np.float32)), tensor(ids)), ())
+
+    return emulate
+
+
+def _judged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kernel: Emulate, save: Path | None = None
+) -> tuple[list[Judged], list[str], list[Plan]]:
+    monkeypatch.setattr(emulated_tasks, "emulate", kernel)
+    held = {name: _opened(folder, construct(name)) for name in ("tokens_33", "tokens_3")}
+    plan, loose = plan_recordings(held, variants(7)), Uncertified()
+    judged = work(tasks_of(plan, _CRITERIA, map, save, loose, lambda _: None))
+    return judged, list(statements(judged, loose)), plan
+
+
+def test_each_variant_is_judged_and_its_outputs_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs are written as VARIANT/TITLE, named emulated, with the rows not certified."""
+    judged, _, plan = _judged(tmp_path, monkeypatch, golden_kernel(), tmp_path / "out")
+
+    assert [one.verdict for one in judged] == ["PASS"] * 16
+    for one in plan:
+        path = tmp_path / "out" / one.variant.name / f"{one.title}.safetensors"
+        kernel = open_output(path, one.recording).kernel
+        assert kernel.execution == "emulated"
+        assert kernel.note == (
+            f"emulated: z; rounding of exp and rcp: {one.variant.rounding}; "
+            f"0 of {one.recording.rows} rows are not certified"
+        )
+
+
+def test_statements_say_what_the_models_showed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four models, the certified rows, the architectures, and that no AMD hardware ran."""
+    _, lines, _ = _judged(tmp_path, monkeypatch, golden_kernel())
+
+    text = "\n".join(lines)
+    assert "emulated, not run on AMD hardware: 1; x; emulated: z" in text
+    assert "models executed: nearest, below, above, random (seed 7)" in text
+    assert "the verdict is the same under each on 2 recordings" in text
+    assert "in 36 of 36 rows the arithmetic's error bound certifies" in text
+    assert "gfx942 and gfx950 return the same bits in 8 of 8 outputs" in text
+
+
+def test_a_verdict_that_depends_on_the_model_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one model fails, the statement names the recordings, and the bits are counted."""
+    wrong = golden_kernel(["aiter-emulated-gfx950-above"])
+
+    judged, lines, _ = _judged(tmp_path, monkeypatch, wrong)
+
+    text = "\n".join(lines)
+    assert [one.verdict for one in judged].count("FAIL") == 2
+    assert "the verdict depends on the model on tokens_33, tokens_3" in text
+    assert "the same bits in 6 of 8 outputs" in text
+
+
+def test_a_run_that_ends_early_fails_its_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An access outside a buffer, for instance, is a fault of the kernel, not a refusal."""
+
+    def ends(*_: object, **__: object) -> Emulated:
+        raise KernelError("`global_load_dword` (line 7): workgroup 0, lane 3 reads outside")
+
+    judged, lines, _ = _judged(tmp_path, monkeypatch, ends)
+
+    assert {one.verdict for one in judged} == {"FAIL"}
+    assert "lane 3 reads outside" in judged[0].faults[0]
+    assert lines == []
+
+
+def test_findings_are_notes_of_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What works by luck is reported beside a pass."""
+    plain = golden_kernel()
+
+    def finding(*given: object, **named: object) -> Emulated:
+        return replace(plain(*given, **named), findings=("writes LDS past its end",))
+
+    judged, _, _ = _judged(tmp_path, monkeypatch, finding)
+
+    assert {one.verdict for one in judged} == {"PASS"}
+    assert judged[0].notes == ("writes LDS past its end",)
+
+
+def test_listed_faults_of_the_package_are_of_todays_constructed_recordings(tmp_path: Path) -> None:
+    """A constructor that changes its rows makes the list stale: it names the recording's hash."""
+    listed = {
+        one.recording: one.recording_sha256
+        for one in read_known_failures(SHIPPED)
+        if one.version.startswith("amd-aiter")
+    }
+
+    assert {"groups_1_of_2", "groups_2_of_4"} <= set(listed)
+    for name, digest in listed.items():
+        assert _opened(tmp_path, construct(name)).sha256 == digest
