@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -17,6 +18,7 @@ from typing import NoReturn
 
 import goldgate
 from goldgate.errors import GoldgateError
+from goldgate.text import printable
 
 #: name -> module and summary, in the order of the help text.
 COMMANDS = {
@@ -64,7 +66,6 @@ EXTRAS = {
     "matplotlib": "plot",
     "requests": "evals",
     "scipy": "evals",
-    "tenacity": "evals",
     "torch": "model",
     "transformers": "model",
     "typing_extensions": "evals",
@@ -103,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ca
     except OSError as error:
         # A file or folder that the user named; what a server does is a GoldgateError.
         reason = error.strerror or type(error).__name__
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason += "; make room on the disk and run this again"
         return _refuse(command, f"{error.filename or 'output'}: cannot be used ({reason})")
     except KeyboardInterrupt:
         print(f"{command}: interrupted", file=sys.stderr)
@@ -141,7 +144,7 @@ def _sentence(summary: str) -> str:
 
 def _refuse(command: str, message: str) -> int:
     with contextlib.suppress(OSError):  # stderr itself may be closed
-        print(f"{command}: {message}", file=sys.stderr)
+        print(printable(f"{command}: {message}"), file=sys.stderr)
     return REFUSED
 
 

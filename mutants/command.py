@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from goldgate.kernels import KernelError
+from goldgate.options import positive
 from goldgate.progress import progress
 
 if TYPE_CHECKING:
-    from goldgate.mutants.conforming.volume import Found
+    from goldgate.mutants.conforming.volume import VolumeResult
 
 #: Questions of each arm of the default set: the fewest hundreds with which one lost answer is still
 #: PRESERVED at the margin of 1.5 points (Tango's bound: -1.48 points).
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--rows",
-        type=_count,
+        type=positive,
         default=5_000_000,
         help="rows on which honest kernels must pass (default 5000000); with --write, what "
         "100000000 or more find is kept",
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limit",
-        type=_count,
+        type=positive,
         help=f"questions of each served kernel (default {_DEFAULT_LIMIT} for default, else all)",
     )
     parser.add_argument(
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: a new gsm8k-runs/mutants-TIME)",
     )
     parser.add_argument(
-        "--jobs", type=_count, default=1, help="kernels served at once, sharing the processors"
+        "--jobs", type=positive, default=1, help="kernels served at once, sharing the processors"
     )
 
 
@@ -125,7 +126,7 @@ def _rows_only(path: Path, rows: int, *, write: bool) -> int:
     return 1 if found.alarms else 0
 
 
-def _honest_rows(found: Found) -> str:
+def _honest_rows(found: VolumeResult) -> str:
     return (
         f"honest kernels: {found.rows} rows, {len(found.alarms)} alarms; the largest weight error "
         f"{found.over_bound:.2f} of its bound ({found.over_bound_of}), random error "
@@ -138,11 +139,10 @@ def _planted(options: argparse.Namespace) -> list[str]:
     """Try faults and honest kernels on recordings; return what is wrong."""
     from goldgate.mutants import matrix  # noqa: PLC0415 - need torch
     from goldgate.mutants.conforming import volume  # noqa: PLC0415 - need torch
-    from goldgate.mutants.report import matrix_page as document  # noqa: PLC0415 - need torch
-    from goldgate.mutants.report import page  # noqa: PLC0415 - need torch
+    from goldgate.mutants.report import matrix_page, page  # noqa: PLC0415 - need torch
 
     lines = []
-    found = volume.Found()
+    found = volume.VolumeResult()
     with progress(Console(stderr=True)) as add_task:
         tried = add_task("faults and honest kernels", matrix.count())
         lines = matrix.all_lines(lambda line: tried(1, line.name))
@@ -163,7 +163,7 @@ def _planted(options: argparse.Namespace) -> list[str]:
     elif differing := page.stale(lines):
         wrong.append(f"{page.SUMMARY}: not current; goldgate mutants --write")
         wrong += differing
-    faults = [line for line in lines if line.family not in (*document.RIGHT, document.KNOWN)]
+    faults = [line for line in lines if line.family not in (*matrix_page.RIGHT, matrix_page.KNOWN)]
     caught = sum(bool(line.caught[0]) for line in faults)
     print(f"{caught} of {len(faults)} planted faults caught")
     print(_honest_rows(found))
@@ -240,13 +240,3 @@ def _new_folder() -> Path:
     """Return a new folder: answers of an earlier checkout are never taken up by accident."""
     now = datetime.now().astimezone()
     return Path("gsm8k-runs") / f"mutants-{now:%Y%m%d-%H%M%S}"
-
-
-def _count(text: str) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 1")
-    return count

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from goldgate.options import positive
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--rows", type=_positive, default=1 << 19, help="rows to judge (default: 524288)"
+        "--rows", type=positive, default=1 << 19, help="rows to judge (default: 524288)"
     )
 
 
@@ -18,9 +20,3 @@ def main(options: argparse.Namespace) -> int:
 
     bench(options.rows)
     return 0
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
-    return int(text)

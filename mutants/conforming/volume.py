@@ -88,7 +88,7 @@ def _rows(turn: int, kind: Case | None, rows: int) -> Recording:
 
 
 @dataclass(frozen=True)
-class Found:
+class VolumeResult:
     """What was found of so many rows.
 
     Attributes:
@@ -116,7 +116,7 @@ class Found:
     date: str = ""
     processor: str = ""
 
-    def added(self, kind: str, honest: Honest, trial: Trial) -> Found:
+    def added(self, kind: str, honest: Honest, trial: Trial) -> VolumeResult:
         """Return this with another block."""
         where = f"{honest.name} on {kind}"
         found = replace(self, rows=self.rows + trial.rows)
@@ -131,7 +131,7 @@ class Found:
         return found
 
 
-def keep(found: Found, path: Path = KEPT) -> None:
+def keep(found: VolumeResult, path: Path = KEPT) -> None:
     """Write what a long run found, with the day and the processor."""
     dated = replace(
         found, date=f"{datetime.now().astimezone():%Y-%m-%d}", processor=device_name("cpu")
@@ -152,7 +152,7 @@ class Partial:
 
     asked: int
     blocks: int = 0
-    found: Found = Found()
+    found: VolumeResult = VolumeResult()
 
 
 def keep_partial(partial: Partial, path: Path) -> None:
@@ -171,7 +171,7 @@ def kept_partial(path: Path, asked: int) -> Partial:
         return Partial(asked)
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        found = Found(**(held["found"] | {"alarms": tuple(held["found"]["alarms"])}))
+        found = VolumeResult(**(held["found"] | {"alarms": tuple(held["found"]["alarms"])}))
         partial = Partial(int(held["asked"]), int(held["blocks"]), found)
     except (ValueError, TypeError, KeyError) as error:
         raise GoldgateError(f"{path}: expected what a run on honest rows left ({error})") from None
@@ -180,9 +180,9 @@ def kept_partial(path: Path, asked: int) -> Partial:
     return partial
 
 
-def kept(path: Path = KEPT) -> Found | None:
+def kept(path: Path = KEPT) -> VolumeResult | None:
     """Return what the last long run found, None if there was none."""
     if not path.exists():
         return None
     held = json.loads(path.read_text(encoding="utf-8"))
-    return Found(**(held | {"alarms": tuple(held["alarms"])}))
+    return VolumeResult(**(held | {"alarms": tuple(held["alarms"])}))

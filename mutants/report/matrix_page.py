@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from goldgate.mutants.conforming.volume import DEFAULT, KINDS, LONG, Found
+from goldgate.mutants.conforming.volume import DEFAULT, KINDS, LONG, VolumeResult
 from goldgate.mutants.matrix import Line
 from goldgate.mutants.other_suites import CHECKS
 from goldgate.mutants.recordings import DESCRIPTIONS
@@ -77,7 +77,7 @@ def row(line: Line) -> str:
     return "| " + " | ".join([line.name, line.on, line.stands_for, line.seen, *cells]) + " |"
 
 
-def document(lines: Sequence[Line], long_run: Found | None) -> str:
+def document(lines: Sequence[Line], long_run: VolumeResult | None) -> str:
     """Return the page; `long_run` is what a long run on conforming kernels found."""
     text = [
         "# The kill matrix: every fault",
@@ -118,7 +118,7 @@ def _table(lines: Sequence[Line], family: str, name: str, about: str) -> list[st
     ]
 
 
-def _many(found: Found | None) -> list[str]:
+def _many(found: VolumeResult | None) -> list[str]:
     text = wrapped(
         f"Every run of `tox -e mutants` also judges the compiled kernels on {DEFAULT:,} fresh rows "
         f"or more, each on every one of {len(KINDS)} distributions (the logits' mean from -40 to "
