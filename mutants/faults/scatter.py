@@ -72,7 +72,7 @@ def leaning(which: Callable[[NDArray[np.float64], Ids], NDArray[Any]]) -> Change
 def _uniform(w: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a number between 0 and 1 for each weight, the same for equal weights."""
     bits = w.astype(np.float32).view(np.uint32).astype(np.uint64)
-    return np.asarray((mix(bits) >> np.uint64(40)) / 2.0**24, np.float64)
+    return np.asarray((mix(bits) >> np.uint64(40)).astype(np.float64) / 2.0**24, np.float64)
 
 
 def _fault(name: str, seen_as: str, stands_for: str, change: Change) -> Fault:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from goldgate.accuracy.calls import CALL_ROWS, run
+from goldgate.accuracy.calls import run
 from goldgate.errors import GoldgateError
+from goldgate.fixtures.plan import CALL_ROWS
 from goldgate.kernels import Loaded
 from goldgate.kernels.torch_eager import route as torch_eager
 from goldgate.mutants.command import add_arguments
