@@ -1,0 +1,163 @@
+"""What a tile holds: the chosen experts of some rows side by side, so that loops vectorise."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from accuracy.vectors import widen
+
+#: Rows of a tile: what is kept of their chosen experts then stays in the L1 cache.
+TILE = 64
+
+Lanes = NDArray[np.float64]
+
+
+class Tile(NamedTuple):
+    """The working arrays of `TILE` rows; k experts are chosen of E.
+
+    Attributes:
+        logits: of 16-bit rows, as float32 [TILE, E].
+        across: of all rows, as float32 [E, TILE]; then their biased scores. lines: these as float64.
+        mark: the last row that chose an expert, int64 [E].
+        x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
+        s, error, bound, w: their scores, the bounds on those, the exact weights and the bounds on
+            these.
+        r, z: signed errors in u, and sensitivities.
+        hashes, buckets: of the systematic error and of the histogram, int64 [k, TILE].
+        sound: whether the row is settled so far, int64 [TILE].
+        descends: whether its ids descend.
+        cut: the least biased score of the chosen, less its error, [TILE]; before: of the last.
+        total: of the scores; moved: relative error of that; shared: the error that all scores of
+            the row share; worst: error over bound; level, center: sums of r and z; [TILE].
+
+    """
+
+    logits: NDArray[np.float32]
+    across: NDArray[np.float32]
+    lines: Lanes
+    mark: NDArray[np.int64]
+    x: Lanes
+    b: Lanes
+    got: Lanes
+    s: Lanes
+    error: Lanes
+    bound: Lanes
+    w: Lanes
+    r: Lanes
+    z: Lanes
+    hashes: NDArray[np.int64]
+    buckets: NDArray[np.int64]
+    sound: NDArray[np.int64]
+    descends: NDArray[np.int64]
+    cut: Lanes
+    before: Lanes
+    total: Lanes
+    moved: Lanes
+    shared: Lanes
+    worst: Lanes
+    level: Lanes
+    center: Lanes
+
+
+@numba.njit(nogil=True, cache=True)
+def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba cannot be told
+    """Return a tile for k of E experts, zeros."""
+    return Tile(
+        np.zeros((TILE, experts), np.float32),
+        np.zeros((experts, TILE), np.float32),
+        np.zeros((experts, TILE)),
+        np.full(experts, -1, np.int64),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
+        np.zeros((k, TILE), np.int64),
+        np.zeros((k, TILE), np.int64),
+        np.zeros(TILE, np.int64),
+        np.zeros(TILE, np.int64),
+        np.zeros(TILE),
+        np.zeros(TILE),
+        np.zeros(TILE),
+        np.zeros(TILE),
+        np.zeros(TILE),
+        np.zeros(TILE),
+        np.zeros(TILE),
+        np.zeros(TILE),
+    )
+
+
+# numba compares the two signatures, annotations included: there are none.
+def load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """In compiled code: rows start to stop as float32, read in one stream; maybe in the scratch.
+
+    The chosen experts lie about in a row: memory is slow to give them one by one, and fast to give
+    whole rows, which the hardware then fetches ahead.
+    """
+    raise NotImplementedError
+
+
+@overload(load)  # type: ignore[untyped-decorator]
+def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    if stored.dtype == types.float32:
+
+        def touch(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            seen = np.float32(0)
+            for t in range(start, stop):
+                for i in range(0, stored.shape[1], 16):
+                    seen += stored[t, i]
+            scratch[0, 0] = seen
+            return stored[start:stop]
+
+        return touch
+
+    def copy(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        for t in range(start, stop):
+            for i in range(stored.shape[1]):
+                scratch[t - start, i] = widen(stored[t, i])
+        return scratch[: stop - start]
+
+    return copy
+
+
+@numba.njit(nogil=True, cache=True)
+def gather(
+    tile: Any,  # noqa: ANN401
+    logits: NDArray[np.float32],
+    start: int,
+    bias: NDArray[np.float64],
+    ids: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    skip: NDArray[np.bool_],
+) -> None:
+    """Gather the rows' chosen experts; rows whose ids are not distinct and in range are unsound.
+
+    What is not gathered stays as it was, some other row's.
+    """
+    mark, sound = tile.mark, tile.sound
+    x, b, got = tile.x, tile.b, tile.got
+    experts, k = len(bias), ids.shape[1]
+    sound[:] = 0
+    for t in range(len(logits)):
+        row = start + t
+        distinct = not skip[row]
+        for j in range(k):
+            i = ids[row, j]
+            if i < 0 or i >= experts or mark[i] == row:
+                distinct = False
+                break
+            mark[i] = row
+            x[j, t] = logits[t, i]
+            b[j, t] = bias[i]
+            got[j, t] = weights[row, j]
+        sound[t] = distinct

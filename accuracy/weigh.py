@@ -1,0 +1,220 @@
+"""The weights of a tile's rows against their bounds, and what they add to the statistics.
+
+The formulas are `reference.weight_error`'s and `accuracy.drift`'s, for rows where all k weights
+take part; `accuracy.screen` takes the others. So does it where float64 might round to another side:
+within 1e-9 of a bound, 2**-20 of an edge of the histogram, or where a score's rounding to float32
+is in doubt. The histogram and the buckets of the sums are therefore those of the definition.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from accuracy.drift import BUCKETS, TERMS
+from accuracy.tile import TILE
+from reference import U
+from reference.bounds import SECOND_ORDER, TINY
+
+#: Buckets counted here: (16, 32] and (32, 64] ulps are one of `accuracy.weights.ULP_EDGES`.
+FINE_BUCKETS = 9
+
+#: How near to a bound a row is left to `accuracy.screen`, relative: float64 errs by 1e-14.
+_MARGIN = 1e-9
+
+#: Codes of a row: not settled; settled, in descending order; settled, in another order.
+UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
+
+_EXPONENT = np.int64(0x7FF0000000000000)
+_FRACTION = np.int64((1 << 52) - 1)
+#: What float32's rounding drops of a float64's fraction; half of it is a tie.
+_DROPPED, _HALF = np.int64((1 << 29) - 1), np.int64(1 << 28)
+_NEAR_EDGE, _NEAR_TIE = np.int64(1 << 32), np.int64(1 << 8)
+#: A quarter as bits: errors below are in the first bucket for certain.
+_SMALL = np.int64(1021 << 52)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN401
+    """Bound each chosen score's error, `reference.score_error`; and sum up the row."""
+    slope, exp, divide, tanh, recovered, renormalize = figures[:6]
+    xs, b, scores, errors, shared = tile.x, tile.b, tile.s, tile.error, tile.shared
+    total, moved = tile.total, tile.moved
+    total[:] = 0.0
+    moved[:] = 0.0
+    for j in range(len(xs)):
+        for t in range(TILE):
+            s, x = scores[j, t], abs(xs[j, t])
+            if softmax:
+                off = (x * (1.0 + slope) + exp + 1.0 + divide) * s
+            elif tanh > 0.0:
+                off = s + 0.5 * tanh * abs(1.0 - 2.0 * s)
+            else:
+                off = ((1.0 - s) * (slope * x + exp) + 1.0 + divide) * s
+            errors[j, t] = SECOND_ORDER * U * off + TINY
+        if not renormalize:
+            for t in range(TILE):
+                errors[j, t] += scores[j, t] * shared[t]
+        if recovered:
+            for t in range(TILE):
+                s = scores[j, t]
+                errors[j, t] += SECOND_ORDER * U * (abs(s + b[j, t]) + s)
+        for t in range(TILE):
+            total[t] += scores[j, t]
+        for t in range(TILE):
+            moved[t] += errors[j, t]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
+    """Find the exact weights and their bounds, `reference.weight_error`."""
+    divide, renormalize, scale, inexact, sharp = (
+        figures[2], figures[5], figures[6], figures[7], figures[8]
+    )
+    scores, errors, weights, bounds = tile.s, tile.error, tile.w, tile.bound
+    total, moved, sound = tile.total, tile.moved, tile.sound
+    k = len(scores)
+    last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
+    flushed = (1.0 + scale) * TINY
+    for t in range(TILE):
+        mean = moved[t] / total[t]
+        moved[t] = mean + (k - 1) * U * (1.0 + mean)
+    for t in range(TILE):
+        sound[t] &= (moved[t] < 0.5) | (renormalize == 0.0)
+    for t in range(TILE):
+        moved[t] = last / (1.0 - moved[t])
+    for t in range(TILE):
+        total[t] = scale / total[t]
+    for j in range(k):
+        if renormalize:
+            for t in range(TILE):
+                weights[j, t] = scores[j, t] * total[t]
+            for t in range(TILE):
+                s = scores[j, t]
+                bounds[j, t] = ((s + errors[j, t]) * moved[t] - s) * total[t] + flushed
+        else:
+            for t in range(TILE):
+                s = scores[j, t]
+                weights[j, t] = s * scale
+                above = errors[j, t] + (2 * U + inexact) * s
+                bounds[j, t] = scale * SECOND_ORDER * above + flushed
+        for t in range(TILE):
+            sound[t] &= bounds[j, t] < weights[j, t] * sharp * (1.0 - _MARGIN)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
+    """Compare the kernel's weights with the exact ones."""
+    got, weights, bounds, errors = tile.got, tile.w, tile.bound, tile.error
+    sound, worst, level, center = tile.sound, tile.worst, tile.level, tile.center
+    xs, scores, rs, zs = tile.x, tile.s, tile.r, tile.z
+    worst[:] = 0.0
+    level[:] = 0.0
+    center[:] = 0.0
+    for j in range(len(xs)):
+        for t in range(TILE):
+            errors[j, t] = abs(got[j, t] - weights[j, t]) / bounds[j, t]
+        for t in range(TILE):
+            sound[t] &= errors[j, t] <= 1.0 - _MARGIN
+        for t in range(TILE):
+            worst[t] = max(worst[t], errors[j, t])
+        for t in range(TILE):
+            rs[j, t] = (got[j, t] - weights[j, t]) / weights[j, t] / U
+        for t in range(TILE):
+            zs[j, t] = xs[j, t] if softmax else xs[j, t] * (1.0 - scores[j, t])
+        for t in range(TILE):
+            level[t] += rs[j, t]
+        for t in range(TILE):
+            center[t] += zs[j, t]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def find_buckets(tile: Any, recovered: bool) -> None:  # noqa: ANN401
+    """Find each weight's bucket in the histogram and in the sums.
+
+    Bucket n of the histogram holds errors above 2**(n - 2) ulps, up to 2**(n - 1).
+    """
+    got, weights, scores, b = tile.got, tile.w, tile.s, tile.b
+    sound, buckets, hashes = tile.sound, tile.buckets, tile.hashes
+    for j in range(len(got)):
+        for t in range(TILE):
+            w = weights[j, t]
+            power = np.float64(np.float32(w)).view(np.int64) & _EXPONENT
+            error = abs(got[j, t] - w) / (np.int64(power).view(np.float64) * 2.0**-23)
+            buckets[j, t] = np.float64(error).view(np.int64)
+        for t in range(TILE):
+            q = buckets[j, t]
+            near = ((q + (_NEAR_EDGE >> 1)) & _FRACTION) < _NEAR_EDGE
+            sound[t] &= not (near & (q >= _SMALL))
+        for t in range(TILE):
+            buckets[j, t] = min(max(((buckets[j, t] - 1) >> 52) - 1021, 0), FINE_BUCKETS - 1)
+        for t in range(TILE):
+            dropped = np.float64(scores[j, t]).view(np.int64) & _DROPPED
+            sound[t] &= abs(dropped - _HALF) >= _NEAR_TIE
+        for t in range(TILE):
+            held = np.float32(scores[j, t])
+            if recovered:
+                rounded = np.float32(b[j, t])
+                held = np.float32(np.float32(held + rounded) - rounded)
+            # `accuracy.drift.mix`, of which the low bits count.
+            h = np.uint64(np.float32(held).view(np.uint32)) + np.uint64(1)
+            h *= np.uint64(0x9E3779B97F4A7C15)
+            h = (h ^ (h >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+            hashes[j, t] = np.int64((h ^ (h >> np.uint64(32))) & np.uint64(BUCKETS - 1))
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def add_rows(
+    tile: Any,  # noqa: ANN401
+    start: int,
+    rows: int,
+    codes: NDArray[np.uint8],
+    over: NDArray[np.float64],
+    histogram: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> int:
+    """Write the sound rows down and add them up; return how many the sums took, all with k > 1."""
+    descends, worst = tile.descends, tile.worst
+    sound, weights, rs, zs = tile.sound, tile.w, tile.r, tile.z
+    hashes, buckets, levels, centers = tile.hashes, tile.buckets, tile.level, tile.center
+    k = len(weights)
+    added = 0
+    for t in range(rows):
+        if not sound[t]:
+            continue
+        codes[start + t] = DESCENDING if descends[t] else UNORDERED
+        over[start + t] = worst[t]
+        for j in range(k):
+            histogram[buckets[j, t]] += 1
+        if k < 2:
+            continue
+        added += 1
+        level, center = levels[t] / k, centers[t] / k
+        row = np.int64(0)
+        all_w = all_wr = all_rz = all_zz = all_wz = 0.0
+        for j in range(k):
+            w, r, z, at = weights[j, t], rs[j, t], zs[j, t], hashes[j, t]
+            wr, rz, zz, wz = w * r, (r - level) * (z - center), (z - center) ** 2, w * z
+            sums[1, at, 0] += 1.0
+            sums[1, at, 1] += w
+            sums[1, at, 2] += wr
+            sums[1, at, 3] += rz
+            sums[1, at, 4] += zz
+            sums[1, at, 5] += wz
+            all_w += w
+            all_wr += wr
+            all_rz += rz
+            all_zz += zz
+            all_wz += wz
+            row += at
+        row &= BUCKETS - 1
+        sums[0, row, 0] += k
+        sums[0, row, 1] += all_w
+        sums[0, row, 2] += all_wr
+        sums[0, row, 3] += all_rz
+        sums[0, row, 4] += all_zz
+        sums[0, row, 5] += all_wz
+    return added
