@@ -15,13 +15,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from accuracy.judge import judge
-from accuracy.kernels.torch_eager import route
-from accuracy.running import device_name
-from fixtures import KernelInfo, Output, open_output, open_recording, write_output, write_recording
-from fixtures.recording import recording
-from fixtures.tensorfile import tensor
-from reference import MINIMAX_M2_5, PROFILES
+from goldgate.accuracy.calls import device_name
+from goldgate.accuracy.evaluate import judge
+from goldgate.fixtures import (
+    KernelInfo,
+    Output,
+    open_output,
+    open_recording,
+    write_output,
+    write_recording,
+)
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.kernels.torch_eager import route
+from goldgate.program import environment
+from goldgate.reference import MINIMAX_M2_5, PROFILES
 
 _SEED = 20260423
 _TURNS = 5
@@ -89,7 +97,7 @@ def bench(rows: int) -> None:
 
 
 def peak_memory_mib(arguments: Sequence[str]) -> float:
-    """Return the peak resident memory of `python -m accuracy ARGUMENTS`, MiB (Linux alone).
+    """Return the peak resident memory of `goldgate ARGUMENTS`, MiB (Linux alone).
 
     Raises:
         RuntimeError: the command did not end with status 0.
@@ -97,7 +105,7 @@ def peak_memory_mib(arguments: Sequence[str]) -> float:
     """
     # VmHWM, not getrusage: that of a child still counts what its parent had before the exec.
     program = (
-        "import pathlib, sys; from accuracy.__main__ import main;"
+        "import pathlib, sys; from goldgate.cli import main;"
         "code = main(sys.argv[1:]);"
         "print(pathlib.Path('/proc/self/status').read_text()); sys.exit(code)"
     )
@@ -106,7 +114,7 @@ def peak_memory_mib(arguments: Sequence[str]) -> float:
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parents[1],
+        env=environment(),
     )
     if done.returncode:
         raise RuntimeError(f"status {done.returncode}: {done.stdout}{done.stderr}")

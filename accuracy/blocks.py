@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.drift import DriftSums, drift_sums
-from accuracy.rows import Reason, RowVerdicts, Verdict, judge_rows
-from accuracy.screen import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
-from accuracy.weights import (
+from goldgate.accuracy.fastpath import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
+from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, judge_rows
+from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
+from goldgate.accuracy.weights import (
     ULP_EDGES,
     held_scores,
     judge_weights,
     signed_errors,
     ulp_histogram,
 )
-from reference import Profile, RoutingSpec, route, score_error
-from reference.exact import ExactRow
-from reference.scoring import scores, sensitivity
+from goldgate.reference import Profile, RoutingSpec, route, score_error
+from goldgate.reference.exact import ExactRow
+from goldgate.reference.scoring import scores, sensitivity
 
 Float64 = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Block:
         reason: `Reason` codes, int8 [n]; not NONE for the rows that fail.
         over_bound: the row's largest weight error over its bound, float64 [n]; 0 where no weight
             is judged.
-        histogram: of the errors in ulps, by `accuracy.weights.ULP_EDGES`.
+        histogram: of the errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the drift.
 
     """
@@ -46,7 +46,7 @@ class Block:
     reason: NDArray[np.int8]
     over_bound: Float64
     histogram: NDArray[np.int64]
-    sums: DriftSums
+    sums: ResidualSums
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def judge_block(
     rows = len(logits)
     verdict = np.full(rows, Verdict.PADDING, dtype=np.int8)
     reason, over = np.zeros(rows, dtype=np.int8), np.zeros(rows)
-    histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), DriftSums()
+    histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
     open_rows = ~padding
     if applies(spec):
         screened = screen(logits, bias, ids, weights, padding, spec, profile, ordered=ordered)
@@ -126,7 +126,7 @@ def _define(
         reason.astype(np.int8),
         np.where(counted, over, 0.0),
         ulp_histogram(weights, judged, counted & finite),
-        drift_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias[at], profile)),
+        residual_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias[at], profile)),
     )
 
 

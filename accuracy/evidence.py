@@ -10,12 +10,12 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from accuracy.drift import SIZE_LIMIT, lean, mean_limit
-from accuracy.judge import Result
-from accuracy.rows import Reason, Verdict, judge_rows
-from accuracy.weights import ULP_EDGES, judge_weights
-from fixtures import Output, Recording
-from reference import PROFILES, Profile, score_error
+from goldgate.accuracy.evaluate import Result
+from goldgate.accuracy.selection import Reason, Verdict, judge_rows
+from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
+from goldgate.accuracy.weights import ULP_EDGES, judge_weights
+from goldgate.fixtures import Output, Recording
+from goldgate.reference import PROFILES, Profile, score_error
 
 #: Offending rows that are shown.
 SHOWN = 5
@@ -150,7 +150,7 @@ def _result(one: Judged) -> dict[str, object]:
     about |= {"rows": result.rows}
     about |= {verdict.name.lower(): result.counts[verdict] for verdict in Verdict}
     edges = [f"<={edge:g}" for edge in ULP_EDGES[:-1]] + [f">{ULP_EDGES[-2]:g}"]
-    drift = result.drift
+    drift = result.systematic_error
     return about | {
         "tie_rows": list(result.ties),
         "admissible_rows": list(result.admissible),
@@ -177,7 +177,7 @@ def _result(one: Judged) -> dict[str, object]:
         "call_notes": list(one.notes),
         "known_deviations": [
             {"reason": d.reason, "rows": list(d.rows), "why": d.why, "link": d.link}
-            for d in result.deviations
+            for d in result.known_failures
         ],
         "stale_deviations": [{"reason": d.reason, "rows": list(rows)} for d, rows in result.stale],
         "first_failures": list(one.offences),
@@ -217,7 +217,7 @@ def complaints(one: Judged) -> list[str]:
     """Return what is wrong, one line each; empty for a pass."""
     if one.result is None:
         return list(one.faults) or [one.refusal]
-    result, drift = one.result, one.result.drift
+    result, drift = one.result, one.result.systematic_error
     lines = []
     if len(result.failing):
         kinds, numbers = np.unique(result.reasons, return_counts=True)
@@ -227,13 +227,13 @@ def complaints(one: Judged) -> list[str]:
         lines.append(
             f"weights drift: systematic part {drift.size:.2f} u (limit {SIZE_LIMIT}), slope "
             f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u (the profile's own "
-            f"{lean(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
+            f"{slope_allowance(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
             f"(limit {mean_limit(PROFILES[one.profile])})"
         )
     lines += [f"the call is at fault: {fault}" for fault in one.faults]
-    for deviation, rows in result.stale:
+    for known_failure, rows in result.stale:
         lines.append(
-            f"known deviation {deviation.reason!r} no longer happens in rows {list(rows)}: "
-            "take them off the deviations file"
+            f"known failure {known_failure.reason!r} no longer happens in rows {list(rows)}: "
+            "remove them from the file of known failures"
         )
     return lines

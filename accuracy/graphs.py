@@ -6,9 +6,9 @@ anything it computed from them on the host, into the graph answers every later s
 
 from __future__ import annotations
 
-from accuracy.kernels import FOREIGN, KernelError, Loaded, one_line
-from accuracy.tensors import bits, to_torch
-from fixtures import Recording
+from goldgate.accuracy.tensors import bits, to_torch
+from goldgate.fixtures import Recording
+from goldgate.kernels import FOREIGN, KernelError, Loaded, one_line
 
 #: Rows of the captured call: what servers capture are decoding steps, of at most some hundred.
 _ROWS = 256

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from accuracy.kernels import KernelError, load
-from accuracy.running import Run, run
-from fixtures import Recording, open_output, open_recording, write_output
+from goldgate.accuracy.calls import Run, run
+from goldgate.fixtures import Recording, open_output, open_recording, write_output
+from goldgate.kernels import KernelError, load
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -31,7 +31,7 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Order:
-    """Which kernel to run: the arguments of `accuracy.kernels.load`."""
+    """Which kernel to run: the arguments of `goldgate.kernels.load`."""
 
     name: str
     profile: str | None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fixtures.tensorfile import Tensor
+from goldgate.fixtures.tensorfile import Tensor
 
 if TYPE_CHECKING:
     import torch

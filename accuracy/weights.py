@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference import Profile, RoutingSpec, U, weight_error
+from goldgate.reference import Profile, RoutingSpec, U, weight_error
 
 Float64 = NDArray[np.float64]
 

@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evals.embedded import ROOT, replay_command, serving
-from evals.errors import EvalError
-from evals.folder import RUN
+from goldgate.evals.errors import EvalError
+from goldgate.evals.local_servers import replay_command, serving
+from goldgate.evals.records.folder import RUN
+from goldgate.program import command as goldgate
+from goldgate.program import environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +28,7 @@ def bench(data: Path, more: Sequence[str]) -> str:
     """Time a full run against an instant server and against one that takes half a second.
 
     The server answers every question with the data set's own answer. `more` are options for
-    `python -m evals gsm8k`. Raises EvalError where a run fails.
+    `goldgate gsm8k`. Raises EvalError where a run fails.
     """
     try:
         lines = (data / "test.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
@@ -62,10 +64,10 @@ def bench(data: Path, more: Sequence[str]) -> str:
 
 def _timed(url: str, out: Path, options: Sequence[str]) -> tuple[float, float, float]:
     """Return seconds of the whole process, its peak memory in MB, and seconds of asking."""
-    command = [sys.executable, "-m", "evals", "gsm8k", "--base-url", url, "--out", str(out)]
+    command = goldgate("gsm8k", "--base-url", url, "--out", str(out))
     start = time.perf_counter()
     client = subprocess.Popen(  # noqa: S603 - our own command
-        [*command, *options], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [*command, *options], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     stderr = client.stderr.read() if client.stderr is not None else b""
     # wait4 rather than Popen.wait: the peak memory of this one process, not of the server too.

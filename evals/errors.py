@@ -1,5 +1,7 @@
 """The one error that a command reports in a single line."""
 
+from goldgate.errors import GoldgateError
 
-class EvalError(Exception):
-    """Something a user can mend: names the thing, what was expected and what to do."""
+
+class EvalError(GoldgateError):
+    """A server, a run folder or an option that cannot be used."""

@@ -6,7 +6,10 @@ import argparse
 import math
 from pathlib import Path
 
-FILTERS = ("strict-match", "flexible-extract")  # evals.tasks.FILTERS, without importing lm-eval
+FILTERS = (
+    "strict-match",
+    "flexible-extract",
+)  # goldgate.evals.task.FILTERS, without importing lm-eval
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from evals.totals import MAX_TRUNCATED
+from goldgate.evals.records.summary import MAX_TRUNCATED
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,6 +1,7 @@
 """What a routing kernel must compute: the golden router, and how far rounding may move it."""
 
-from reference.bounds import (
+from goldgate.reference.arithmetic import PROFILES, Profile
+from goldgate.reference.bounds import (
     U,
     group_error,
     scale_rounding,
@@ -9,9 +10,8 @@ from reference.bounds import (
     selection_error_ceiling,
     weight_error,
 )
-from reference.profiles import PROFILES, Profile
-from reference.router import Routing, route
-from reference.spec import MINIMAX_M2_5, RoutingSpec
+from goldgate.reference.router import Routing, route
+from goldgate.reference.spec import MINIMAX_M2_5, RoutingSpec
 
 __all__ = [
     "MINIMAX_M2_5",

@@ -21,9 +21,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.profiles import Profile
-from reference.scoring import exponents, scores
-from reference.spec import RoutingSpec
+from goldgate.reference.arithmetic import Profile
+from goldgate.reference.scoring import exponents, scores
+from goldgate.reference.spec import RoutingSpec
 
 Float64 = NDArray[np.float64]
 

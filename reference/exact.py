@@ -32,7 +32,7 @@ from fractions import Fraction
 import flint
 import numpy as np
 
-from reference.scoring import TINY64, U64, float64_error, scores
+from goldgate.reference.scoring import TINY64, U64, float64_error, scores
 
 #: Arb's precision doubles from the first to the last, in bits. The last is far beyond need: float32
 #: logits and biases that differ at all separate at the latest around 300 bits.

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reference.exact import ExactRow
-from reference.scoring import TINY64, U64, float64_error, scores, weights
-from reference.spec import RoutingSpec
+from goldgate.reference.exact import ExactRow
+from goldgate.reference.scoring import TINY64, U64, float64_error, scores, weights
+from goldgate.reference.spec import RoutingSpec
 
 
 @dataclass(frozen=True)

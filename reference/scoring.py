@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.spec import RoutingSpec
+from goldgate.reference.spec import RoutingSpec
 
 Float64 = NDArray[np.float64]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from accuracy.mutants import matrix
-from accuracy.mutants.trial import FAULTS
+from goldgate.mutants import matrix
+from goldgate.mutants.trial import FAULTS
 
-#: Recordings too large for a quick test: `python -m accuracy mutants` runs the faults on them.
+#: Recordings too large for a quick test: `goldgate mutants` runs the faults on them.
 LARGE = ("many", "million")
 
 QUICK = [fault for fault in FAULTS if fault.on not in LARGE]

@@ -17,9 +17,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from accuracy.__main__ import main
-from accuracy.bench import peak_memory_mib
-from fixtures import (
+from goldgate.accuracy.bench import peak_memory_mib
+from goldgate.cli import main
+from goldgate.fixtures import (
     KernelInfo,
     Output,
     Recording,
@@ -28,17 +28,17 @@ from fixtures import (
     write_output,
     write_recording,
 )
-from fixtures.adversarial import construct
-from fixtures.recording import recording
-from fixtures.tensorfile import tensor
-from reference import MINIMAX_M2_5, route
+from goldgate.fixtures.constructed import construct
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.reference import MINIMAX_M2_5, route
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
 
 
 def _run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "accuracy", *map(str, arguments)]
+    command = [sys.executable, "-m", "goldgate", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=cwd, env=environment
@@ -75,7 +75,7 @@ def test_shipped_outputs_pass(shipped: tuple[Path, Path], tmp_path: Path) -> Non
     suite = ET.parse(tmp_path / "a.xml").getroot()  # noqa: S314 - our own file
     assert suite.get("failures") == "0"
     assert suite.get("tests") == str(len(evidence["results"]))
-    assert "Known deviations" in first.stdout
+    assert "Known failures" in first.stdout
 
 
 def test_one_corrupt_id_is_found(shipped: tuple[Path, Path], tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_broken_recording_refuses_its_outputs(shipped: tuple[Path, Path]) -> N
         (("parity", "--kernel", "nonsense"), "nothing was judged"),
         (("parity", "--save-outputs", "/proc/no"), "cannot be used"),
         (("bench", "--rows", "-1"), "'-1': expected a number above 0"),
-        (("parity", "--deviations", "{tmp}/none.toml"), "cannot be read"),
+        (("parity", "--known-failures", "{tmp}/none.toml"), "cannot be read"),
         (("parity", "--kernel", "no.module:f"), "nothing was judged"),
         (("parity", "--kernel", "aiter"), "nothing was judged"),
         (
@@ -176,7 +176,7 @@ def test_bad_input_is_one_line_and_exit_2(
 def test_parity_runs_and_saves_a_kernel_of_ones_own(tmp_path: Path) -> None:
     """A function in the current folder is run, judged, saved, and judged again from its files."""
     (tmp_path / "mine.py").write_text(
-        "from accuracy.kernels.torch_eager import route\n", encoding="utf-8"
+        "from goldgate.kernels.torch_eager import route\n", encoding="utf-8"
     )
     recordings = tmp_path / "recordings"
     recordings.mkdir()
@@ -211,7 +211,7 @@ def test_what_cannot_be_run_does_not_keep_the_rest_from_being_judged(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     """An unusable kernel, device or folder is refused in a row of its own; the others run."""
-    (tmp_path / "mine.py").write_text("from accuracy.kernels.torch_eager import route\n", "utf-8")
+    (tmp_path / "mine.py").write_text("from goldgate.kernels.torch_eager import route\n", "utf-8")
     (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n", "utf-8")
     (tmp_path / "empty").mkdir()
     write_recording(tmp_path / "r" / "tokens_32.safetensors", construct("tokens_32"))
@@ -287,14 +287,16 @@ def test_constructed_recordings_see_what_the_shipped_ones_do_not(
 ) -> None:
     """A kernel that ignores groups and scale passes ordinary rows and fails constructed ones."""
     (tmp_path / "deaf.py").write_text(
-        "from accuracy.kernels.torch_eager import route as honest\n"
+        "from goldgate.kernels.torch_eager import route as honest\n"
         "def route(x, b, w, i, groups, kept, renorm, scale=1.0):\n"
         "    honest(x, b, w, i, 1, 1, renorm, 1.0)\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
     some = ("groups_4_of_8", "scaled", "tokens_65")
-    monkeypatch.setattr("accuracy.__main__.CONSTRUCTORS", some)  # all 111 take half a minute
+    monkeypatch.setattr(
+        "goldgate.accuracy.commands.parity.CONSTRUCTORS", some
+    )  # all 111 take half a minute
     normal = str(FIXTURES / "recordings" / "normal.safetensors")
     command = ("parity", "--kernel", "deaf:route", "--profile", "ieee", "--recordings", normal)
 
@@ -324,7 +326,7 @@ def test_a_crashing_kernel_fails(tmp_path: Path) -> None:
 
 _DIES = """
 import os
-from accuracy.kernels.torch_eager import route as honest
+from goldgate.kernels.torch_eager import route as honest
 
 broken = False
 
@@ -375,7 +377,7 @@ def test_an_interrupt_loses_nothing_that_was_judged(tmp_path: Path) -> None:
     """Control-C during a kernel that hangs: what was judged is reported, the rest is refused."""
     (tmp_path / "mine.py").write_text(
         "import pathlib, time\n"
-        "from accuracy.kernels.torch_eager import route as honest\n"
+        "from goldgate.kernels.torch_eager import route as honest\n"
         "def route(x, *more):\n"
         "    if len(x) == 65:\n"
         f"        pathlib.Path({str(tmp_path / 'hangs')!r}).touch()\n"
@@ -386,7 +388,7 @@ def test_an_interrupt_loses_nothing_that_was_judged(tmp_path: Path) -> None:
     for name in ("tokens_32", "tokens_65"):
         write_recording(tmp_path / "r" / f"{name}.safetensors", construct(name))
     command = (
-        *(sys.executable, "-m", "accuracy", "parity", "--kernel", "mine:route"),
+        *(sys.executable, "-m", "goldgate", "parity", "--kernel", "mine:route"),
         *("--recordings", tmp_path / "r", "--json", tmp_path / "e.json"),
     )
     running = subprocess.Popen(

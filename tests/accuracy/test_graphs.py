@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 import torch
 
-from accuracy.kernels import Loaded, Route
-from accuracy.kernels.torch_eager import route
-from accuracy.running import run
-from fixtures.adversarial import construct
+from goldgate.accuracy.calls import run
+from goldgate.fixtures.constructed import construct
+from goldgate.kernels import Loaded, RoutingKernel
+from goldgate.kernels.torch_eager import route
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="graphs need a CUDA or ROCm device"
 )
 
 
-def _loaded(function: Route) -> Loaded:
+def _loaded(function: RoutingKernel) -> Loaded:
     return Loaded(function, "k", "1", "cuda", "ieee")
 
 

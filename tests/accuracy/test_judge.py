@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from accuracy import judge
-from accuracy.blocks import judge_block
-from accuracy.judge import LISTED
-from accuracy.rows import Verdict
-from fixtures import KernelInfo, Output, Recording
-from fixtures.adversarial import construct
-from fixtures.recording import recording
-from fixtures.tensorfile import tensor
-from reference import MINIMAX_M2_5, PROFILES, route
+from goldgate.accuracy.blocks import judge_block
+from goldgate.accuracy.evaluate import LISTED, judge
+from goldgate.accuracy.selection import Verdict
+from goldgate.fixtures import KernelInfo, Output, Recording
+from goldgate.fixtures.constructed import construct
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.reference import MINIMAX_M2_5, PROFILES, route
 
 ROOT = Path(__file__).parents[2]
 IEEE = PROFILES["ieee"]
@@ -91,7 +90,7 @@ def test_rows_that_fail_take_no_part_in_the_drift(
 ) -> None:
     """The weights of a row that is wrong say nothing about the arithmetic of the others."""
     if not screened:
-        monkeypatch.setattr("accuracy.blocks.applies", lambda _: False)
+        monkeypatch.setattr("goldgate.accuracy.blocks.applies", lambda _: False)
     held = construct("tokens_1024")
     ids, weights = _golden(held)
     padding = np.zeros(held.rows, bool)
@@ -113,8 +112,8 @@ import numpy as np
 os.cpu_count = lambda: 8
 from accuracy import judge
 from fixtures import KernelInfo, Output
-from fixtures.recording import recording
-from fixtures.tensorfile import Tensor, tensor
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import Tensor, tensor
 from reference import PROFILES, RoutingSpec
 rows = 40960
 bits = np.random.default_rng(1).integers(0x3F00, 0x3FFF, (rows, 896)).astype(np.uint16)

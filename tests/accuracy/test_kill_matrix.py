@@ -11,12 +11,13 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from accuracy.mutants import document, page
-from accuracy.mutants.document import FAMILIES, HEADINGS, plotted
-from accuracy.mutants.matrix import Line
-from accuracy.mutants.page import DOCUMENT, PICTURE, first_half, halves, picture_digest
-from accuracy.mutants.trial import FAULTS, FILE_FAULTS
-from accuracy.mutants.volume import Found
+from goldgate.mutants.conforming.volume import Found
+from goldgate.mutants.matrix import Line
+from goldgate.mutants.report import matrix_page as document
+from goldgate.mutants.report import page
+from goldgate.mutants.report.matrix_page import FAMILIES, HEADINGS, plotted
+from goldgate.mutants.report.page import DOCUMENT, PICTURE, first_half, halves, picture_digest
+from goldgate.mutants.trial import FAULTS, FILE_FAULTS
 from tests.accuracy import matrix_lines as found
 from tests.accuracy.matrix_lines import HONEST, LARGE, SHIPPED
 

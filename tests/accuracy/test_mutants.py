@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 from pathlib import Path
 
@@ -9,19 +10,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from accuracy.__main__ import _parser
-from accuracy.kernels import Loaded
-from accuracy.kernels.torch_eager import route as torch_eager
-from accuracy.mutants import volume
-from accuracy.mutants.compiled import up
-from accuracy.mutants.fault import DRIFT, Fault, FileFault
-from accuracy.mutants.honest import COMPILED
-from accuracy.mutants.inputs import DESCRIPTIONS, made
-from accuracy.mutants.progress import progress
-from accuracy.mutants.rare import captured
-from accuracy.mutants.steps import kernel
-from accuracy.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_kernel
-from accuracy.running import CALL_ROWS, run
+from goldgate.accuracy.calls import CALL_ROWS, run
+from goldgate.kernels import Loaded
+from goldgate.kernels.torch_eager import route as torch_eager
+from goldgate.mutants.command import add_arguments
+from goldgate.mutants.conforming import volume
+from goldgate.mutants.conforming.compiled import up
+from goldgate.mutants.conforming.kernels import COMPILED
+from goldgate.mutants.conforming.steps import kernel
+from goldgate.mutants.fault import DRIFT, Fault, FileFault
+from goldgate.mutants.faults.rare import captured
+from goldgate.mutants.recordings import DESCRIPTIONS, made
+from goldgate.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_kernel
+from goldgate.progress import progress
 from tests.accuracy import matrix_lines as found
 from tests.accuracy.matrix_lines import HONEST, LARGE, QUICK, SHIPPED
 
@@ -91,7 +92,10 @@ def test_fresh_rows_raise_no_alarm() -> None:
 
 def test_the_default_run_judges_five_million_honest_rows() -> None:
     """Without options there are five million rows, and every kernel meets every kind of them."""
-    rows = _parser().parse_args(["mutants"]).rows
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+
+    rows = parser.parse_args([]).rows
 
     assert rows == volume.DEFAULT >= 5_000_000
     assert volume.blocks(rows) >= len(COMPILED) * len(volume.KINDS)

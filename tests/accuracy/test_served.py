@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from accuracy.__main__ import main
-from accuracy.kernels import KernelError
-from accuracy.mutants import asking, end_to_end, served_table
-from accuracy.mutants.asking import Asking, ask_all
-from accuracy.mutants.end_to_end import Results, questions, read_results, write_results
-from accuracy.mutants.page import DOCUMENT, SERVED_PICTURE, halves, picture_digest
-from accuracy.mutants.served import ARMS, BASELINE, EXPECTED, NOT_SERVED, slug
-from accuracy.mutants.trial import FAULTS, FILE_FAULTS
-from fixtures import open_recording
-from fixtures.standin import routers
-from reference import MINIMAX_M2_5, route
+from goldgate.cli import main
+from goldgate.fixtures import open_recording
+from goldgate.fixtures.standin import routers
+from goldgate.kernels import KernelError
+from goldgate.mutants.report import served_page as served_table
+from goldgate.mutants.report.page import DOCUMENT, SERVED_PICTURE, halves, picture_digest
+from goldgate.mutants.served import asking, end_to_end
+from goldgate.mutants.served.asking import Asking, ask_all
+from goldgate.mutants.served.end_to_end import Results, questions, read_results, write_results
+from goldgate.mutants.served.routers import ARMS, BASELINE, EXPECTED, NOT_SERVED, slug
+from goldgate.mutants.trial import FAULTS, FILE_FAULTS
+from goldgate.reference import MINIMAX_M2_5, route
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_the_server_finds_and_calls_an_arm_by_its_name(name: str) -> None:
 def test_an_unknown_arm_is_no_attribute() -> None:
     """A misspelt name is refused where it is used, and says what lists the names."""
     with pytest.raises(ValueError, match="--end-to-end list"):
-        routers.find("accuracy.mutants.served:no-bios")
+        routers.find("goldgate.mutants.served.routers:no-bios")
 
 
 def test_what_is_kept_is_of_arms_that_exist(kept: Results) -> None:

@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from accuracy.drift import Drift, DriftSums, drift, drift_sums
-from accuracy.weights import WeightVerdicts, expected_weights, judge_weights, ulp_histogram
-from reference import (
+from goldgate.accuracy.systematic_error import (
+    ResidualSums,
+    SystematicError,
+    residual_sums,
+    systematic_error,
+)
+from goldgate.accuracy.weights import WeightVerdicts, expected_weights, judge_weights, ulp_histogram
+from goldgate.reference import (
     MINIMAX_M2_5,
     PROFILES,
     Profile,
@@ -21,7 +26,7 @@ from reference import (
     scale_rounding,
     score_error,
 )
-from reference.scoring import scores
+from goldgate.reference.scoring import scores
 
 IEEE = PROFILES["ieee"]
 
@@ -110,12 +115,12 @@ def _drift(
     s: NDArray[np.float64],
     profile: Profile = IEEE,
     spec: RoutingSpec = MINIMAX_M2_5,
-) -> Drift:
+) -> SystematicError:
     """Return the drift of rows whose weights are all as large."""
-    return drift(drift_sums(r, z, np.full(r.shape, 0.125), s), spec, profile)
+    return systematic_error(residual_sums(r, z, np.full(r.shape, 0.125), s), spec, profile)
 
 
-def _drift_of(constant: float, rows: int = 4000) -> Drift:
+def _drift_of(constant: float, rows: int = 4000) -> SystematicError:
     """Return the drift of a float32 kernel whose log2(e) is another constant."""
     x = np.random.default_rng(1).normal(0, 1, (rows, 8)).astype(np.float32)
     s = (1 / (1 + np.exp2(-np.float32(constant) * x))).astype(np.float32)
@@ -234,14 +239,14 @@ def test_drift_agrees_with_ordinary_regression() -> None:
 
     s = rng.random((50, 8))
 
-    parts = [drift_sums(r[p], z[p], s[p], s[p]) for p in (slice(0, 20), slice(20, 50))]
-    split = drift(parts[0] + parts[1], MINIMAX_M2_5, IEEE)
+    parts = [residual_sums(r[p], z[p], s[p], s[p]) for p in (slice(0, 20), slice(20, 50))]
+    split = systematic_error(parts[0] + parts[1], MINIMAX_M2_5, IEEE)
 
     slope = np.linalg.lstsq(zc.reshape(-1, 1), rc.ravel(), rcond=None)[0][0]
     assert split.slope == pytest.approx(slope)
     assert split.mean == pytest.approx(np.average(r, weights=s))
     assert split.rows == 50
-    assert drift(DriftSums(), MINIMAX_M2_5, IEEE).found is False
+    assert systematic_error(ResidualSums(), MINIMAX_M2_5, IEEE).found is False
 
 
 def test_standard_errors_are_those_of_independent_rows() -> None:

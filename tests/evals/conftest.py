@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evals.__main__ import main
+from goldgate.cli import main
 from tests.evals.support import QUESTIONS, Server, problem
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def server(answers: dict[str, str]) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def ask(data: Path) -> Callable[..., int]:
-    """Return a function that runs `python -m evals gsm8k` in this process on our questions."""
+    """Return a function that runs `goldgate gsm8k` in this process on our questions."""
 
     def run(url: str, out: Path, *more: str) -> int:
         common: Sequence[str] = ("--data", str(data), "--own-data", "--backoff", "0.01")

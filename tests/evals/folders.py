@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from evals.folder import sha256
+from goldgate.evals.records.folder import sha256
 from tests.evals.support import facts_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from evals.client import _broke
-from evals.journal import read_journal
+from goldgate.evals.asking.client import _broke
+from goldgate.evals.asking.journal import read_journal
 from tests.evals.support import RIGHT, Server, facts_of
 
 if TYPE_CHECKING:

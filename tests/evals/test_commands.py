@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evals.__main__ import main
+from goldgate.cli import main
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -214,11 +214,11 @@ def test_secrets_of_the_server_are_not_recorded(
 
 def test_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command explains itself."""
-    for command in ("gsm8k", "compare", "band", "power", "replay", "bench", "signoff"):
+    for command in ("gsm8k", "compare", "band", "power", "replay", "harness-bench", "swap"):
         with pytest.raises(SystemExit, match="0"):
             main([command, "--help"])
 
-        assert "usage: python -m evals " + command in capsys.readouterr().out
+        assert "usage: goldgate " + command in capsys.readouterr().out
 
 
 def test_own_questions_have_no_published_score(

@@ -14,9 +14,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from aiohttp import web
 
-from evals.__main__ import main
-from evals.folder import sha256
-from evals.tasks import FILTERS
+from goldgate.cli import main
+from goldgate.evals.records.folder import sha256
+from goldgate.evals.task import FILTERS
 from tests.evals.folders import write_samples
 from tests.evals.support import Server, facts_of
 
@@ -407,8 +407,8 @@ def test_junit_fails_where_the_verdict_does(runs: tuple[str, str], tmp_path: Pat
 
 
 def test_output_into_a_closed_pipe_is_quiet(runs: tuple[str, str]) -> None:
-    """`python -m evals compare ... | head` ends without a traceback."""
-    command = shlex.join([sys.executable, "-m", "evals", "compare", *runs])
+    """`goldgate compare ... | head` ends without a traceback."""
+    command = shlex.join([sys.executable, "-m", "goldgate", "compare", *runs])
 
     done = subprocess.run(
         ["/bin/sh", "-c", f"{command} | true"],

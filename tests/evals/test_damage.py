@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evals.__main__ import main
-from evals.tasks import FILTERS
+from goldgate.cli import main
+from goldgate.evals.task import FILTERS
 from tests.evals.folders import write_samples
 from tests.evals.support import Server, facts_of
 
@@ -199,12 +199,12 @@ def test_defect_of_ours_is_no_verdict(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("evals.compare.compare", broken)
+    monkeypatch.setattr("goldgate.evals.comparing.compare.compare", broken)
     monkeypatch.setenv("GOLDGATE_TRACEBACK", "1" if wanted else "")
 
     assert main(["compare", str(arms / "one"), str(arms / "other")]) == 2
     said = capsys.readouterr().err
     assert said.splitlines()[-1].startswith(
-        "python -m evals compare: RuntimeError: two lines; no verdict, this is a defect of goldgate"
+        "goldgate compare: RuntimeError: two lines; no verdict: this is a bug in goldgate"
     )
     assert (said.count("\n") > 1) == ("Traceback" in said) == wanted

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evals import embedded, signoff
-from evals.__main__ import main
-from evals.embedded import STANDIN_DATA
-from fixtures.standin import routers, serve
-from fixtures.standin.engine import Engine
-from fixtures.standin.model import load
+from goldgate.cli import main
+from goldgate.evals import gsm8k as signoff
+from goldgate.evals import local_servers as embedded
+from goldgate.evals.local_servers import STANDIN_DATA
+from goldgate.fixtures.standin import routers, serve
+from goldgate.fixtures.standin.engine import Engine
+from goldgate.fixtures.standin.model import load
 from tests.evals.support import facts_of
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def in_this_process(command: Sequence[str]) -> Iterator[str]:
-    """Serve what `python -m fixtures serve` would, without importing torch once a server."""
-    assert list(command[1:4]) == ["-m", "fixtures", "serve"]
+    """Serve what `goldgate serve` would, without importing torch once a server."""
+    assert list(command[1:4]) == ["-m", "goldgate", "serve"]
     parser = argparse.ArgumentParser()
     serve.add_arguments(parser)
     wanted = parser.parse_args(command[4:])
@@ -52,7 +53,7 @@ def test_demonstration_asks_two_kernels_of_the_standin(
     monkeypatch.setattr(signoff, "serving", in_this_process)
     assert embedded.standin_is_here()
 
-    status = main(["signoff", "--out", str(tmp_path), "--limit", "3"])
+    status = main(["swap", "--out", str(tmp_path), "--limit", "3"])
 
     said = capsys.readouterr().out
     assert status == 0

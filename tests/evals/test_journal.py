@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evals.errors import EvalError
-from evals.journal import Answer, Failure, Journal, Sighting, read_journal
+from goldgate.evals.asking.journal import Answer, Failure, Journal, Sighting, read_journal
+from goldgate.evals.errors import EvalError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from evals import gates, power
-from evals.embedded import ROOT
+from goldgate.evals.stats import criteria as gates
+from goldgate.evals.stats import power
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +98,7 @@ def test_plot_in_the_documents_shows_what_the_code_computes(tmp_path: Path) -> N
     tables = power.study()
     power.plot(tmp_path / "power.png", tables)
 
-    for drawn in (tmp_path / "power.png", ROOT / "docs" / "gsm8k-power.png"):
+    for drawn in (tmp_path / "power.png", Path(__file__).parents[2] / "docs" / "gsm8k-power.png"):
         held = drawn.read_bytes().partition(f"tEXt{power.DIGEST}\0".encode())[2][:64]
         assert held.decode() == power.digest(tables), f"{drawn}: draw it with tox -e gsm8k-power"
     changed = {**tables, 0.02: {**tables[0.02], "unpaired z-test, sigma 50": [0.0]}}

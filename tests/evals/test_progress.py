@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from evals import progress
+from goldgate.evals import progress
 
 if TYPE_CHECKING:
     import pytest

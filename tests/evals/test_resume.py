@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from evals.journal import read_journal
+from goldgate.evals.asking.journal import read_journal
 from tests.evals.support import Server, cut_to, evidence_of, facts_of, samples_of
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_killed_client_resumes_with_the_same_result(
     server.fault = slow
     journal = tmp_path / "killed" / "journal.jsonl"
     command = [
-        sys.executable, "-m", "evals", "gsm8k", "--base-url", server.url, "--out",
+        sys.executable, "-m", "goldgate", "gsm8k", "--base-url", server.url, "--out",
         str(journal.parent), "--data", str(data), "--own-data", "--concurrency", "2", "--resume",
     ]  # fmt: skip
     kept: list[int] = []

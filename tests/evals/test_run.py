@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from aiohttp import web
 
-from evals import evidence
+from goldgate.evals.records import evidence
 from tests.evals.support import RIGHT, Server, facts_of, samples_of
 
 if TYPE_CHECKING:

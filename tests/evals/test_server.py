@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from evals import server
-from evals.errors import EvalError
-from evals.journal import Sighting
+from goldgate.evals.asking import identity as server
+from goldgate.evals.asking.journal import Sighting
+from goldgate.evals.errors import EvalError
 
 
 class Page:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from evals.__main__ import main
-from evals.journal import read_journal
+from goldgate.cli import main
+from goldgate.evals.asking.journal import read_journal
 from tests.evals.support import Server, cut_to, facts_of, samples_of
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_server_that_is_gone_at_the_end_is_waited_for(
     """Without a look at the end the run is incomplete, and resuming it needs only that look."""
     server.info = {"version": "1"}
     with monkeypatch.context() as patch:
-        patch.setattr("evals.server.look_again", lambda *_, **__: None)
+        patch.setattr("goldgate.evals.asking.identity.look_again", lambda *_, **__: None)
         gone = ask(server.url, tmp_path)
     reason = facts_of(tmp_path)["reasons"][0]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from evals.journal import Answer
-from evals.throughput import compare_throughput
-from evals.totals import speed
+from goldgate.evals.asking.journal import Answer
+from goldgate.evals.comparing.throughput import compare_throughput
+from goldgate.evals.records.summary import speed
 
 
 def answers(seed: int, faster: float, *, number: int = 1319, usage: bool = True) -> list[Answer]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evals.journal import Answer
-from evals.totals import speed
+from goldgate.evals.asking.journal import Answer
+from goldgate.evals.records.summary import speed
 
 
 def test_latency_percentiles_are_percentiles() -> None:

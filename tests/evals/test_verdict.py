@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from evals import gates, sample_size, verdict
-from evals.power import paired_power
-from evals.tango import tango_bound, tango_score
+from goldgate.evals.stats import criteria as gates
+from goldgate.evals.stats import paired as verdict
+from goldgate.evals.stats import sample_size
+from goldgate.evals.stats.power import paired_power
+from goldgate.evals.stats.tango import tango_bound, tango_score
 
 
 def arms(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reference import (
+from goldgate.reference import (
     PROFILES,
     Profile,
     RoutingSpec,
@@ -27,8 +27,8 @@ from reference import (
     selection_error_ceiling,
     weight_error,
 )
-from reference.bounds import _PEAK, TINY, shared_error
-from reference.scoring import scores
+from goldgate.reference.bounds import _PEAK, TINY, shared_error
+from goldgate.reference.scoring import scores
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference.exact import ExactRow, dense_ranks
-from reference.spec import SCORINGS
+from goldgate.reference.exact import ExactRow, dense_ranks
+from goldgate.reference.spec import SCORINGS
 
 BIASES = (0.0, 7.0, 35.0, -1.5, 0.25, -7.0)
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from reference import MINIMAX_M2_5, Routing, RoutingSpec, route
-from reference.router import _route_exactly, group_scores
-from reference.scoring import U64
-from reference.spec import SCORINGS
+from goldgate.reference import MINIMAX_M2_5, Routing, RoutingSpec, route
+from goldgate.reference.router import _route_exactly, group_scores
+from goldgate.reference.scoring import U64
+from goldgate.reference.spec import SCORINGS
 
 Float64 = NDArray[np.float64]
 

@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reference.scoring import (
-    TINY64,
-    U64,
-    exponents,
-    float64_error,
-    scores,
-    sensitivity,
-)
-from reference.spec import SCORINGS
+from goldgate.reference.scoring import TINY64, U64, exponents, float64_error, scores, sensitivity
+from goldgate.reference.spec import SCORINGS
 
 Float64 = NDArray[np.float64]
 

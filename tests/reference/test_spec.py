@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reference import MINIMAX_M2_5, RoutingSpec
+from goldgate.reference import MINIMAX_M2_5, RoutingSpec
 
 GROUPED = RoutingSpec(
     num_experts=384,

@@ -1,0 +1,1 @@
+"""The commands that run and judge kernels: arguments in, files and an exit status out."""

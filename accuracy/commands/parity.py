@@ -1,0 +1,74 @@
+"""Run routing kernels on recordings, twice each, and judge what they return."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from goldgate.accuracy.commands.judging import add_judging_options, criteria, do_all, report
+from goldgate.accuracy.isolation import Runner
+from goldgate.accuracy.tasks import Criteria, Task, judge_tasks, live_tasks
+from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, write_recording
+from goldgate.fixtures.constructed import CONSTRUCTORS, construct
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a kernel that `goldgate kernels` lists, or package.module:function of your own "
+        "(default: every kernel that runs here)",
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        default=SHIPPED_RECORDINGS,
+        metavar="DIR",
+        help="what to route (default: the shipped recordings)",
+    )
+    parser.add_argument(
+        "--constructed",
+        action="store_true",
+        help="add every constructed recording: other shapes, groups, scales, ties, NaN",
+    )
+    parser.add_argument(
+        "--save-outputs", type=Path, metavar="DIR", help="write what the kernels return"
+    )
+    parser.add_argument("--device", help="torch device for your own kernel, such as cuda:1")
+    parser.add_argument(
+        "--shipped", action="store_true", help="first judge the outputs that goldgate ships"
+    )
+    add_judging_options(parser)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run and judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
+    sys.path.insert(0, "")  # your own kernel may lie in the current folder
+    how = criteria(options)
+    if options.save_outputs is not None:  # before anything is measured that could not be saved
+        options.save_outputs.mkdir(parents=True, exist_ok=True)
+    tasks: list[Task] = []
+    if options.shipped:
+        # Shipped outputs name their own arithmetic; --arithmetic is about the kernels run here.
+        shipped = Criteria(None, how.ordered, how.known_failures)
+        tasks += judge_tasks(SHIPPED_RECORDINGS, SHIPPED_OUTPUTS, shipped)
+    with Runner() as runner, tempfile.TemporaryDirectory(prefix="goldgate-") as made:
+        folders = [options.recordings]
+        if options.constructed:
+            folders.append(Path(made))
+            for name in CONSTRUCTORS:
+                write_recording(Path(made, "constructed", f"{name}.safetensors"), construct(name))
+        live, notes = live_tasks(
+            options.kernel,
+            folders,
+            how,
+            device=options.device,
+            runner=runner,
+            save=options.save_outputs,
+        )
+        return report(do_all(tasks + live), notes, options)

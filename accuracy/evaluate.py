@@ -1,0 +1,189 @@
+"""The judge: a recording, a kernel's outputs and an arithmetic profile in, a verdict out.
+
+It never runs a kernel. Blocks of rows are judged in threads (the heavy parts release the lock) and
+added up in their order, so that the same input gives the same verdict to the last bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldgate.accuracy.blocks import Block, judge_block, rerouted
+from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
+from goldgate.accuracy.weights import ULP_EDGES
+from goldgate.fixtures import Output, Recording
+from goldgate.reference import Profile
+
+#: Logits a block has at the most: 16 MiB of float32, 16,384 rows at E = 256.
+BLOCK_LOGITS = 1 << 22
+
+#: More threads than this only fight for memory bandwidth.
+MAX_THREADS = 8
+
+#: Rows of a tie and admissible rows that a result lists, each.
+LISTED = 100
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on a kernel over a recording, with the evidence.
+
+    Attributes:
+        rows: all rows of the recording.
+        counts: rows of each `Verdict`.
+        failing: rows that fail and are no known failure, ascending.
+        reasons: why, `Reason` codes, of the same length.
+        ties: the first `LISTED` rows of a tie, ascending.
+        admissible: the first `LISTED` admissible rows, ascending.
+        known: rows that fail as a known failure says.
+        known_failures: the known failures that were met.
+        stale: known failures with the rows that they list and that no longer fail.
+        weight_error_over_bound: the largest; 0 if no weight was judged.
+        histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
+        drift: the systematic error of the weights.
+        bias_changed: values of the bias that the kernel consumed that differ from the checkpoint's;
+            None if the recording does not hold the latter.
+        rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
+            None likewise.
+
+    """
+
+    rows: int
+    counts: dict[Verdict, int]
+    failing: NDArray[np.int64]
+    reasons: NDArray[np.int8]
+    ties: tuple[int, ...]
+    admissible: tuple[int, ...]
+    known: int
+    known_failures: tuple[KnownFailure, ...]
+    stale: tuple[tuple[KnownFailure, tuple[int, ...]], ...]
+    weight_error_over_bound: float
+    histogram: NDArray[np.int64]
+    systematic_error: SystematicError
+    bias_changed: int | None
+    rerouted: int | None
+
+    @property
+    def passed(self) -> bool:
+        """No row fails, no known failure is stale and the weights do not drift."""
+        return not (len(self.failing) or self.stale or self.systematic_error.found)
+
+
+def judge(
+    recording: Recording,
+    output: Output,
+    profile: Profile,
+    *,
+    ordered: bool = False,
+    known_failures: Sequence[KnownFailure] = (),
+    advance: Callable[[int], object] = lambda _: None,
+) -> Result:
+    """Judge a kernel's outputs for a recording.
+
+    Args:
+        recording: what was routed.
+        output: ids and weights, [T, k].
+        profile: the kernel's arithmetic.
+        ordered: whether ids must be in descending order, up to ties and rounding.
+        known_failures: known ones; those about this kernel and recording count.
+        advance: called with a number of rows whenever so many more are judged.
+
+    Raises:
+        ValueError: the outputs' shape is not the recording's.
+
+    """
+    shape = (recording.rows, recording.spec.top_k)
+    if output.topk_ids.shape != shape or output.topk_weights.shape != shape:
+        raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
+    bias = recording.bias().astype(np.float64)
+    other = _checkpoint_bias(recording)
+    size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
+
+    def block(start: int) -> tuple[Block, int]:
+        stop = min(start + size, recording.rows)
+        logits, padding = recording.logits(start, stop), recording.padding(start, stop)
+        found = judge_block(
+            logits,
+            bias,
+            output.ids(start, stop),
+            output.weights(start, stop),
+            padding,
+            recording.spec,
+            profile,
+            ordered=ordered,
+        )
+        moved = 0
+        if other is not None and (other != bias).any():
+            moved = int((rerouted(logits, bias, other, recording.spec) & ~padding).sum())
+        advance(stop - start)
+        return found, moved
+
+    counts = np.zeros(len(Verdict), dtype=np.int64)
+    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
+    sums, worst, moved = ResidualSums(), 0.0, 0
+    failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+    listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
+    starts = range(0, recording.rows, size)
+    threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        for start, (found, changed) in zip(starts, pool.map(block, starts), strict=True):
+            counts += np.bincount(found.verdict, minlength=len(Verdict))
+            histogram += found.histogram
+            sums += found.sums
+            worst = max(worst, float(found.over_bound.max()))
+            moved += changed
+            rows = np.flatnonzero(found.reason != Reason.NONE)
+            failing.append(rows + start)
+            reasons.append(found.reason[rows])
+            for verdict, some in listed.items():
+                more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
+                some.extend((more + start).tolist())
+
+    met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
+    bad, why = np.concatenate(failing), np.concatenate(reasons)
+    excused, stale = _excuse(bad, why, met)
+    return Result(
+        rows=recording.rows,
+        counts={verdict: int(counts[verdict]) for verdict in Verdict},
+        failing=bad[~excused],
+        reasons=why[~excused],
+        ties=tuple(listed[Verdict.TIE]),
+        admissible=tuple(listed[Verdict.ADMISSIBLE]),
+        known=int(excused.sum()),
+        known_failures=met,
+        stale=stale,
+        weight_error_over_bound=worst,
+        histogram=histogram,
+        systematic_error=systematic_error(sums, recording.spec, profile),
+        bias_changed=None if other is None else int((other != bias).sum()),
+        rerouted=None if other is None else moved,
+    )
+
+
+def _checkpoint_bias(recording: Recording) -> NDArray[np.float64] | None:
+    held = recording.checkpoint_bias
+    return None if held is None else held.rows().astype(np.float64)
+
+
+def _excuse(
+    failing: NDArray[np.int64], reasons: NDArray[np.int8], met: Sequence[KnownFailure]
+) -> tuple[NDArray[np.bool_], tuple[tuple[KnownFailure, tuple[int, ...]], ...]]:
+    """Return which failing rows a known_failure lists, and the listed rows that do not fail so."""
+    excused = np.zeros(len(failing), dtype=bool)
+    stale = []
+    names = np.array([reason.text for reason in Reason])
+    for known_failure in met:
+        so = names[reasons] == known_failure.reason
+        excused |= so & np.isin(failing, known_failure.rows)
+        gone = tuple(sorted(set(known_failure.rows) - set(failing[so].tolist())))
+        if gone:
+            stale.append((known_failure, gone))
+    return excused, tuple(stale)

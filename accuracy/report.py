@@ -1,0 +1,119 @@
+"""The verdicts as a table, and below it what a reader must know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from goldgate.accuracy.evidence import Judged, complaints
+from goldgate.accuracy.selection import Verdict
+
+_COLOURS = {"PASS": "green", "FAIL": "bold red", "REFUSED": "bold yellow"}
+
+#: Columns where the output is no terminal: no table is wider, so nothing is folded in a file.
+_PLAIN_WIDTH = 300
+
+#: Rows named of each kind that passes and is listed; the JSON has more.
+_NAMED = 10
+
+
+def console() -> Console:
+    """Return a console on standard output, wide enough for the table where it is no terminal."""
+    # No emoji: a kernel "module:x: y" is not one.
+    found = Console(highlight=False, emoji=False)
+    if found.is_terminal:
+        return found
+    return Console(highlight=False, emoji=False, width=_PLAIN_WIDTH)
+
+
+def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
+    """Print the table, the first failures, the known failures and the notes."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("kernel", "recording", "execution"):
+        table.add_column(heading, overflow="fold")
+    numbers = ["rows", "exact", "reordered", "tie", "admissible", "wrong", "undefined", "known"]
+    for heading in (*numbers, "weight/bound", "drift"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for one in judged:
+        cells = (Text(cell) for cell in _cells(one))  # a name is no markup
+        table.add_row(*cells, Text(one.verdict, style=_COLOURS[one.verdict]))
+    to.print(table)
+    for one in judged:
+        for line in complaints(one):
+            to.print(f"\n{one.verdict} {one.kernel} on {one.recording}: {line}", markup=False)
+        for text in one.offences:
+            to.print("\n" + _indented(text), markup=False)
+    _show_known(to, judged)
+    _show_listed(to, judged)
+    for one in judged:
+        if one.result and one.result.bias_changed:
+            to.print(
+                f"\n{one.kernel} on {one.recording}: {one.result.bias_changed} values of the bias "
+                "that the kernel consumed are not the checkpoint's: that routes "
+                f"{one.result.rerouted} of {one.result.rows} rows to other experts, an input "
+                "change, not rounding",
+                markup=False,
+            )
+    called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)
+    notes = [*called, *notes]
+    if notes:
+        to.print()
+    for note in notes:
+        to.print(note, markup=False)
+
+
+def _cells(one: Judged) -> list[str]:
+    if one.result is None or one.output is None:
+        return [one.kernel, one.recording, *[""] * 11]
+    result, counts = one.result, one.result.counts
+    shown = [verdict for verdict in Verdict if verdict is not Verdict.PADDING]
+    return [
+        one.kernel,
+        one.recording,
+        one.output.kernel.execution,
+        str(result.rows),
+        *(str(counts[verdict]) for verdict in shown),
+        str(result.known),
+        f"{result.weight_error_over_bound:.3g}",
+        f"{result.systematic_error.size:.2f} u",
+    ]
+
+
+def _show_known(to: Console, judged: Sequence[Judged]) -> None:
+    met = [(one, d) for one in judged if one.result for d in one.result.known_failures]
+    if met:
+        to.print("\nKnown failures (strict: one that stops happening fails too):")
+    for one, d in met:
+        link = f" {d.link}" if d.link else ""
+        to.print(
+            f"  {one.kernel} on {one.recording}: {d.reason} in {len(d.rows)} rows: {d.why}{link}",
+            markup=False,
+        )
+
+
+def _show_listed(to: Console, judged: Sequence[Judged]) -> None:
+    lines = []
+    for one in judged:
+        if one.result is None:
+            continue
+        listed = {Verdict.TIE: one.result.ties, Verdict.ADMISSIBLE: one.result.admissible}
+        for verdict, rows in listed.items():
+            if rows:
+                more = one.result.counts[verdict] - len(rows[:_NAMED])
+                named = ", ".join(str(row) for row in rows[:_NAMED])
+                named += f" and {more} more" if more else ""
+                lines.append(f"  {one.kernel} on {one.recording}: {verdict.name.lower()}: {named}")
+    if lines:
+        to.print(
+            "\nRows that pass with other experts (a tie, or within rounding; --json lists more):"
+        )
+    for line in lines:
+        to.print(line, markup=False)
+
+
+def _indented(text: str) -> str:
+    return "\n".join("  " + line for line in text.splitlines())

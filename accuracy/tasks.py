@@ -1,0 +1,241 @@
+"""What to judge, and the loop that judges it: one task for each kernel and recording.
+
+An input that cannot be used becomes a refusal of its own; the other tasks go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from goldgate.accuracy.evaluate import judge
+from goldgate.accuracy.evidence import Judged, offences
+from goldgate.accuracy.isolation import Order, Runner
+from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.fixtures import FixtureError, Output, Recording, open_output, open_recording
+from goldgate.kernels import KernelError, load, registry
+from goldgate.reference import PROFILES
+
+Advance = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """How everything of one command is judged.
+
+    Attributes:
+        profile: judge by this arithmetic profile; None: by what an output's metadata names.
+        ordered: whether ids must be in descending order.
+        known_failures: the known ones.
+
+    """
+
+    profile: str | None
+    ordered: bool
+    known_failures: tuple[KnownFailure, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kernel on one recording, not judged yet: `do` judges it."""
+
+    kernel: str
+    recording: str
+    rows: int
+    do: Callable[[Advance], Judged]
+
+
+def work(tasks: Sequence[Task], advance: Advance = lambda _: None) -> list[Judged]:
+    """Judge tasks in their order.
+
+    An interrupt (Control-C) ends the work: what was judged is returned, and each task that was not
+    is a refusal. A file that disappears while it is read is a refusal too.
+
+    Args:
+        tasks: what to judge.
+        advance: called with a number of rows whenever so many more are judged.
+
+    """
+    done: list[Judged] = []
+    try:
+        for task in tasks:
+            done.append(_do(task, advance))  # noqa: PERF401 - what is done outlives an interrupt
+    except KeyboardInterrupt:
+        why = "interrupted before it was judged"
+        done += [Judged(t.kernel, t.recording, refusal=why) for t in tasks[len(done) :]]
+    return done
+
+
+def _do(task: Task, advance: Advance) -> Judged:
+    try:
+        return task.do(advance)
+    except OSError as error:
+        why = f"{error.filename or 'a file'}: cannot be read ({error.strerror})"
+        return Judged(task.kernel, task.recording, refusal=why)
+
+
+def recordings_in(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
+    """Open every recording of a folder (or the one file): by name, and refusals by name."""
+    if not folder.exists():
+        raise FixtureError(f"{folder}: no such folder: expected recordings, *.safetensors")
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors"))
+    if not files:
+        raise FixtureError(f"{folder}: no recordings: expected files *.safetensors")
+    opened, refused = {}, {}
+    for path in files:
+        name = path.stem if folder.is_file() else str(path.relative_to(folder).with_suffix(""))
+        try:
+            opened[name] = open_recording(path)
+        except FixtureError as error:
+            refused[name] = str(error)
+    return opened, refused
+
+
+def judge_tasks(recordings: Path, outputs: Path, options: Criteria) -> Iterator[Task]:
+    """Yield a task for each output file of KERNEL/NAME.safetensors under a folder.
+
+    Raises:
+        FixtureError: a folder is missing or holds nothing to judge.
+
+    """
+    opened, refused = recordings_in(recordings)
+    for name, why in refused.items():
+        yield _refusal("-", name, why)
+    if not outputs.is_dir():
+        raise FixtureError(f"{outputs}: no such folder: expected KERNEL/NAME.safetensors in it")
+    folders = sorted(path for path in outputs.iterdir() if path.is_dir())
+    if any(outputs.glob("*.safetensors")):  # a single kernel's folder
+        folders = [outputs]
+    files = [(folder, path) for folder in folders for path in sorted(folder.rglob("*.safetensors"))]
+    if not files:
+        raise FixtureError(f"{outputs}: no outputs: expected KERNEL/NAME.safetensors")
+    for folder, path in files:
+        name = str(path.relative_to(folder).with_suffix(""))
+        if name in opened:
+            yield _output_task(folder.name, opened[name], path, options)
+        elif name in refused:
+            yield _refusal(folder.name, name, f"{path}: its recording was refused")
+        else:
+            why = f"{path}: no recording {name!r} in {recordings}: outputs need theirs"
+            yield _refusal(folder.name, name, why)
+
+
+def live_tasks(
+    named: Sequence[str],
+    folders: Sequence[Path],
+    options: Criteria,
+    *,
+    device: str | None,
+    runner: Runner,
+    save: Path | None,
+) -> tuple[list[Task], list[str]]:
+    """Return a task for each kernel and recording, and what is not run here and why.
+
+    Args:
+        named: kernels by name or "package.module:function"; empty: every one that can run.
+        folders: of recordings, or single files.
+        options: how to judge; a profile also names the arithmetic of the user's own kernels.
+        device: run the user's own kernels on this torch device.
+        runner: what runs them; it must be open when a task is done.
+        save: write outputs to KERNEL/NAME.safetensors in this folder.
+
+    """
+    known = registry()
+    opened: dict[str, Recording] = {}
+    tasks: list[Task] = []
+    for folder in folders:
+        try:
+            found, refused = recordings_in(folder)
+        except FixtureError as error:
+            found, refused = {}, {str(folder): str(error)}
+        opened |= found
+        tasks += [_refusal("-", name, why) for name, why in refused.items()]
+    notes = []
+    for name in named or known:
+        order = Order(name, options.profile, device)
+        try:
+            load(name, options.profile, device)  # here too: what is missing is said at once
+        except KernelError as error:
+            if named:
+                tasks.append(_refusal(name, "-", str(error)))
+            else:
+                notes.append(f"{name}: not run here: {error}")
+            continue
+        for title, recording in opened.items():
+            beyond = known[name].supports(recording.spec) if name in known else None
+            if beyond:
+                notes.append(f"{name}: not run on {title}: it {beyond}")
+            else:
+                tasks.append(_live_task(order, title, recording, options, runner, save))
+    return tasks, notes
+
+
+def _output_task(kernel: str, recording: Recording, path: Path, options: Criteria) -> Task:
+    def do(advance: Advance) -> Judged:
+        try:
+            output = open_output(path, recording)
+        except FixtureError as error:
+            return _refused(kernel, recording.name, str(error), recording)
+        return _judged(kernel, recording.name, recording, output, options, (), advance)
+
+    return Task(kernel, recording.name, recording.rows, do)
+
+
+def _live_task(
+    order: Order,
+    title: str,
+    recording: Recording,
+    options: Criteria,
+    runner: Runner,
+    save: Path | None,
+) -> Task:
+    name = order.name
+    folder = name.replace(":", ".").replace("/", ".")
+    path = save / folder / f"{title}.safetensors" if save is not None else None
+
+    def do(advance: Advance) -> Judged:
+        try:
+            ran = runner.run(order, recording, path)
+        except KernelError as error:
+            return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
+        judged = _judged(name, title, recording, ran.output, options, ran.faults, advance)
+        return replace(judged, notes=ran.notes)
+
+    return Task(name, title, recording.rows, do)
+
+
+def _judged(
+    kernel: str,
+    title: str,
+    recording: Recording,
+    output: Output,
+    options: Criteria,
+    faults: tuple[str, ...],
+    advance: Advance,
+) -> Judged:
+    name = options.profile or output.kernel.arithmetic
+    if name not in PROFILES:
+        why = f"{kernel}/{title}: arithmetic {name!r}: expected one of {', '.join(PROFILES)}"
+        return _refused(kernel, title, why, recording)
+    profile = PROFILES[name]
+    result = judge(
+        recording,
+        output,
+        profile,
+        ordered=options.ordered,
+        known_failures=options.known_failures,
+        advance=advance,
+    )
+    shown = offences(recording, output, profile, result, ordered=options.ordered)
+    return Judged(
+        kernel, title, result, name, output, faults, shown, recording_sha256=recording.sha256
+    )
+
+
+def _refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
+    return Judged(kernel, title, refusal=why, recording_sha256=recording.sha256)
+
+
+def _refusal(kernel: str, title: str, why: str) -> Task:
+    return Task(kernel, title, 0, lambda _: Judged(kernel, title, refusal=why))

@@ -1,0 +1,1 @@
+"""Ask a server: the client, the journal of its answers, who answered."""

@@ -1,0 +1,40 @@
+"""Compare two GSM8K runs question by question: the paired verdict."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from goldgate.evals.commands.requests import console, rules
+from goldgate.evals.options import add_verdict_options, positive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("baseline", type=Path, metavar="BASELINE-RUN")
+    parser.add_argument("candidate", type=Path, metavar="CANDIDATE-RUN")
+    parser.add_argument(
+        "--control", type=Path, metavar="RUN", help="the baseline, asked a second time"
+    )
+    add_verdict_options(parser)
+    parser.add_argument("--show", type=positive, metavar="N", help="print N changed answers")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything found")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write checks and verdict")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Compare; return 0 PRESERVED, 1 DEGRADED, 2 REFUSED, 3 INCONCLUSIVE."""
+    from goldgate.evals.comparing.compare import as_checks, as_json, compare  # noqa: PLC0415 - scipy
+    from goldgate.evals.comparing.report import comparison_report, side_by_side  # noqa: PLC0415
+    from goldgate.evals.records.folder import write_json  # noqa: PLC0415 - with the above
+    from goldgate.junit import write_junit  # noqa: PLC0415 - with the above
+
+    found = compare(options.baseline, options.candidate, options.control, rules(options))
+    if options.show and found.paired is not None:
+        console().print(side_by_side(found, options.show))
+    print(comparison_report(found))
+    if options.json is not None:
+        write_json(options.json, as_json(found))
+    if options.junit is not None:
+        write_junit(options.junit, "goldgate.gsm8k.compare", as_checks(found))
+    return found.status

@@ -1,0 +1,1 @@
+"""Compare two runs: whether they are comparable, the verdict, its report."""

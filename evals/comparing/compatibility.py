@@ -1,0 +1,193 @@
+"""Whether two runs can be compared at all: what both have to share, and what each has to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from goldgate.evals.asking.identity import across_starts, changes
+from goldgate.evals.records.flatten import differences
+from goldgate.evals.records.summary import MAX_TRUNCATED, came_to_its_end
+from goldgate.evals.stats import paired as verdict
+from goldgate.evals.task import FILTERS
+from goldgate.junit import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from goldgate.evals.records.folder import Run
+
+# What both arms must share; base_url and model are what a swap may change (the model id only
+# where the user says so).
+_SHARED = (
+    "api", "task", "task_hash", "prompts_hash", "extractor_hash", "questions", "limit",
+    "num_fewshot", "generation", "concurrency", "order", "lm_eval",
+)  # fmt: skip
+# Of these, what the others decide.
+_FOLLOWS = {"task_hash", "prompts_hash", "extractor_hash", "questions"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is fixed before the runs are looked at; fractions, not points."""
+
+    margin: float = verdict.DEFAULT_MARGIN
+    alpha: float = verdict.DEFAULT_ALPHA
+    max_truncated: float = MAX_TRUNCATED
+    main_filter: str = FILTERS[0]
+    models_differ: bool = False
+
+
+def checks_of(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
+    """Say what has to hold between the baseline and another run, and whether it does."""
+    refused = [
+        f"{arm}: {reason}"
+        for arm, run in (("baseline", base), (name, other))
+        for reason in reasons(run)
+    ]
+    same_model = _models(base) == _models(other)
+    return [
+        two_runs(base, other, f"baseline and {name}"),
+        Check(
+            f"baseline and {name} are whole runs",
+            not refused,
+            "; ".join(refused) or "every question answered, one model id, one server in each",
+        ),
+        _same_settings(base, other, name),
+        _same_prompts(base, other, name),
+        Check(
+            f"baseline and {name} serve one model id",
+            same_model or rules.models_differ,
+            f"{served(base)} and {served(other)}"
+            + ("" if same_model else "; pass --models-differ if these are one model"),
+        ),
+        *_truncation(base, other, rules, name),
+    ]
+
+
+def reasons(run: Run) -> list[str]:
+    """Why a run is no evidence: as it says itself, else as its own fields say."""
+    if run.facts["reasons"]:
+        return list(run.facts["reasons"])
+    void = sum(sample["text"] is None for sample in run.samples)
+    # Only in runs of an earlier version: today such an answer is a failed request.
+    broken_off = sum(not came_to_its_end(sample["finish_reason"]) for sample in run.samples)
+    models = _models(run)
+    # The first look of all sessions and the last: in between a server may have been started anew,
+    # which only a session itself can tell from a change (server.changes_within).
+    first, last = (across_starts(run.facts["server"][at]) for at in ("at_start", "at_end"))
+    changed = changes(first, last)
+    return [
+        *([f"{void} answers without a text"] if void else []),
+        *([f"{broken_off} answers broken off by the server"] if broken_off else []),
+        *([f"answered by {', '.join(sorted(models))}"] if len(models) > 1 else []),
+        *changed,
+    ]
+
+
+def unfit(run: Run, rules: Rules) -> list[str]:
+    """Say why no comparison would take a run, whatever the other arm is; empty where one would."""
+    totals = run.facts["totals"]
+    rate, unknown = totals["truncated"] / totals["answers"], totals["truncation_unknown"]
+    why = reasons(run)
+    if unknown:
+        why.append(f"truncation is unknown for {unknown} answers")
+    if rate > rules.max_truncated:
+        why.append(
+            f"{100 * rate:.2f} % truncated, limit {100 * rules.max_truncated:g} % "
+            "(--max-truncated); ask again with more --max-tokens"
+        )
+    return why
+
+
+def differing_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Name each setting that both arms must share and do not, as `name theirs, not ours`."""
+    found = differences(*({key: run.get(key) for key in _SHARED} for run in (ours, theirs)))
+    # Another limit or task is other prompts too: what can be set says it, where it differs.
+    found = [one for one in found if one.partition(":")[0] not in _FOLLOWS] or found
+    return [difference.replace(":", "", 1) for difference in found]
+
+
+def two_runs(one: Run, other: Run, names: str) -> Check:
+    """Hold that something was asked twice."""
+    # A journal holds times to the microsecond: two runs never share its bytes.
+    same = one.facts["hashes"]["journal"] == other.facts["hashes"]["journal"]
+    return Check(
+        f"{names} are two runs",
+        not same,
+        f"{one.path} and {other.path} hold the same journal, so nothing was asked twice"
+        if same
+        else "each has a journal of its own",
+    )
+
+
+def served(run: Run) -> str:
+    """Name the model id that answered, and the one that was asked for where that is another."""
+    named, asked = ", ".join(sorted(_models(run))), run.settings["model"]
+    return named if _models(run) == {asked} else f"{named} (asked for {asked})"
+
+
+def _models(run: Run) -> set[str]:
+    return set(run.facts["totals"]["served_models"]) or {run.settings["model"]}
+
+
+def _same_settings(base: Run, other: Run, name: str) -> Check:
+    differing = [
+        f"{key} {base.settings.get(key)!r} and {other.settings.get(key)!r}"
+        for key in _SHARED
+        if base.settings.get(key) != other.settings.get(key)
+    ]
+    return Check(
+        f"baseline and {name} were asked alike",
+        not differing,
+        "; ".join(differing) or "same task, extractor, generation settings, concurrency, order",
+    )
+
+
+def _same_prompts(base: Run, other: Run, name: str) -> Check:
+    prompts: list[dict[int, set[tuple[str, str]]]] = []
+    for run in (base, other):
+        asked: dict[int, set[tuple[str, str]]] = {}
+        for sample in run.samples:  # of every pass: each question has one prompt throughout
+            hashes = (sample["prompt_hash"], sample["target_hash"])
+            asked.setdefault(sample["doc_id"], set()).add(hashes)
+        prompts.append(asked)
+    differing = sorted(
+        doc_id
+        for doc_id in prompts[0].keys() | prompts[1].keys()
+        if prompts[0].get(doc_id) != prompts[1].get(doc_id) or len(prompts[0][doc_id]) > 1
+    )
+    listed = ", ".join(map(str, differing[:5]))
+    return Check(
+        f"baseline and {name} had the same prompts",
+        not differing,
+        f"{len(differing)} questions differ, the first: {listed}"
+        if differing
+        else f"{len(prompts[0])} prompt and target hashes are equal",
+    )
+
+
+def _truncation(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
+    totals = [run.facts["totals"] for run in (base, other)]
+    unknown = [total["truncation_unknown"] for total in totals]
+    rates = [total["truncated"] / max(total["answers"], 1) for total in totals]
+    shown = f"{100 * rates[0]:.2f} % and {100 * rates[1]:.2f} % truncated"
+    return [
+        Check(
+            f"truncations of baseline and {name} are known",
+            not any(unknown),
+            f"unknown for {unknown[0]} and {unknown[1]} answers"
+            + (": the server sends neither finish_reason nor usage" if any(unknown) else ""),
+        ),
+        Check(
+            f"truncations of baseline and {name} are within the limit",
+            max(rates) <= rules.max_truncated,
+            f"{shown}, limit {100 * rules.max_truncated:g} % (--max-truncated)"
+            + ("; ask again with more --max-tokens" if max(rates) > rules.max_truncated else ""),
+        ),
+        Check(
+            f"baseline and {name} are truncated alike",
+            abs(rates[0] - rates[1]) <= rules.margin,
+            f"{shown}, at most the margin of {100 * rules.margin:g} points apart",
+        ),
+    ]

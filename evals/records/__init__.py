@@ -1,0 +1,1 @@
+"""Run folders: what a finished run leaves, its schema, how it is read."""

@@ -1,0 +1,113 @@
+"""The run folder: run.json, samples.jsonl, journal.jsonl, junit.xml."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from goldgate.evals.errors import EvalError
+from goldgate.evals.records.schema import check_facts, check_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+SCHEMA = 1
+RUN, SAMPLES, JOURNAL, JUNIT = "run.json", "samples.jsonl", "journal.jsonl", "junit.xml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that was read and whose files are as they were written.
+
+    `facts` is run.json; `samples` has one entry a question and pass, ordered by pass, then
+    question.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    samples: tuple[Mapping[str, Any], ...]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the answers depend on."""
+        settings: Mapping[str, Any] = self.facts["settings"]
+        return settings
+
+
+def sha256(path: Path) -> str:
+    """Hash a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of it."""
+    _replace(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
+    """Write one JSON object a line, whole or not at all."""
+    _replace(path, "".join(json.dumps(record, sort_keys=True) + "\n" for record in records))
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder and check that it is whole and that its files agree.
+
+    Raises EvalError for a folder that is no run, is incomplete, is damaged or was changed.
+    """
+    facts = _read_facts(path)
+    if facts.get("schema") != SCHEMA:
+        raise EvalError(
+            f"{path}: run.json has schema {facts.get('schema')!r}, this version reads {SCHEMA}"
+        )
+    if facts.get("status") == "incomplete":
+        reasons = facts.get("reasons")
+        reason = reasons[0] if reasons and isinstance(reasons, list) else "no reason is given"
+        raise EvalError(f"{path}: the run did not finish ({reason}); continue it with --resume")
+    check_facts(facts, path)
+    try:
+        data = (path / SAMPLES).read_bytes()
+    except OSError as error:
+        raise EvalError(
+            f"{path / SAMPLES}: cannot be read ({error.strerror}); the folder is damaged"
+        ) from error
+    expected, found = facts["hashes"]["samples"], hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise EvalError(
+            f"{path}: {SAMPLES} has sha256 {found[:12]}..., run.json says {expected[:12]}...; "
+            "the folder was changed after the run"
+        )
+    try:
+        # Not splitlines: a text may hold U+2028, which ends no line of JSON.
+        samples = [json.loads(line) for line in data.decode("utf-8").split("\n") if line]
+    except (ValueError, RecursionError) as error:
+        raise EvalError(f"{path / SAMPLES}: holds no JSON lines; the folder is damaged") from error
+    return Run(path, facts, check_samples(samples, facts, path / SAMPLES))
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads((path / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        hint = (
+            "its run was killed, continue it with --resume"
+            if (path / JOURNAL).exists()
+            else "expected a folder that `goldgate gsm8k --out` wrote"
+        )
+        raise EvalError(f"{path}: holds no {RUN}; {hint}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise EvalError(f"{path / RUN}: cannot be read ({error}); the folder is damaged") from error
+    if not isinstance(facts, dict):
+        raise EvalError(f"{path / RUN}: holds no JSON object; the folder is damaged")
+    return facts
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise EvalError(f"{path}: cannot be written ({error.strerror}); name another") from error

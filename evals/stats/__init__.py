@@ -1,0 +1,1 @@
+"""The statistics: paired verdict, Tango's bound, power, sample size, other criteria."""

@@ -1,0 +1,89 @@
+"""aiter's grouped top-k, called exactly as sglang calls it for MiniMax-M2.5.
+
+Not run on AMD hardware by this project: the call is tested around a stub package with the published
+signature (aiter/ops/topk.py), and the kernel itself through outputs of its own source under an
+instruction-set emulator (fixtures/outputs/aiter-*).
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from goldgate.kernels import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
+
+if TYPE_CHECKING:
+    import torch
+
+
+def _missing() -> str | None:
+    if not find_spec("aiter"):
+        return "no aiter here; a ROCm host with aiter (for example sglang's container) runs it"
+    if not find_spec("torch"):
+        return "no torch here; aiter needs the ROCm build of torch"
+    import torch  # noqa: PLC0415 - imported only where a kernel may run
+
+    if torch.version.hip is None or not torch.cuda.is_available():
+        return "aiter is here but no ROCm device; an MI300X or MI355X runs it"
+    return None
+
+
+def _load() -> Loaded:
+    try:
+        from aiter import biased_grouped_topk  # noqa: PLC0415 - present on ROCm hosts alone
+    except FOREIGN as error:  # its import looks for the ROCm toolchain and for compiled modules
+        raise KernelError(
+            f"aiter's biased_grouped_topk cannot be imported ({one_line(error)})"
+        ) from None
+
+    def route(
+        gating_output: torch.Tensor,
+        correction_bias: torch.Tensor,
+        topk_weights: torch.Tensor,
+        topk_ids: torch.Tensor,
+        num_expert_group: int,
+        topk_group: int,
+        need_renorm: bool,
+        routed_scaling_factor: float = 1.0,
+    ) -> None:
+        # The call of sglang pull request 23611, its bias cast included; the scale is passed on
+        # where it is not 1.
+        scale = (
+            {} if routed_scaling_factor == 1.0 else {"routed_scaling_factor": routed_scaling_factor}
+        )
+        biased_grouped_topk(
+            gating_output,
+            correction_bias.to(gating_output.dtype),
+            topk_weights,
+            topk_ids,
+            num_expert_group=num_expert_group,
+            topk_group=topk_group,
+            need_renorm=need_renorm,
+            **scale,
+        )
+
+    # Which arithmetic a release has does not show in its version: the widest profile covers both
+    # that of 2026-06 on (exp2, rcp) and the one before (expf, weights recovered by subtraction).
+    # It takes the ids' stride for the weights' too (seen under the emulator); sglang passes
+    # contiguous tensors.
+    name = "aiter.biased_grouped_topk"
+    return Loaded(route, name, _version(), "cuda", "conservative", contiguous=True)
+
+
+def _version() -> str:
+    for package in ("amd-aiter", "aiter"):
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+KERNEL = Kernel(
+    name="aiter",
+    summary="aiter.biased_grouped_topk, as sglang calls it for MiniMax-M2.5",
+    missing=_missing,
+    load=_load,
+    supports=sigmoid_only,
+)

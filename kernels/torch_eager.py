@@ -1,0 +1,62 @@
+"""torch eager: sigmoid, topk, gather, divide, in float32 on whatever device torch has."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from goldgate.kernels import Kernel, Loaded, default_device, sigmoid_only
+
+if TYPE_CHECKING:
+    import torch
+
+
+def route(
+    gating_output: torch.Tensor,
+    correction_bias: torch.Tensor,
+    topk_weights: torch.Tensor,
+    topk_ids: torch.Tensor,
+    num_expert_group: int,
+    topk_group: int,
+    need_renorm: bool,
+    routed_scaling_factor: float = 1.0,
+) -> None:
+    """Route in float32 as model code does; see `goldgate.kernels` for the signature."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    rows, experts = gating_output.shape
+    scores = torch.sigmoid(gating_output.float())
+    biased = scores + correction_bias.float()
+    if num_expert_group > 1:
+        grouped = biased.view(rows, num_expert_group, experts // num_expert_group)
+        best = grouped.topk(2, dim=2).values.sum(dim=2).topk(topk_group, dim=1).indices
+        stays = torch.zeros(rows, num_expert_group, dtype=torch.bool, device=biased.device)
+        stays.scatter_(1, best, value=True)
+        biased = grouped.masked_fill(~stays.unsqueeze(2), -torch.inf).view(rows, experts)
+    ids = biased.topk(topk_ids.shape[1], dim=1, sorted=True).indices
+    weights = scores.gather(1, ids)
+    if need_renorm:
+        weights = weights / weights.sum(dim=1, keepdim=True)
+    topk_weights.copy_(weights * routed_scaling_factor)
+    topk_ids.copy_(ids)
+
+
+def _missing() -> str | None:
+    return None if find_spec("torch") else "no torch here; any torch, CPU builds included, runs it"
+
+
+def _load() -> Loaded:
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    version = str(torch.__version__)
+    name = "torch eager: sigmoid, topk, gather, divide"
+    return Loaded(route, name, version, default_device(), "ieee")
+
+
+KERNEL = Kernel(
+    name="torch-eager",
+    summary="torch eager in float32: sigmoid, topk, gather, divide",
+    missing=_missing,
+    load=_load,
+    supports=sigmoid_only,
+)

@@ -1,0 +1,1 @@
+"""Conforming kernels, which no check may fail, and the rows they are tried on."""

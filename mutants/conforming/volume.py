@@ -1,0 +1,132 @@
+"""Honest kernels on millions of fresh rows: no false alarm, and how near to one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from goldgate.accuracy.calls import CALL_ROWS, device_name, run
+from goldgate.fixtures import Recording
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.kernels import Loaded
+from goldgate.mutants.conforming.distributions import CASES, Case
+from goldgate.mutants.conforming.kernels import COMPILED, Honest
+from goldgate.mutants.recordings import SEED, bfloat16
+from goldgate.mutants.trial import Trial, judged
+from goldgate.mutants.trial import words as said
+from goldgate.reference import MINIMAX_M2_5
+
+#: Rows of the default run, and of the long one, whose result is kept in `KEPT`.
+DEFAULT, LONG = 5_000_000, 100_000_000
+KEPT = Path(__file__).with_name("volume.json")
+
+#: What the rows of `volume` are of: every case, and bfloat16 logits without a bias, where ties are
+#: frequent.
+KINDS: tuple[Case | None, ...] = (*CASES, None)
+
+#: Rows of a block of `volume` are a multiple of this.
+_STEP = 128
+
+
+def block_rows(rows: int) -> int:
+    """Return how many rows a block has, that so many rows bring every family to every kind.
+
+    No more than a call takes at once: its memory is what a block needs, several times over.
+    """
+    blocks = len(COMPILED) * len(KINDS)
+    return min(CALL_ROWS, -(-rows // (blocks * _STEP)) * _STEP)
+
+
+def blocks(rows: int) -> int:
+    """Return how many blocks `volume` judges."""
+    return -(-rows // block_rows(rows))
+
+
+def volume(rows: int) -> Iterator[tuple[str, Honest, Trial]]:
+    """Judge the compiled kernels in turn on so many fresh rows of 256 experts and top-8, or more.
+
+    Yields what the rows are of, the kernel, and what the judge says.
+    """
+    for turn in range(blocks(rows)):
+        honest = COMPILED[turn % len(COMPILED)]
+        kind = KINDS[turn // len(COMPILED) % len(KINDS)]
+        held = _rows(turn, kind, block_rows(rows))
+        loaded = Loaded(honest.make(), honest.name, "unversioned", "cpu", honest.profile)
+        ran = run(loaded, held)
+        yield of(kind), honest, judged(held, ran.output, honest.profile, len(ran.faults))
+
+
+def of(kind: Case | None) -> str:
+    """Say what rows are of."""
+    if kind is None:
+        return "bfloat16 logits N(0, 1), no bias"
+    return (
+        f"logits {kind.shift:g} + {kind.scale:g} N(0, 1), "
+        f"bias {kind.centre:g} + {kind.spread:g} N(0, 1)"
+    )
+
+
+def _rows(turn: int, kind: Case | None, rows: int) -> Recording:
+    rng = np.random.default_rng([SEED, 1, turn])
+    logits = rng.standard_normal((rows, 256), dtype=np.float32)
+    if kind is None:
+        zero = np.zeros(256, np.float32)
+        return recording(f"volume {turn}", tensor(bfloat16(logits), "BF16"), zero, MINIMAX_M2_5)
+    logits *= np.float32(kind.scale)
+    logits += np.float32(kind.shift)
+    bias = rng.normal(kind.centre, kind.spread, 256).astype(np.float32)
+    return recording(f"volume {turn}", logits, bias, MINIMAX_M2_5)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of so many rows.
+
+    Attributes:
+        rows: how many were judged.
+        alarms: kernel, rows and what was said, for each block that was called wrong.
+        over_bound: the largest weight error over its bound.
+        over_bound_of: kernel and rows of it.
+        date: when.
+        processor: on what.
+
+    """
+
+    rows: int = 0
+    alarms: tuple[str, ...] = ()
+    over_bound: float = 0.0
+    over_bound_of: str = ""
+    date: str = ""
+    processor: str = ""
+
+    def added(self, kind: str, honest: Honest, trial: Trial) -> Found:
+        """Return this with another block."""
+        where = f"{honest.name} on {kind}"
+        found = replace(self, rows=self.rows + trial.rows)
+        if trial.seen:
+            found = replace(found, alarms=(*self.alarms, f"{where}: {said(trial)}"))
+        if trial.over_bound > self.over_bound:
+            found = replace(found, over_bound=trial.over_bound, over_bound_of=where)
+        return found
+
+
+def keep(found: Found, path: Path = KEPT) -> None:
+    """Write what a long run found, with the day and the processor."""
+    dated = replace(
+        found, date=f"{datetime.now().astimezone():%Y-%m-%d}", processor=device_name("cpu")
+    )
+    path.write_text(json.dumps(asdict(dated), indent=1) + "\n", encoding="utf-8")
+
+
+def kept(path: Path = KEPT) -> Found | None:
+    """Return what the last long run found, None if there was none."""
+    if not path.exists():
+        return None
+    held = json.loads(path.read_text(encoding="utf-8"))
+    return Found(**(held | {"alarms": tuple(held["alarms"])}))

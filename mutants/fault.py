@@ -1,0 +1,52 @@
+"""What a planted fault is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+#: A kernel to call, whose signature may be one of its faults.
+PlantedKernel = Callable[..., object]
+
+#: What catches a fault: the judge's reasons for failing a row, its drift tier, the checks on calls,
+#: the refusal of a file, and a known failure that no longer shows.
+DRIFT, CALL, REFUSED, STALE = "drift", "call", "refused", "stale known failure"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault planted in a kernel.
+
+    Attributes:
+        name: what goes wrong.
+        family: arithmetic, selection, memory, rare, drift or inside rounding.
+        on: the recording on which it shows.
+        seen_as: what must catch it: a `Reason`'s text, `DRIFT` or `CALL`; None for a fault inside
+            rounding, which must pass.
+        stands_for: the real case.
+        make: a fresh kernel that has it.
+
+    """
+
+    name: str
+    family: str
+    on: str
+    seen_as: str | None
+    stands_for: str
+    make: Callable[[], PlantedKernel]
+
+
+@dataclass(frozen=True)
+class FileFault:
+    """A fault planted in an output file; `damage` edits the file of an honest kernel.
+
+    Attributes: as those of `Fault`; seen_as may be `REFUSED`.
+
+    """
+
+    name: str
+    on: str
+    seen_as: str
+    stands_for: str
+    damage: Callable[[Path], None]

@@ -1,0 +1,1 @@
+"""Planted faults, one module a kind."""

@@ -1,0 +1,174 @@
+"""The kill matrix: every fault and honest kernel before every check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from typing import Any
+
+from numpy.typing import NDArray
+
+from goldgate.accuracy.known_failures import SHIPPED as DEVIATIONS
+from goldgate.accuracy.known_failures import read_known_failures
+from goldgate.mutants.conforming.kernels import HONEST, PADDED, Honest
+from goldgate.mutants.fault import DRIFT, Fault, FileFault
+from goldgate.mutants.other_suites import CHECKS, Given, Outputs, given, outputs, reference
+from goldgate.mutants.recordings import DEVIATING, SHIPPED, made, shipped_outputs
+from goldgate.mutants.trial import (
+    FAULTS,
+    FILE_FAULTS,
+    judged,
+    try_fault,
+    try_file,
+    try_kernel,
+    words,
+)
+
+#: The recordings on which honest kernels stand before the checks.
+_HONEST_ON = ("normal", "offset", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the matrix.
+
+    Attributes:
+        name: the fault's or the honest kernel's.
+        family: its section.
+        on: the recording.
+        stands_for: the real case; for an honest kernel its profile.
+        expected: whether it met what was asked: caught as it should be, or passed.
+        seen: what the judge says, by the kernel's own profile.
+        caught: whether each of goldgate by its profile, goldgate by the profile of unknown
+            kernels, and `CHECKS` complains; None where a check has nothing to look at.
+
+    """
+
+    name: str
+    family: str
+    on: str
+    stands_for: str
+    expected: bool
+    seen: str
+    caught: tuple[bool | None, ...]
+
+
+def fault_line(fault: Fault) -> Line:
+    """Try a kernel fault before the judge and every check."""
+    own, unknown = try_fault(fault)
+    # What leans inside the bound must be seen by nothing else, or it is not inside the bound.
+    only = fault.seen_as in (DRIFT, None)
+    met = set(own.seen) == ({fault.seen_as} - {None}) if only else fault.seen_as in own.seen
+    others = _complaints(fault.on, lambda *how: outputs(fault.make(), made(fault.on), *how))
+    caught = (bool(own.seen), bool(unknown.seen), *others)
+    return Line(fault.name, fault.family, fault.on, fault.stands_for, met, words(own), caught)
+
+
+def file_line(fault: FileFault) -> Line:
+    """Try a file fault before the judge, and its tensors before every check."""
+    own, unknown, output = try_file(fault)
+    others: tuple[bool | None, ...] = (None,) * len(CHECKS)
+    if output is not None:
+        held = Outputs(output.weights(), output.ids())
+        others = _complaints(fault.on, lambda *_: (held,))
+    caught = (bool(own.seen), bool(unknown.seen), *others)
+    met = fault.seen_as in own.seen
+    return Line(fault.name, "file", fault.on, fault.stands_for, met, words(own), caught)
+
+
+def honest_line(honest: Honest, on: str) -> Line:
+    """Try an honest kernel before the judge and every check."""
+    own, unknown = try_kernel(honest.make(), made(on), (honest.profile, "conservative"))
+    others = _complaints(on, lambda *how: outputs(honest.make(), made(on), *how))
+    caught = (bool(own.seen), bool(unknown.seen), *others)
+    return Line(honest.name, "honest", on, honest.profile, not own.seen, words(own), caught)
+
+
+def shipped_line(kernel: str, on: str) -> Line:
+    """Put a real kernel's shipped outputs before the judge and every check."""
+    output = shipped_outputs(on)[kernel]
+    profile = output.kernel.arithmetic
+    held = Outputs(output.weights().copy(), output.ids().copy())  # torch wants to own them
+    others = _complaints(on, lambda *_: (held,))
+    if on in DEVIATING:
+        own = judged(made(on), output, profile, known_failures=read_known_failures(DEVIATIONS))
+        caught: tuple[bool | None, ...] = (bool(own.seen), None, *others)
+        return Line(
+            kernel, "known", on, profile, bool(own.known) and not own.seen, words(own), caught
+        )
+    own, unknown = (judged(made(on), output, name) for name in (profile, "conservative"))
+    caught = (bool(own.seen), bool(unknown.seen), *others)
+    return Line(kernel, "honest", on, profile, not own.seen, words(own), caught)
+
+
+def honest() -> list[tuple[Honest, str]]:
+    """Return every honest kernel that is run, with a recording."""
+    found = [(one, on) for on in _HONEST_ON for one in HONEST]
+    return found + [(one, "padded") for one in PADDED]
+
+
+def shipped() -> list[tuple[str, str]]:
+    """Return recording and kernel of every shipped output."""
+    return [(on, kernel) for on in (*SHIPPED, *DEVIATING) for kernel in shipped_outputs(on)]
+
+
+def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
+    """Try everything; `advance` is called with each line as it is found."""
+    found: list[Callable[[], Line]] = [
+        *(partial(fault_line, fault) for fault in FAULTS),
+        *(partial(file_line, fault) for fault in FILE_FAULTS),
+        *(partial(honest_line, one, on) for one, on in honest()),
+        *(partial(shipped_line, kernel, on) for on, kernel in shipped()),
+    ]
+    lines = []
+    for find in found:
+        lines.append(find())
+        advance(lines[-1])
+    return lines
+
+
+def count() -> int:
+    """Return how many lines `all_lines` finds."""
+    return len(FAULTS) + len(FILE_FAULTS) + len(honest()) + len(shipped())
+
+
+@cache
+def _right(on: str, masked: float, trials: int) -> list[Outputs]:
+    found = outputs(reference(masked), made(on), 1, trials)
+    if found is None:
+        raise RuntimeError(f"the reference raises on {on}")
+    return found
+
+
+def _complaints(on: str, take: Callable[[int, int], Sequence[Outputs] | None]) -> tuple[bool, ...]:
+    """Say whether each check complains of outputs, which `take` makes for its calls and trials."""
+    live = ~made(on).padding()  # no check elsewhere knows of padding: they see the other rows
+    taken: dict[tuple[int, int], Sequence[Outputs] | None] = {}
+    said = []
+    for check in CHECKS:
+        how = check.calls, check.trials
+        got = taken[how] if how in taken else taken.setdefault(how, take(*how))
+        if got is None:  # a kernel that raises fails every test
+            said.append(True)
+            continue
+        right = _right(on, check.masked, check.trials)
+        said.append(
+            any(
+                check.complains(
+                    _rows(right[trial], live), _rows(one, live), _given(on, trial, check.trials)
+                )
+                for trial, one in enumerate(got)  # a file holds one trial
+            )
+        )
+    return tuple(said)
+
+
+@lru_cache(maxsize=1)  # most checks in turn are given the same
+def _given(on: str, trial: int, trials: int) -> Given:
+    inputs, live = given(made(on), trial, trials), ~made(on).padding()
+    return Given(inputs.logits[live], inputs.bias, inputs.renormalize)
+
+
+def _rows(outputs: Outputs, rows: NDArray[Any]) -> Outputs:
+    return Outputs(outputs.weights[rows], outputs.ids[rows])

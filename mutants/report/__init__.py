@@ -1,0 +1,1 @@
+"""docs/kill-matrix.md, rendered from what was found."""

@@ -1,0 +1,314 @@
+"""The second half of docs/kill-matrix.md: what GSM8K's verdict sees, rendered from what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from goldgate.mutants.served.end_to_end import (
+    DEGRADED,
+    INCONCLUSIVE,
+    PRESERVED,
+    REFUSED,
+    RIGHT,
+    Found,
+    Results,
+)
+from goldgate.mutants.served.routers import ARMS, NOT_SERVED
+
+HEADING = "# End to end: what GSM8K sees of the same faults"
+
+_VERDICTS = (DEGRADED, REFUSED, INCONCLUSIVE, PRESERVED)
+_COLOURS = {DEGRADED: "#2e7d5b", REFUSED: "#30638e", INCONCLUSIVE: "#edae49", PRESERVED: "#d1495b"}
+
+_COLUMNS = (
+    "kernel",
+    "right",
+    "right to wrong",
+    "wrong to right",
+    "GSM8K's verdict",
+    "tokens routed elsewhere",
+    "kernel parity on these tokens",
+    "kernel parity",
+)
+
+
+def section(found: Results) -> str:
+    """Return the document's second half."""
+    faults = [arm for arm in found.arms if arm.is_fault]
+    honest = [arm for arm in found.arms if not arm.is_fault]
+    seen = [arm for arm in faults if arm.verdict in (DEGRADED, REFUSED)]
+    unseen = [arm for arm in faults if arm not in seen]
+    text = [
+        HEADING,
+        "",
+        "The same kernels, this time in place of the router of the stand-in model (MiniMax-M2.5's",
+        "routing, otherwise tiny; [what it is](../fixtures/standin/MODEL_CARD.md)) behind its",
+        "OpenAI-compatible server, asked its own problems in GSM8K's format by",
+        "`goldgate gsm8k` and judged against the golden router's answers by",
+        "`goldgate compare`, which is `tox -e gsm8k`'s verdict. No real model, no kernel of",
+        "a GPU and none of GSM8K's own questions took part.",
+        "",
+        "![Change of the score by tokens routed elsewhere](kill-matrix-end-to-end.png)",
+        "",
+        _counts(faults, honest),
+        "",
+        *_reading(found, faults, honest),
+        "",
+        "Each line is one run of every question. *Right to wrong* and *wrong to right* are the",
+        "answers that differ from the golden router's. *Tokens routed elsewhere* are those whose",
+        f"set of experts is another, of {found.tokens} (token x layer) that the stand-in reads in",
+        "its first problems; *kernel parity on these tokens* is the judge's word on them, *kernel",
+        "parity* that on the recording of the tables above, made for such faults. A refused run",
+        "never counts as a pass.",
+        "",
+        f"The golden router: {found.baseline} of {found.questions} right.",
+        "",
+        "## Faults that GSM8K sees",
+        "",
+        *_table(seen, found),
+        "",
+        "## Faults that only kernel parity sees",
+        "",
+        *_table(unseen, found),
+        "",
+        "## Right results",
+        "",
+        *_table(honest, found),
+        "",
+        "## How this was made",
+        "",
+        *_made(found),
+        "",
+        "    goldgate mutants --end-to-end all --out DIR --write",
+        "",
+        "makes it again (some six CPU-hours; with the same `--out` what was cut off goes on).",
+        "Names in place of `all` serve a few, and with `--write` replace what was kept of them;",
+        "`list` names them, `--limit` asks fewer questions, `--jobs` serves several at once.",
+        "The default run of `tox -e mutants` serves the golden router, an honest kernel and two of",
+        "the faults.",
+        "",
+        *_left_out(found),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def as_text(found: Results) -> str:
+    """Return a table for a terminal's log."""
+    lines = [f"golden router: {found.baseline} of {found.questions} right"]
+    for arm in found.arms:
+        lost = "" if arm.losses is None else f", -{arm.losses} +{arm.gains}"
+        score = "no score" if arm.right is None else f"{arm.right} right{lost}"
+        why = f" ({arm.reason})" if arm.reason else ""
+        parity = "fails" if arm.caught else "passes"
+        lines.append(f"{arm.title}: {score}; GSM8K {arm.verdict}{why}; kernel parity {parity}")
+    return "\n".join(lines)
+
+
+def _counts(faults: Sequence[Found], honest: Sequence[Found]) -> str:
+    rows = [
+        "|  | GSM8K: " + " | ".join((*_VERDICTS, "kernel parity: fails")) + " |",
+        "|---|" + "---|" * (len(_VERDICTS) + 1),
+    ]
+    for name, arms in (("faults", faults), ("right results", honest)):
+        verdicts = Counter(arm.verdict for arm in arms)
+        cells = [verdicts[verdict] for verdict in _VERDICTS] + [sum(arm.caught for arm in arms)]
+        rows.append(f"| {len(arms)} {name} | " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(rows)
+
+
+def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -> list[str]:
+    """Say in one paragraph what the figures show; every one of them comes from the results."""
+    passing = [arm for arm in faults if arm.verdict == PRESERVED]
+    degraded = [arm for arm in faults if arm.verdict == DEGRADED]
+    served = sum(arm.family not in RIGHT for arm in ARMS.values())
+    text = (
+        f"Of {served} faults that can be served {len(faults)} were. GSM8K calls {len(passing)} of "
+        f"them PRESERVED, and {sum(_changed(arm) == 0 for arm in passing)} of these change no "
+        "single mark"
+    )
+    if passing:
+        most = max(passing, key=lambda arm: arm.rerouted)
+        text += (
+            f"; *{most.title}* sends {_share(most, found)} of the tokens to another set of experts "
+            f"and passes with {most.right} right"
+        )
+    if degraded:
+        least = min(degraded, key=_loss)
+        text += (
+            f". The smallest loss that it calls DEGRADED is {_loss(least)} answers "
+            f"(*{least.title}*)"
+        )
+    text += (
+        f". The {len(honest)} right results change "
+        f"{max((_changed(arm) for arm in honest), default=0) or 'no'} mark. So a preserved "
+        "score says that the model still answers, not that its kernel routes as it should: what "
+        "a trained router's redundancy absorbs on these problems is absorbed silently, and only "
+        "a comparison of ids and weights shows it. What GSM8K does see, it sees through the whole "
+        "server, which kernel parity never looks at. The stand-in is small and its questions are "
+        "easy; how much a larger model absorbs is not known from it. The faults were chosen by "
+        "hand, so the shares are no rates."
+    )
+    return _wrapped(text)
+
+
+def _made(found: Results) -> list[str]:
+    made = found.made
+    return _wrapped(
+        f"{found.questions} questions of each kernel. Processor: {made['processor']} (CPU only, "
+        f"{made['threads']} thread{'s' if made['threads'] != 1 else ''} a server). Python "
+        f"{made['python']}, torch {made['torch']}, transformers {made['transformers']}, numpy "
+        f"{made['numpy']}, lm-eval {made['lm_eval']}; `goldgate gsm8k {made['settings']}`: "
+        "without examples, since the stand-in's published score is without. The stand-in's code "
+        f"and weights have SHA-256 {made['standin_sha256'][:16]}…. What was found is kept in "
+        "[end-to-end.json](end-to-end.json); this half of the page is rendered from it."
+    )
+
+
+def _left_out(found: Results) -> list[str]:
+    asked = {arm.name for arm in found.arms}
+    left = [arm.title for name, arm in ARMS.items() if name not in asked]
+    reasons: dict[str, list[str]] = {}
+    for title, why in NOT_SERVED.items():
+        reasons.setdefault(why, []).append(title)
+    text = ["## Not in the table", ""]
+    if left:
+        text += _wrapped(f"- Could be served, not asked for this table: {'; '.join(left)}.", "  ")
+    for why, titles in reasons.items():
+        text += _wrapped(f"- Not applicable ({why}): {'; '.join(titles)}.", "  ")
+    return text
+
+
+def _table(arms: Iterable[Found], found: Results) -> list[str]:
+    order = sorted(arms, key=lambda arm: (_VERDICTS.index(arm.verdict), -_loss(arm), arm.title))
+    return [
+        "| " + " | ".join(_COLUMNS) + " |",
+        "|" + "---|" * len(_COLUMNS),
+        *(row(arm, found) for arm in order),
+    ]
+
+
+def row(arm: Found, found: Results) -> str:
+    """Return an arm as a row of its table."""
+    dash = "-"
+    verdict = arm.verdict + (f": {_short(arm.reason)}" if arm.reason else "")
+    cells = (
+        arm.title,
+        dash if arm.right is None else arm.right,
+        dash if arm.losses is None else arm.losses,
+        dash if arm.gains is None else arm.gains,
+        verdict,
+        _share(arm, found),
+        arm.tokens,
+        "**fails**" if arm.caught else "passes",
+    )
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _short(reason: str) -> str:
+    return reason.replace("|", "/")
+
+
+def _share(arm: Found, found: Results) -> str:
+    return f"{100 * arm.rerouted / found.tokens:.2f} %" if arm.rerouted else "0"
+
+
+def _loss(arm: Found) -> int:
+    return (arm.losses or 0) - (arm.gains or 0)
+
+
+def _changed(arm: Found) -> int:
+    return (arm.losses or 0) + (arm.gains or 0)
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, 99, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+#: The dots with a name beside them, and where: offsets in points.
+_NAMED = {
+    "no-bias": (-7, 0),
+    "writes-its-bias": (7, 3),
+    "seven-experts-and-one-repeated": (-7, -2),
+    "hard-sigmoid": (-7, -8),
+    "biased-scores-compared-in-bfloat16": (-4, -11),
+    "bias-cast-to-bfloat16": (-4, 7),
+    "last-expert-of-each-block-never-seen": (-7, -2),
+    "weights-from-biased-scores": (7, -3),
+    "softmax-over-the-selected": (7, -3),
+}
+
+
+def digest(found: Results) -> str:
+    """Return a hash of all that the picture shows, which its metadata holds."""
+    shown = json.dumps((section(found), _COLOURS, _NAMED))
+    return hashlib.sha256(shown.encode()).hexdigest()
+
+
+def picture(found: Results, path: Path) -> None:
+    """Draw the change of the score by the share of tokens routed elsewhere, a dot a kernel."""
+    import matplotlib as mpl  # noqa: PLC0415 - slow, and only --write draws
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - as above
+
+    figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
+    for verdict in _VERDICTS:
+        for fault, marker in ((True, "o"), (False, "D")):
+            arms = [
+                arm
+                for arm in found.arms
+                if (arm.verdict, arm.is_fault) == (verdict, fault) and arm.right is not None
+            ]
+            if not arms:
+                continue
+            axes.scatter(
+                [100 * arm.rerouted / found.tokens for arm in arms],
+                [100 * (arm.right - found.baseline) / found.questions for arm in arms],  # type: ignore[operator]  # filtered above
+                s=46,
+                marker=marker,
+                color=_COLOURS[verdict],
+                edgecolor="white",
+                linewidth=0.6,
+                label=f"{verdict}{'' if fault else ', right result'}",
+                zorder=3,
+            )
+    axes.axhline(0, color="#888888", linewidth=0.8)
+    axes.axhline(-1.5, color="#888888", linewidth=0.8, linestyle="--")
+    axes.text(0.005, -1.65, "margin, 1.5 points", fontsize=7, color="#555555", va="top")
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_xlim(-0.02, 130)
+    axes.set_ylim(-130, 0.9)
+    axes.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
+    axes.set_yticks([0, -1, -3, -10, -30, -100], ["0", "-1", "-3", "-10", "-30", "-100"])
+    axes.set_xlabel("tokens routed to another set of experts, %")
+    axes.set_ylabel("change of the score, points")
+    axes.set_title(
+        f"Every fault here fails kernel parity; GSM8K's verdict on {found.questions} answers",
+        fontsize=10,
+    )
+    axes.grid(color="#eeeeee", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False, loc="center")
+    for arm in found.arms:
+        if arm.name in _NAMED and arm.right is not None:
+            at = (
+                100 * arm.rerouted / found.tokens,
+                100 * (arm.right - found.baseline) / found.questions,
+            )
+            axes.annotate(
+                arm.title,
+                at,
+                xytext=_NAMED[arm.name],
+                textcoords="offset points",
+                fontsize=7,
+                ha="left" if _NAMED[arm.name][0] > 0 else "right",
+            )
+    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest(found)})
+    plt.close(figure)

@@ -1,0 +1,161 @@
+"""One fault before the judge: what caught it, and what the others would have said."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from goldgate.accuracy.calls import run
+from goldgate.accuracy.evaluate import Result, judge
+from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.accuracy.selection import Reason
+from goldgate.fixtures import (
+    FixtureError,
+    Output,
+    Recording,
+    open_output,
+    open_recording,
+    write_output,
+    write_recording,
+)
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.kernels import KernelError, Loaded
+from goldgate.mutants.conforming.steps import kernel
+from goldgate.mutants.fault import CALL, DRIFT, REFUSED, STALE, Fault, FileFault, PlantedKernel
+from goldgate.mutants.faults import (
+    arithmetic,
+    groups,
+    memory,
+    outputs,
+    rare,
+    reading,
+    rounding,
+    selection,
+    sigmoids,
+)
+from goldgate.mutants.recordings import made
+from goldgate.reference import PROFILES
+
+#: Every fault planted in a kernel, and every one planted in a file.
+FAULTS: tuple[Fault, ...] = (
+    *arithmetic.FAULTS,
+    *sigmoids.FAULTS,
+    *selection.FAULTS,
+    *groups.FAULTS,
+    *memory.FAULTS,
+    *reading.FAULTS,
+    *rare.FAULTS,
+    *rounding.FAULTS,
+)
+FILE_FAULTS = outputs.FAULTS
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the judge says of a kernel on a recording.
+
+    Attributes:
+        seen: what it was caught by, and in how many rows where rows fail; empty if it passes.
+        rows: rows of the recording.
+        over_bound: the largest weight error over its bound.
+        size: the systematic part of the weights, in u.
+        mean: their mean signed error, in u.
+        known: rows that fail as a known failure says.
+
+    """
+
+    seen: dict[str, int]
+    rows: int
+    over_bound: float = 0.0
+    size: float = 0.0
+    mean: float = 0.0
+    known: int = 0
+
+
+def judged(
+    recording: Recording,
+    output: Output,
+    profile: str,
+    calls: int = 0,
+    known_failures: Sequence[KnownFailure] = (),
+) -> Trial:
+    """Judge outputs; `calls` is the number of faults that running the kernel showed."""
+    result = judge(recording, output, PROFILES[profile], known_failures=known_failures)
+    return Trial(
+        _seen(result, calls),
+        result.rows,
+        result.weight_error_over_bound,
+        result.systematic_error.size,
+        result.systematic_error.mean,
+        result.known,
+    )
+
+
+def try_kernel(
+    route: PlantedKernel, recording: Recording, profiles: tuple[str, ...]
+) -> tuple[Trial, ...]:
+    """Run a kernel as `goldgate parity` does and judge it by each profile."""
+    loaded = Loaded(route, "planted", "unversioned", "cpu", profiles[0])
+    try:
+        ran = run(loaded, recording)
+    except KernelError:
+        return (Trial({CALL: 0}, recording.rows),) * len(profiles)
+    return tuple(judged(recording, ran.output, p, len(ran.faults)) for p in profiles)
+
+
+def try_fault(fault: Fault) -> tuple[Trial, Trial]:
+    """Judge a fault by its base kernel's profile, ieee, and by the default for unknown kernels."""
+    own, unknown = try_kernel(fault.make(), made(fault.on), ("ieee", "conservative"))
+    return own, unknown
+
+
+def try_file(fault: FileFault) -> tuple[Trial, Trial, Output | None]:
+    """Write an honest kernel's outputs, damage the file, and judge what can be opened."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        write_recording(path / "recording.safetensors", made(fault.on))
+        recording = open_recording(path / "recording.safetensors")
+        loaded = Loaded(kernel(), "planted", "unversioned", "cpu", "ieee")
+        write_output(path / "output.safetensors", run(loaded, recording).output, recording)
+        fault.damage(path / "output.safetensors")
+        try:
+            opened = open_output(path / "output.safetensors", recording)
+        except FixtureError:
+            refused = Trial({REFUSED: 0}, recording.rows)
+            return refused, refused, None
+        # Copied: the file is gone when this returns.
+        weights, ids = tensor(opened.weights().copy()), tensor(opened.ids().copy())
+        output = Output(opened.kernel, weights, ids)
+        return judged(recording, output, "ieee"), judged(recording, output, "conservative"), output
+
+
+def words(trial: Trial) -> str:
+    """Say what was seen, the rows where rows fail and the size where something drifts."""
+    parts = [f"{what} {count}" for what, count in trial.seen.items() if count]
+    if DRIFT in trial.seen:
+        parts.append(f"drift {max(trial.size, abs(trial.mean)):.1f} u")
+    parts += [what for what in (STALE, CALL, REFUSED) if what in trial.seen]
+    if not parts:
+        drift = max(trial.size, abs(trial.mean))
+        if trial.known:
+            return f"{trial.known} rows fail, all of them listed"
+        return f"passes: {trial.over_bound:.1f} of the bound, drift {drift:.1f} u"
+    return ", ".join(parts)
+
+
+def _seen(result: Result, calls: int) -> dict[str, int]:
+    seen = {
+        Reason(reason).text: int(count)
+        for reason, count in zip(*np.unique(result.reasons, return_counts=True), strict=True)
+    }
+    if result.systematic_error.found:
+        seen[DRIFT] = 0
+    if result.stale:
+        seen[STALE] = 0
+    if calls:
+        seen[CALL] = 0
+    return seen

@@ -1,0 +1,391 @@
+"""Running kernels: what a call does wrong is seen, whatever it returns."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import goldgate.fixtures.recording
+from goldgate.accuracy import assert_parity
+from goldgate.accuracy.calls import run
+from goldgate.fixtures.constructed import construct
+from goldgate.fixtures.recording import Recording
+from goldgate.kernels import KernelError, Loaded, load_function, registry
+from goldgate.kernels.torch_eager import route
+from goldgate.reference import RoutingSpec
+
+Route = Callable[..., Any]
+
+
+def _loaded(function: Route) -> Loaded:
+    return Loaded(function, "k", "1", "cpu", "ieee")
+
+
+def _after(change: Callable[..., None]) -> Route:
+    """Return torch's kernel, then a change to its arguments."""
+
+    def kernel(*arguments: Any) -> None:  # noqa: ANN401 - aiter's signature, passed through
+        route(*arguments)
+        change(*arguments)
+
+    return kernel
+
+
+@pytest.fixture
+def recording() -> Recording:
+    """Return a small recording."""
+    return construct("tokens_65")
+
+
+def test_honest_kernel_passes(recording: Recording) -> None:
+    """Torch eager is at parity, and its calls are without fault."""
+    assert_parity(route, recording, profile="ieee", device="cpu")
+
+    assert run(_loaded(route), recording).faults == ()
+
+
+def test_parity_fails_with_what_to_look_at(recording: Recording) -> None:
+    """The assertion names the kernel, the row, the ids and the gap."""
+
+    def swap(
+        _: torch.Tensor, __: torch.Tensor, ___: torch.Tensor, ids: torch.Tensor, *____: object
+    ) -> None:
+        ids[7, 0] = (ids[7, 0] + 1) % 256
+
+    with pytest.raises(AssertionError, match="not at parity") as failure:
+        assert_parity(_after(swap), recording, profile="ieee", device="cpu")
+
+    for part in ("row 7", "golden ids", "of which rounding explains at most"):
+        assert part in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda x, *_: x.zero_(), "writes gating_output"),
+        (lambda _, bias, *__: bias.add_(1), "writes correction_bias"),
+        (lambda _, __, w, *___: w.as_strided((66, 8), (8, 1))[65].zero_(), "behind topk_weights"),
+        (lambda _, __, ___, i, *____: i.as_strided((66, 8), (8, 1))[65].zero_(), "behind topk_ids"),
+    ],
+)
+def test_writes_outside_the_outputs_are_seen(
+    recording: Recording, change: Callable[..., None], fault: str
+) -> None:
+    """A kernel that writes its inputs or past its outputs is at fault, right answer or not."""
+    faults = run(_loaded(_after(change)), recording).faults
+
+    assert any(fault in found for found in faults)
+
+
+def test_parity_asserts_what_calls_do_wrong(recording: Recording) -> None:
+    """Right answers do not excuse a kernel that writes its inputs."""
+    with pytest.raises(AssertionError, match="the call is at fault: writes correction_bias"):
+        assert_parity(
+            _after(lambda _, bias, *__: bias.add_(1)), recording, profile="ieee", device="cpu"
+        )
+
+
+def test_parity_names_the_profiles_there_are(recording: Recording) -> None:
+    """A misspelt profile is answered with those there are."""
+    with pytest.raises(ValueError, match=r"profile 'iee': expected one of .*ieee"):
+        assert_parity(route, recording, profile="iee")
+
+
+def test_unwritten_rows_fail(recording: Recording) -> None:
+    """Rows that a kernel leaves unwritten hold poison, which no verdict takes for an answer."""
+
+    def half(
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
+    ) -> None:
+        route(x[:40], b, w[:40], i[:40], *more)  # type: ignore[arg-type]  # passed through
+
+    with pytest.raises(AssertionError, match="does not write topk_ids in 25 of rows") as failure:
+        assert_parity(half, recording, profile="ieee", device="cpu")
+
+    assert "25 of 65 rows fail" in str(failure.value)
+    assert "two calls" not in str(failure.value)
+
+
+def test_stale_weights_fail(recording: Recording) -> None:
+    """A kernel that writes ids but not weights does not pass on what was there before."""
+
+    def ids_only(
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
+    ) -> None:
+        route(x, b, w.clone(), i, *more)  # type: ignore[arg-type]  # passed through
+
+    with pytest.raises(AssertionError, match="nonfinite weight 65"):
+        assert_parity(ids_only, recording, profile="ieee", device="cpu")
+
+
+def _strides(
+    x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
+) -> None:
+    """Write the weights at the ids' stride, as aiter's kernel does."""
+    route(x, b, w.as_strided(w.shape, i.stride()), i, *more)  # type: ignore[arg-type]  # passed on
+
+
+def _row_length(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+    """Read the logits as if one row followed another at once."""
+    route(x.as_strided(x.shape, (x.shape[1], 1)), *more)
+
+
+@pytest.mark.parametrize("kernel", [_strides, _row_length])
+def test_a_wrong_stride_is_seen(recording: Recording, kernel: Route) -> None:
+    """A kernel that is right on contiguous tensors alone is at fault, unless it says so."""
+    ran = run(_loaded(kernel), recording)
+    said = run(replace(_loaded(kernel), contiguous=True), recording)
+
+    assert any("answers otherwise" in fault for fault in ran.faults)
+    assert said.faults == ()
+    assert "contiguous ones alone" in said.notes[0]
+
+
+def test_a_kernel_may_refuse_strided_tensors(recording: Recording) -> None:
+    """What a kernel refuses is no fault: it is said that it was not tried."""
+
+    def strict(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        if not x.is_contiguous():
+            raise ValueError("contiguous, please")
+        route(x, *more)
+
+    ran = run(_loaded(strict), recording)
+
+    assert ran.faults == ()
+    assert "refuses strided tensors" in ran.notes[0]
+    assert "contiguous, please" in ran.notes[0]
+
+
+@pytest.mark.parametrize("kept", ["logits", "bias", "outputs"])
+def test_what_a_kernel_keeps_of_its_first_call_is_seen(recording: Recording, kept: str) -> None:
+    """The first call's logits, bias or outputs, kept as a graph's capture does, do not pass."""
+    first: dict[str, torch.Tensor] = {}
+
+    def keeps(
+        x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *more: object
+    ) -> None:
+        if not first or len(first["logits"]) != len(x):
+            route(x, b, w, i, *more)  # type: ignore[arg-type]  # passed on
+            first.update(logits=x.clone(), bias=b.clone(), weights=w.clone(), ids=i.clone())
+        elif kept == "outputs":
+            w.copy_(first["weights"])
+            i.copy_(first["ids"])
+        else:
+            used = {"logits": x, "bias": b} | {kept: first[kept]}
+            route(used["logits"], used["bias"], w, i, *more)  # type: ignore[arg-type]  # passed on
+
+    with pytest.raises(AssertionError, match="not at parity"):
+        assert_parity(keeps, recording, profile="ieee", device="cpu")
+
+
+def test_two_calls_must_agree(recording: Recording) -> None:
+    """A kernel whose second call answers otherwise is at fault."""
+    calls = []
+
+    def second(_: torch.Tensor, __: torch.Tensor, w: torch.Tensor, *___: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            w[3, 3] = torch.nextafter(w[3, 3], torch.tensor(1.0))
+
+    faults = run(_loaded(_after(second)), recording).faults
+
+    assert faults == ("two calls on the same input differ in 1 of rows 0 to 65",)
+
+
+def test_a_raising_kernel_is_one_line(recording: Recording) -> None:
+    """What a kernel raises becomes one line that names it."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no kernel image\nis available")
+
+    with pytest.raises(KernelError, match="RuntimeError: no kernel image is available"):
+        run(_loaded(broken), recording)
+
+
+@pytest.mark.parametrize("name", ["lattice_bf16", "lattice_f16", "bfloat16_bias"])
+def test_types_reach_the_kernel_as_recorded(name: str) -> None:
+    """Sixteen-bit logits and biases are passed in their own types, bit for bit."""
+    held = construct(name)
+    seen: dict[str, torch.Tensor] = {}
+
+    def look(x: torch.Tensor, b: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        seen.update(x=x.clone(), b=b.clone())
+        route(x, b, *more)
+
+    run(_loaded(look), held)
+
+    kinds = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+    assert seen["x"].dtype == kinds[held.gating_output.dtype]
+    assert seen["b"].dtype == kinds[held.correction_bias.dtype]
+    np.testing.assert_array_equal(seen["x"].float().numpy(), held.logits())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("groups_4_of_8", "scaled", "unnormalised", "negative_groups", "scaled_inexactly"),
+        *("repeated", "barely_saturated", "coarse_lattice"),
+    ],
+)
+def test_torch_eager_routes_groups_and_scales(name: str) -> None:
+    """Torch eager is at parity on other routers, and where its rounding is no random sample."""
+    assert_parity(route, construct(name), profile="ieee", device="cpu")
+
+
+def _through_exp2(
+    x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, i: torch.Tensor, *_: object
+) -> None:
+    """Route through exp2 with log2(e) as float32, as CUDA's fast arithmetic does."""
+    s = 1 / (1 + torch.exp2(-x * torch.tensor(1.4426950408889634)))
+    i.copy_((s + b).topk(8, dim=1).indices)
+    weights = s.gather(1, i.long())
+    w.copy_(weights / weights.sum(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize(("shift", "spread"), [(0, 1), (-10, 2), (-20, 6), (-40, 10), (6, 1)])
+def test_arithmetic_that_leans_as_it_may_is_at_parity(shift: float, spread: float) -> None:
+    """A float32 log2(e) leans every weight of wide logits; its profile's claim covers that."""
+    x = np.random.default_rng(8).normal(shift, spread, (8192, 256)).astype(np.float32)
+    held = goldgate.fixtures.recording.recording(
+        "wide", x, np.zeros(256, np.float32), RoutingSpec(256, 8)
+    )
+
+    assert_parity(_through_exp2, held, profile="fast_math", device="cpu")
+
+
+def test_a_lost_scale_is_found() -> None:
+    """A kernel that never applies routed_scaling_factor fails on every row."""
+
+    def unscaled(*arguments: Any) -> None:  # noqa: ANN401
+        route(*arguments[:7])
+
+    with pytest.raises(AssertionError, match="512 of 512 rows fail"):
+        assert_parity(unscaled, construct("scaled"), profile="ieee", device="cpu")
+
+
+def test_a_bias_cast_is_found() -> None:
+    """Casting a bias near 7 to bfloat16 in the call is found in a large part of the rows."""
+
+    def cast(x: torch.Tensor, b: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        route(x, b.bfloat16().float(), *more)
+
+    with pytest.raises(AssertionError, match="other experts") as failure:
+        assert_parity(cast, construct("bias_near_7"), profile="ieee", device="cpu")
+
+    failing = int(str(failure.value).split(" of 512 rows fail")[0].split()[-1])
+    assert failing > 100
+
+
+def _published(
+    gating_output: torch.Tensor,
+    correction_bias: torch.Tensor,
+    topk_weights: torch.Tensor,
+    topk_ids: torch.Tensor,
+    num_expert_group: int,
+    topk_group: int,
+    need_renorm: bool,
+    routed_scaling_factor: float = 1.0,
+) -> None:
+    """Stand for the signature in aiter/ops/topk.py."""
+
+
+def _stub_aiter(monkeypatch: pytest.MonkeyPatch, record: list[dict[str, Any]]) -> None:
+    """Install a package `aiter` with the published signature, and a torch that says ROCm."""
+
+    def biased_grouped_topk(*arguments: Any, **named: Any) -> None:  # noqa: ANN401
+        signature = inspect.signature(_published)
+        record.append({"positional": arguments, "named": named})
+        bound = signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        route(*bound.args)
+
+    module = ModuleType("aiter")
+    module.biased_grouped_topk = biased_grouped_topk  # type: ignore[attr-defined]
+    module.__spec__ = __import__("importlib.machinery").machinery.ModuleSpec("aiter", None)
+    monkeypatch.setitem(sys.modules, "aiter", module)
+    monkeypatch.setattr(torch.version, "hip", "6.4", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def test_aiter_is_called_as_sglang_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Around a stub with aiter's signature: the bias takes the gate's type, nothing else moves."""
+    record: list[dict[str, Any]] = []
+    _stub_aiter(monkeypatch, record)
+    kernel = registry()["aiter"]
+
+    assert kernel.missing() is None
+    loaded = kernel.load()
+    found = run(replace(loaded, device="cpu"), construct("bias_cast"))
+
+    for one in record:
+        gate, bias, weights, ids = one["positional"]
+        assert gate.dtype == bias.dtype == torch.bfloat16
+        assert (weights.dtype, ids.dtype) == (torch.float32, torch.int32)
+        assert weights.is_contiguous()
+        assert ids.is_contiguous()
+        assert one["named"] == {"num_expert_group": 1, "topk_group": 1, "need_renorm": True}
+    assert loaded.contiguous
+    assert found.faults == ()
+
+
+def test_aiter_is_passed_a_scale_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups, renormalisation and scale reach aiter by the names that sglang uses."""
+    record: list[dict[str, Any]] = []
+    _stub_aiter(monkeypatch, record)
+
+    run(replace(registry()["aiter"].load(), device="cpu"), construct("scaled"))
+
+    expected = {"num_expert_group": 8, "topk_group": 4, "need_renorm": True}
+    assert record[0]["named"] == expected | {"routed_scaling_factor": 2.5}
+
+
+def test_an_aiter_that_does_not_import_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever aiter's import raises becomes one line, not the end of the command."""
+    _stub_aiter(monkeypatch, [])
+
+    class Broken(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise RuntimeError("Failed to find ROCm root")
+
+    monkeypatch.setitem(sys.modules, "aiter", Broken("aiter"))
+
+    with pytest.raises(KernelError, match=r"cannot be imported \(RuntimeError: Failed to find"):
+        registry()["aiter"].load()
+
+
+def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without aiter, and with it but no ROCm device, the kernel says what would run it."""
+    kernel = registry()["aiter"]
+    monkeypatch.delitem(sys.modules, "aiter", raising=False)
+
+    assert "no aiter here" in str(kernel.missing())
+
+    _stub_aiter(monkeypatch, [])
+    monkeypatch.setattr(torch.version, "hip", None)
+
+    assert "no ROCm device" in str(kernel.missing())
+
+
+def test_kernels_refuse_routers_beyond_them() -> None:
+    """Kernels that score with sigmoid say so of other routers."""
+    for kernel in registry().values():
+        assert kernel.supports(RoutingSpec(256, 8)) is None
+        assert "softmax" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("no.such.module:f", "cannot be imported"), ("json:no_such", "has no function 'no_such'")],
+)
+def test_unknown_functions_are_refused(path: str, message: str) -> None:
+    """A kernel of one's own that cannot be found is refused with what is missing."""
+    with pytest.raises(KernelError, match=message):
+        load_function(path, "conservative")
