@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.fastpath import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
+from goldgate.accuracy.fast.thresholds import ERROR64
+from goldgate.accuracy.fast.weigh import DESCENDING, UNORDERED, UNSETTLED
+from goldgate.accuracy.fastpath import applies, screen
 from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
 from goldgate.accuracy.weights import (
@@ -17,6 +19,7 @@ from goldgate.accuracy.weights import (
     signed_errors,
     ulp_histogram,
 )
+from goldgate.fixtures.tensorfile import Stored, float32
 from goldgate.reference import Profile, RoutingSpec, route, score_error
 from goldgate.reference.exact import ExactRow
 from goldgate.reference.scoring import scores, sensitivity
@@ -59,7 +62,7 @@ class _Chosen:
 
 
 def judge_block(
-    logits: NDArray[np.float32],
+    logits: Stored,
     bias: Float64,
     ids: NDArray[np.int32],
     weights: NDArray[np.float32],
@@ -69,7 +72,10 @@ def judge_block(
     *,
     ordered: bool,
 ) -> Block:
-    """Judge n rows: logits [n, E], bias [E], ids and weights [n, k], padding [n]."""
+    """Judge n rows: logits [n, E], bias [E], ids and weights [n, k], padding [n].
+
+    Logits are float32, float16 or, as uint16, the bits of bfloat16.
+    """
     rows = len(logits)
     verdict = np.full(rows, Verdict.PADDING, dtype=np.int8)
     reason, over = np.zeros(rows, dtype=np.int8), np.zeros(rows)
@@ -88,7 +94,7 @@ def judge_block(
     for start in range(0, len(left), size):
         part = left[start : start + size]
         found = _define(
-            logits[part], bias, ids[part], weights[part], spec, profile, ordered=ordered
+            float32(logits[part]), bias, ids[part], weights[part], spec, profile, ordered=ordered
         )
         verdict[part], reason[part], over[part] = found.verdict, found.reason, found.over_bound
         histogram, sums = histogram + found.histogram, sums + found.sums
@@ -130,15 +136,14 @@ def _define(
     )
 
 
-def rerouted(
-    logits: NDArray[np.float32], bias: Float64, other: Float64, spec: RoutingSpec
-) -> NDArray[np.bool_]:
+def rerouted(stored: Stored, bias: Float64, other: Float64, spec: RoutingSpec) -> NDArray[np.bool_]:
     """Return which of n rows route to another set of experts under another bias, bool [n]."""
-    changed = np.zeros(len(logits), dtype=bool)
+    changed = np.zeros(len(stored), dtype=bool)
     size = _definition_rows(spec)
-    for start in range(0, len(logits), size):
+    for start in range(0, len(stored), size):
         part = slice(start, start + size)
-        one, two = route(logits[part], bias, spec), route(logits[part], other, spec)
+        logits = float32(stored[part])
+        one, two = route(logits, bias, spec), route(logits, other, spec)
         differs = (np.sort(one.ids, axis=1) != np.sort(two.ids, axis=1)).any(axis=1)
         changed[part] = differs & one.defined & two.defined
     return changed
@@ -149,7 +154,7 @@ def _definition_rows(spec: RoutingSpec) -> int:
 
 
 def _same_order(
-    logits: NDArray[np.float32], bias: Float64, ids: NDArray[np.int32], rows: NDArray[np.bool_]
+    logits: Stored, bias: Float64, ids: NDArray[np.int32], rows: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Return which of the settled rows do have the golden order, though float64 cannot see it.
 
@@ -160,7 +165,7 @@ def _same_order(
     if not len(part):
         return part
     at = ids[part]
-    x = np.take_along_axis(logits[part], at, axis=1).astype(np.float64)
+    x = float32(np.take_along_axis(logits[part], at, axis=1)).astype(np.float64)
     c = scores(x, "sigmoid") + bias[at]
     slack = 2 * ERROR64 * (1.0 + np.abs(bias[at]).max(axis=1, keepdims=True))
     possible = (c[:, 1:] - c[:, :-1] <= slack).all(axis=1)

@@ -109,7 +109,7 @@ def judge(
 
     def block(start: int) -> tuple[Block, int]:
         stop = min(start + size, recording.rows)
-        logits, padding = recording.logits(start, stop), recording.padding(start, stop)
+        logits, padding = recording.stored_logits(start, stop), recording.padding(start, stop)
         found = judge_block(
             logits,
             bias,

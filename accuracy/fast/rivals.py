@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.thresholds import ERROR64, STEPS
-from accuracy.tile import TILE
-from accuracy.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
-from reference import U
+from goldgate.accuracy.fast.compiled import compiled
+from goldgate.accuracy.fast.thresholds import ERROR64, STEPS
+from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.fast.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
+from goldgate.reference import U
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def sigmoid_scores(tile: Any) -> None:  # noqa: ANN401 - Tile
     """Score the chosen experts; a row with a logit beyond `EXP_RANGE`, or NaN, is not settled."""
     xs, scores, sound = tile.x, tile.s, tile.sound
@@ -31,7 +31,7 @@ def sigmoid_scores(tile: Any) -> None:  # noqa: ANN401 - Tile
             sound[t] &= abs(xs[j, t]) <= EXP_RANGE
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled()
 def order_chosen(tile: Any, error64: float) -> None:  # noqa: ANN401 - Tile
     """Find each row's cut, and whether its ids descend by more than float64 errs."""
     s, b, cut, descends, before = tile.s, tile.b, tile.cut, tile.descends, tile.before
@@ -47,7 +47,7 @@ def order_chosen(tile: Any, error64: float) -> None:  # noqa: ANN401 - Tile
             cut[t] = min(cut[t], before[t])
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled()
 def reject_rivalled(
     tile: Any,  # noqa: ANN401 - Tile
     logits: NDArray[np.float32],
@@ -77,7 +77,7 @@ def reject_rivalled(
             sound[t] = _all_beaten(logits[t], bias, ids[start + t], least[step], cut[t])
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled()
 def _all_beaten(
     row: NDArray[np.float32],
     bias: NDArray[np.float64],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numba.core import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from accuracy.vectors import widen
+from goldgate.accuracy.fast.compiled import compiled
+from goldgate.accuracy.fast.vectors import widen
 
 #: Rows of a tile: what is kept of their chosen experts then stays in the L1 cache.
 TILE = 64
@@ -30,6 +30,7 @@ class Tile(NamedTuple):
             these.
         r, z: signed errors in u, and sensitivities.
         hashes, buckets: of the systematic error and of the histogram, int64 [k, TILE].
+        used: whether a weight takes part in the systematic error; count: how many of a row's do.
         sound: whether the row is settled so far, int64 [TILE].
         descends: whether its ids descend.
         cut: the least biased score of the chosen, less its error, [TILE]; before: of the last.
@@ -51,8 +52,10 @@ class Tile(NamedTuple):
     w: Lanes
     r: Lanes
     z: Lanes
+    used: NDArray[np.int64]
     hashes: NDArray[np.int64]
     buckets: NDArray[np.int64]
+    count: NDArray[np.int64]
     sound: NDArray[np.int64]
     descends: NDArray[np.int64]
     cut: Lanes
@@ -65,7 +68,7 @@ class Tile(NamedTuple):
     center: Lanes
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba cannot be told
     """Return a tile for k of E experts, zeros."""
     return Tile(
@@ -84,6 +87,8 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((k, TILE)),
         np.zeros((k, TILE), np.int64),
         np.zeros((k, TILE), np.int64),
+        np.zeros((k, TILE), np.int64),
+        np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE),
@@ -130,7 +135,7 @@ def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa
     return copy
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def gather(
     tile: Any,  # noqa: ANN401
     logits: NDArray[np.float32],

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.lines import (
+from goldgate.accuracy.fast.compiled import compiled
+from goldgate.accuracy.fast.lines import (
     line_error,
     reject_rivalled_in,
     sigmoid_lines,
@@ -20,14 +20,19 @@ from accuracy.lines import (
     softmax_lines,
     transpose,
 )
-from accuracy.rivals import order_chosen, reject_rivalled, sigmoid_scores
-from accuracy.thresholds import ERROR64
-from accuracy.tile import TILE, empty_tile, gather, load
-from accuracy.weigh import add_rows, bound_scores, bound_weights, compare_weights, find_buckets
+from goldgate.accuracy.fast.rivals import order_chosen, reject_rivalled, sigmoid_scores
+from goldgate.accuracy.fast.thresholds import ERROR64
+from goldgate.accuracy.fast.tile import TILE, empty_tile, gather, load
+from goldgate.accuracy.fast.weigh import (
+    add_rows,
+    bound_scores,
+    bound_weights,
+    compare_weights,
+    find_buckets,
+)
 
 
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled()
 def settle(
     stored: Any,  # noqa: ANN401 - float32, or 16 bits of a float
     bias: NDArray[np.float64],

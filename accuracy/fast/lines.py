@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.thresholds import ERROR64
-from accuracy.tile import TILE
-from accuracy.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
-from reference import U
-from reference.bounds import SECOND_ORDER, TINY
+from goldgate.accuracy.fast.compiled import compiled
+from goldgate.accuracy.fast.thresholds import ERROR64
+from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.fast.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
+from goldgate.reference import U
+from goldgate.reference.bounds import SECOND_ORDER, TINY
 
 _U64 = 2.0**-53
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def line_error(bias: NDArray[np.float64], softmax: bool) -> float:
     """Return what a line's scores can be wrong by, absolute."""
     largest = np.abs(bias).max()
@@ -31,7 +31,7 @@ def line_error(bias: NDArray[np.float64], softmax: bool) -> float:
     return float(SIGMOID32_ERROR + 4.0 * U * (1.0 + largest))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def softmax_error(experts: int) -> float:
     """Return the bound on a biased score's float64 error, relative to 1 + |b|.
 
@@ -40,7 +40,7 @@ def softmax_error(experts: int) -> float:
     return max(ERROR64, 2.0 * (16.0 + experts) * _U64)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def transpose(tile: Any, logits: NDArray[np.float32]) -> None:  # noqa: ANN401
     """Turn the rows' logits [n, E] into `tile.across`, [E, TILE]; rows with NaN are unsound."""
     across, sound, experts = tile.across, tile.sound, logits.shape[1]
@@ -53,7 +53,7 @@ def transpose(tile: Any, logits: NDArray[np.float32]) -> None:  # noqa: ANN401
             sound[t] &= across[i, t] == across[i, t]
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def sigmoid_lines(tile: Any, bias: NDArray[np.float64]) -> None:  # noqa: ANN401
     """Turn `tile.across` from logits into biased scores, float32."""
     across = tile.across
@@ -63,7 +63,7 @@ def sigmoid_lines(tile: Any, bias: NDArray[np.float64]) -> None:  # noqa: ANN401
             across[i, t] = sigmoid32(across[i, t]) + b
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def softmax_lines(
     tile: Any,  # noqa: ANN401
     start: int,
@@ -80,6 +80,7 @@ def softmax_lines(
     across, lines, sound, shared = tile.across, tile.lines, tile.sound, tile.shared
     xs, scores, highest, total = tile.x, tile.s, tile.before, tile.total
     slope, constant = 1.0 + figures[0], figures[1] + 1.0 + figures[2]
+    renormalised = figures[5] > 0.0  # such weights do not have the shared error
     experts, k = len(bias), len(xs)
     highest[:] = -math.inf
     total[:] = 0.0
@@ -95,9 +96,10 @@ def softmax_lines(
             lines[i, t] = exp64(below if below > -EXP_RANGE else -EXP_RANGE)
         for t in range(TILE):
             total[t] += lines[i, t]
-        for t in range(TILE):
-            below = min(highest[t] - across[i, t], EXP_RANGE)
-            shared[t] += lines[i, t] * (below * slope + constant)
+        if not renormalised:
+            for t in range(TILE):
+                below = min(highest[t] - across[i, t], EXP_RANGE)
+                shared[t] += lines[i, t] * (below * slope + constant)
     for t in range(TILE):
         shared[t] = SECOND_ORDER * U * shared[t] / total[t] + experts * TINY + (experts - 1) * U
     for t in range(rows):
@@ -113,7 +115,7 @@ def softmax_lines(
             lines[i, t] = lines[i, t] * total[t] + bias[i]
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled()
 def reject_rivalled_in(
     tile: Any,  # noqa: ANN401
     lines: Any,  # noqa: ANN401 - float32 or float64 [E, TILE]
@@ -148,7 +150,7 @@ def reject_rivalled_in(
         sound[t] &= near[t] == k
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled()
 def _drop_groups(
     lines: Any,  # noqa: ANN401
     stay: int,

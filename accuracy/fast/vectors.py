@@ -11,6 +11,8 @@ from numba.core import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from goldgate.accuracy.fast.compiled import compiled
+
 #: Bound on the relative error of `exp64` for |y| <= `EXP_RANGE`: the reduced argument errs by less
 #: than u64 / 2 (u64 = 2**-53), the series by 0.35**14 / 14! < 5e-18 and its evaluation by 2 u64.
 EXP_ERROR = 4.0 * 2.0**-53
@@ -33,7 +35,7 @@ _LOG2E32, _ONE, _HALF = np.float32(_LOG2E), np.float32(1.0), np.float32(0.5)
 _C6, _C5, _C4, _C3 = (np.float32(1.0 / math.factorial(n)) for n in (6, 5, 4, 3))
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@numba.njit(inline="always")
 def exp64(y: Any) -> Any:  # noqa: ANN401 - a float64, which mypy's numpy widens
     """e**y for |y| <= `EXP_RANGE`: 2**n times the Taylor series of the rest, of degree 13."""
     shifted = y * _LOG2E + _ROUND
@@ -57,7 +59,7 @@ def exp64(y: Any) -> Any:  # noqa: ANN401 - a float64, which mypy's numpy widens
     return np.int64(np.float64(p).view(np.int64) + exponent).view(np.float64)
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@numba.njit(inline="always")
 def exp32(y: Any) -> Any:  # noqa: ANN401 - a float32, which mypy's numpy widens
     """e**y in float32 for |y| <= 80, likewise, of degree 6."""
     shifted = y * _LOG2E32 + _ROUND32
@@ -103,7 +105,7 @@ def _half(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return np.int32(np.float32(value).view(np.int32) | sign).view(np.float32)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def exp_array(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """`exp64` of a one-dimensional array; for the test that measures its error."""
     out = np.empty_like(y)
@@ -112,7 +114,7 @@ def exp_array(y: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def sigmoid32_array(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """The float32 sigmoid from `exp32`, likewise."""
     out = np.empty_like(x)
@@ -121,7 +123,7 @@ def sigmoid32_array(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return out
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@numba.njit(inline="always")
 def sigmoid32(x: Any) -> Any:  # noqa: ANN401 - a float32
     """A float32 sigmoid that errs by at most `SIGMOID32_ERROR`; NaN counts as -80."""
     y = np.float32(80) if x < np.float32(-80) else -x
@@ -129,7 +131,7 @@ def sigmoid32(x: Any) -> Any:  # noqa: ANN401 - a float32
     return _ONE / (_ONE + exp32(y))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def widen_array(stored: Any) -> NDArray[np.float32]:  # noqa: ANN401
     """`widen` of a one-dimensional array; for the test that compares it."""
     out = np.empty(stored.size, np.float32)

@@ -1,28 +1,28 @@
 """The weights of a tile's rows against their bounds, and what they add to the statistics.
 
-The formulas are `reference.weight_error`'s and `accuracy.drift`'s, for rows where all k weights
-take part; `accuracy.screen` takes the others. So does it where float64 might round to another side:
-within 1e-9 of a bound, 2**-20 of an edge of the histogram, or where a score's rounding to float32
-is in doubt. The histogram and the buckets of the sums are therefore those of the definition.
+The formulas are those of `reference.weight_error` and `accuracy.systematic_error`. A row is left to
+the definition where float64 might round to another side than it: within 1e-9 of a bound, 2**-20 of
+an edge of the histogram, or where a score's rounding to float32 is in doubt. So the histogram and
+the units of the sums are those of the definition; the sums differ from it by rounding alone.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.drift import BUCKETS, TERMS
-from accuracy.tile import TILE
-from reference import U
-from reference.bounds import SECOND_ORDER, TINY
+from goldgate.accuracy.fast.compiled import compiled
+from goldgate.accuracy.systematic_error import BUCKETS, TERMS
+from goldgate.accuracy.fast.tile import TILE
+from goldgate.reference import U
+from goldgate.reference.bounds import SECOND_ORDER, TINY
 
-#: Buckets counted here: (16, 32] and (32, 64] ulps are one of `accuracy.weights.ULP_EDGES`.
+#: Buckets counted here: (16, 32] and (32, 64] ulps are one of `weights.ULP_EDGES`.
 FINE_BUCKETS = 9
 
-#: How near to a bound a row is left to `accuracy.screen`, relative: float64 errs by 1e-14.
+#: How near to a bound a row is left to the definition, relative: float64 errs by 1e-14.
 _MARGIN = 1e-9
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
@@ -37,7 +37,7 @@ _NEAR_EDGE, _NEAR_TIE = np.int64(1 << 32), np.int64(1 << 8)
 _SMALL = np.int64(1021 << 52)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN401
     """Bound each chosen score's error, `reference.score_error`; and sum up the row."""
     slope, exp, divide, tanh, recovered, renormalize = figures[:6]
@@ -68,14 +68,20 @@ def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN40
             moved[t] += errors[j, t]
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
     """Find the exact weights and their bounds, `reference.weight_error`."""
     divide, renormalize, scale, inexact, sharp = (
-        figures[2], figures[5], figures[6], figures[7], figures[8]
+        figures[2],
+        figures[5],
+        figures[6],
+        figures[7],
+        figures[8],
     )
     scores, errors, weights, bounds = tile.s, tile.error, tile.w, tile.bound
     total, moved, sound = tile.total, tile.moved, tile.sound
+    used, count = tile.used, tile.count
+    count[:] = 0
     k = len(scores)
     last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
     flushed = (1.0 + scale) * TINY
@@ -102,15 +108,20 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
                 above = errors[j, t] + (2 * U + inexact) * s
                 bounds[j, t] = scale * SECOND_ORDER * above + flushed
         for t in range(TILE):
-            sound[t] &= bounds[j, t] < weights[j, t] * sharp * (1.0 - _MARGIN)
+            used[j, t] = bounds[j, t] < weights[j, t] * sharp
+        for t in range(TILE):
+            edge = weights[j, t] * sharp
+            sound[t] &= (abs(bounds[j, t] - edge) > _MARGIN * edge) & (bounds[j, t] < weights[j, t])
+        for t in range(TILE):
+            count[t] += used[j, t]
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
     """Compare the kernel's weights with the exact ones."""
     got, weights, bounds, errors = tile.got, tile.w, tile.bound, tile.error
     sound, worst, level, center = tile.sound, tile.worst, tile.level, tile.center
-    xs, scores, rs, zs = tile.x, tile.s, tile.r, tile.z
+    xs, scores, rs, zs, used = tile.x, tile.s, tile.r, tile.z, tile.used
     worst[:] = 0.0
     level[:] = 0.0
     center[:] = 0.0
@@ -122,16 +133,18 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
         for t in range(TILE):
             worst[t] = max(worst[t], errors[j, t])
         for t in range(TILE):
-            rs[j, t] = (got[j, t] - weights[j, t]) / weights[j, t] / U
+            r = (got[j, t] - weights[j, t]) / weights[j, t] / U
+            rs[j, t] = r if used[j, t] else 0.0
         for t in range(TILE):
-            zs[j, t] = xs[j, t] if softmax else xs[j, t] * (1.0 - scores[j, t])
+            z = xs[j, t] if softmax else xs[j, t] * (1.0 - scores[j, t])
+            zs[j, t] = z if used[j, t] else 0.0
         for t in range(TILE):
             level[t] += rs[j, t]
         for t in range(TILE):
             center[t] += zs[j, t]
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled()
 def find_buckets(tile: Any, recovered: bool) -> None:  # noqa: ANN401
     """Find each weight's bucket in the histogram and in the sums.
 
@@ -142,7 +155,7 @@ def find_buckets(tile: Any, recovered: bool) -> None:  # noqa: ANN401
     for j in range(len(got)):
         for t in range(TILE):
             w = weights[j, t]
-            power = np.float64(np.float32(w)).view(np.int64) & _EXPONENT
+            power = np.float64(np.float32(max(w, TINY))).view(np.int64) & _EXPONENT
             error = abs(got[j, t] - w) / (np.int64(power).view(np.float64) * 2.0**-23)
             buckets[j, t] = np.float64(error).view(np.int64)
         for t in range(TILE):
@@ -159,14 +172,14 @@ def find_buckets(tile: Any, recovered: bool) -> None:  # noqa: ANN401
             if recovered:
                 rounded = np.float32(b[j, t])
                 held = np.float32(np.float32(held + rounded) - rounded)
-            # `accuracy.drift.mix`, of which the low bits count.
+            # `accuracy.systematic_error.mix`, of which the low bits count.
             h = np.uint64(np.float32(held).view(np.uint32)) + np.uint64(1)
             h *= np.uint64(0x9E3779B97F4A7C15)
             h = (h ^ (h >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
             hashes[j, t] = np.int64((h ^ (h >> np.uint64(32))) & np.uint64(BUCKETS - 1))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@compiled("contract")
 def add_rows(
     tile: Any,  # noqa: ANN401
     start: int,
@@ -176,8 +189,10 @@ def add_rows(
     histogram: NDArray[np.int64],
     sums: NDArray[np.float64],
 ) -> int:
-    """Write the sound rows down and add them up; return how many the sums took, all with k > 1."""
-    descends, worst = tile.descends, tile.worst
+    """Write the sound rows down and add them up; return how many the sums took.
+
+    A row takes part with two weights or more; the mean of its errors only with all."""
+    descends, worst, used, counts = tile.descends, tile.worst, tile.used, tile.count
     sound, weights, rs, zs = tile.sound, tile.w, tile.r, tile.z
     hashes, buckets, levels, centers = tile.hashes, tile.buckets, tile.level, tile.center
     k = len(weights)
@@ -189,14 +204,18 @@ def add_rows(
         over[start + t] = worst[t]
         for j in range(k):
             histogram[buckets[j, t]] += 1
-        if k < 2:
+        taking = counts[t]
+        if taking < 2:
             continue
         added += 1
-        level, center = levels[t] / k, centers[t] / k
+        level, center = levels[t] / taking, centers[t] / taking
+        whole = 1.0 if taking == k else 0.0
         row = np.int64(0)
         all_w = all_wr = all_rz = all_zz = all_wz = 0.0
         for j in range(k):
-            w, r, z, at = weights[j, t], rs[j, t], zs[j, t], hashes[j, t]
+            if not used[j, t]:
+                continue
+            w, r, z, at = weights[j, t] * whole, rs[j, t], zs[j, t], hashes[j, t]
             wr, rz, zz, wz = w * r, (r - level) * (z - center), (z - center) ** 2, w * z
             sums[1, at, 0] += 1.0
             sums[1, at, 1] += w
@@ -211,7 +230,7 @@ def add_rows(
             all_wz += wz
             row += at
         row &= BUCKETS - 1
-        sums[0, row, 0] += k
+        sums[0, row, 0] += taking
         sums[0, row, 1] += all_w
         sums[0, row, 2] += all_wr
         sums[0, row, 3] += all_rz
