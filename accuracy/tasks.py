@@ -13,7 +13,8 @@ from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, offences
 from goldgate.accuracy.isolation import Order, Runner
 from goldgate.accuracy.known_failures import KnownFailure
-from goldgate.fixtures import FixtureError, Output, Recording, open_output, open_recording
+from goldgate.fixtures import FixtureError, Output, Recording, open_recording
+from goldgate.fixtures.output import check_recording, open_unchecked
 from goldgate.kernels import KernelError, load, registry
 from goldgate.reference import PROFILES
 
@@ -173,11 +174,14 @@ def live_tasks(
 
 def _output_task(kernel: str, recording: Recording, path: Path, options: Criteria) -> Task:
     def do(advance: Advance) -> Judged:
+        # The files are hashed while they are judged; nothing is reported before the hashes agree.
         try:
-            output = open_output(path, recording)
+            output = open_unchecked(path, recording)
+            judged = _judged(kernel, recording.name, recording, output, options, (), advance)
+            check_recording(path, output, recording)
         except FixtureError as error:
             return _refused(kernel, recording.name, str(error), recording)
-        return _judged(kernel, recording.name, recording, output, options, (), advance)
+        return judged
 
     return Task(kernel, recording.name, recording.rows, do)
 
