@@ -23,6 +23,11 @@ COMMANDS = {
     "parity": ("goldgate.accuracy.commands.parity", "run routing kernels and judge their outputs"),
     "judge": ("goldgate.accuracy.commands.judge", "judge recorded outputs of a kernel"),
     "kernels": ("goldgate.accuracy.commands.kernels", "list kernels and whether they run here"),
+    "sweep": (
+        "goldgate.accuracy.commands.sweep",
+        "measure a kernel's scoring on every float32",
+    ),
+    "latency": ("goldgate.accuracy.commands.latency", "measure microseconds a call on a GPU"),
     "bench": ("goldgate.accuracy.commands.bench", "measure the speed of the judge"),
     "mutants": ("goldgate.mutants.command", "plant faults and check that each is caught"),
     "construct": ("goldgate.fixtures.construct", "write constructed recordings as files"),

@@ -1,6 +1,7 @@
 """Kernels that can be run here: one small module each, found by being in this folder.
 
-A module has `KERNEL`, a `Kernel`. What it runs has aiter's signature, the outputs written in place:
+A module has `KERNEL`, a `Kernel`, or `KERNELS`, several. What it runs has aiter's signature, the
+outputs written in place:
 
     fn(gating_output, correction_bias, topk_weights, topk_ids,
        num_expert_group, topk_group, need_renorm, routed_scaling_factor=1.0)
@@ -105,7 +106,8 @@ class Kernel:
 def registry() -> dict[str, Kernel]:
     """Return every kernel of this folder by name."""
     modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    found = (importlib.import_module(f"{__name__}.{module}").KERNEL for module in modules)
+    families = (vars(importlib.import_module(f"{__name__}.{name}")) for name in modules)
+    found = [k for family in families for k in family.get("KERNELS", (family.get("KERNEL"),))]
     return {kernel.name: kernel for kernel in found}
 
 

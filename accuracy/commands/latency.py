@@ -1,0 +1,167 @@
+"""Measure microseconds a call of every routing kernel that runs on this machine's GPU.
+
+Calls are timed by graph replay, kernel by kernel in turn, over inputs larger than the cache and
+over warm ones. Ratios are to a baseline of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from goldgate.accuracy.calls import device_name
+from goldgate.accuracy.latency import (
+    ROUNDS,
+    TOKENS,
+    Interval,
+    Latency,
+    copy_bandwidth,
+    floor_us,
+    measure,
+    summarise,
+)
+from goldgate.errors import GoldgateError
+from goldgate.kernels import KernelError, Loaded, load, registry
+from goldgate.progress import progress
+from goldgate.reference import MINIMAX_M2_5, RoutingSpec
+
+#: What a reader compares with: the claim of sglang pull request 23611, measured there on MI355X.
+CLAIM = (
+    "aiter 6 us against topk_sigmoid 9.3 us a call, 35 % less (sglang pull request 23611, MI355X)"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a kernel that `goldgate kernels` lists, or package.module:function (default: every "
+        "kernel that runs here)",
+    )
+    parser.add_argument(
+        "--baseline", metavar="NAME", help="ratios are to this kernel (default: the first)"
+    )
+    parser.add_argument("--tokens", type=int, nargs="+", default=list(TOKENS), metavar="T")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG or SVG")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure and print; return 2 where nothing could be measured."""
+    spec = MINIMAX_M2_5
+    loaded, notes = _loaded(options.kernel, spec)
+    console = Console()
+    if not loaded:
+        for note in notes:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
+        raise GoldgateError("NOT RUN: no kernel for a CUDA or ROCm device runs here")
+    names = list(loaded)
+    baseline = options.baseline or names[0]
+    if baseline not in names:
+        raise GoldgateError(f"--baseline {baseline}: expected one of {', '.join(names)}")
+    device = loaded[baseline].device
+    bandwidth = copy_bandwidth(device)
+    found: list[Latency] = []
+    with progress(Console(stderr=True)) as add_task:
+        advance = add_task("rounds", 2 * len(options.tokens) * options.rounds)
+        for tokens in options.tokens:
+            for rotated in (True, False):
+                us, failed = measure(
+                    list(loaded.values()),
+                    spec,
+                    tokens,
+                    rotated=rotated,
+                    rounds=options.rounds,
+                    advance=advance,
+                )
+                notes += [f"{name}: {tokens} tokens: {why}" for name, why in failed.items()]
+                ran = [(n, mine) for n, mine in zip(names, us, strict=True) if mine]
+                if baseline in dict(ran):
+                    ran_names, ran_us = zip(*ran, strict=True)
+                    found += summarise(ran_names, baseline, tokens, ran_us, rotated=rotated)
+    document = {
+        "schema": 1,
+        "device": device_name(device),
+        "copy_bandwidth_bytes_per_s": bandwidth,
+        "baseline": baseline,
+        "rounds": options.rounds,
+        "spec": asdict(spec),
+        "kernels": {key: {"name": one.name, "version": one.version} for key, one in loaded.items()},
+        "latencies": [asdict(one) for one in found],
+        "floor_us": {str(t): floor_us(t, spec, bandwidth) for t in options.tokens},
+        "not_run": notes,
+        "claim": CLAIM,
+    }
+    if options.json is not None:  # before anything is drawn: what was measured is kept
+        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    _print(console, found, document, spec)
+    if options.plot is not None:
+        from goldgate.accuracy.latency_plot import plot  # noqa: PLC0415 - matplotlib
+
+        plot(options.plot, found, document)
+    return 0 if found else 2
+
+
+def _loaded(named: list[str], spec: RoutingSpec) -> tuple[dict[str, Loaded], list[str]]:
+    """Return the kernels that run on a GPU here, and why the others do not."""
+    known = registry()
+    loaded, notes = {}, []
+    for name in named or known:
+        beyond = known[name].supports(spec) if name in known else None
+        try:
+            kernel = load(name, None, None)
+        except KernelError as error:
+            if named:
+                raise
+            notes.append(f"{name}: NOT RUN: {error}")
+            continue
+        if beyond:
+            notes.append(f"{name}: NOT RUN: it {beyond}")
+        elif not kernel.device.startswith("cuda"):
+            notes.append(f"{name}: NOT RUN: latency is measured on a CUDA or ROCm device")
+        else:
+            loaded[name] = kernel
+    return loaded, notes
+
+
+def _print(
+    console: Console, found: list[Latency], document: dict[str, object], spec: RoutingSpec
+) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kernel", "tokens", "inputs", "us a call", "of the baseline", "of the floor"):
+        table.add_column(heading, justify="left" if heading in ("kernel", "inputs") else "right")
+    bandwidth = document["copy_bandwidth_bytes_per_s"]
+    assert isinstance(bandwidth, float)  # noqa: S101 - its own object
+    for one in found:
+        floor = floor_us(one.tokens, spec, bandwidth)
+        table.add_row(
+            one.kernel,
+            str(one.tokens),
+            "rotated" if one.rotated else "warm",
+            _with(one.us, 2),
+            "baseline" if one.ratio is None else _with(one.ratio, 3),
+            f"{one.us.median / floor:.1f}",
+        )
+    console.print(table)
+    notes = document["not_run"]
+    assert isinstance(notes, list)  # noqa: S101 - its own object
+    lines = [
+        *notes,
+        f"{document['device']}: a copy moves {bandwidth / 1e12:.2f} TB/s, read plus written",
+        f"claim, not checked here unless aiter ran: {CLAIM}",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _with(value: Interval, digits: int) -> str:
+    return f"{value.median:.{digits}f} ({value.low:.{digits}f} to {value.high:.{digits}f})"

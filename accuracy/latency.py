@@ -1,0 +1,260 @@
+"""Microseconds a call, by graph replay: what a routing kernel costs inside a served model.
+
+Servers replay decoding steps from a captured graph, so launch overhead of Python is not part of a
+call's cost. Each measurement captures many calls in one graph and times its replay with device
+events. Inputs are either rotated over more memory than the cache holds, or the same each time
+(decoding finds its logits in the cache: the gate has just written them).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goldgate.kernels import FOREIGN, KernelError, Loaded, one_line
+from goldgate.reference import RoutingSpec
+
+if TYPE_CHECKING:
+    import torch
+
+#: Tokens of a call: decoding, and prefill up to the largest batch that servers form.
+TOKENS = (1, 8, 64, 512, 4096, 16384, 131072)
+
+#: Rounds: in each, every kernel is timed once, in turn, so that slow changes of the device's clock
+#: meet all kernels alike.
+ROUNDS = 41
+
+#: Calls in a graph: enough that a replay takes some hundred microseconds.
+_LEAST_CALLS, _REPLAY_US = 8, 400.0
+
+#: Times the cache's size over which rotated inputs are spread.
+_CACHES = 3
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A median with its confidence interval (95 %, from order statistics)."""
+
+    median: float
+    low: float
+    high: float
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Return the median and the order statistics that enclose it with 95 % confidence.
+
+    The number of values below the true median is binomial(n, 1/2) whatever the distribution, so
+    ranks come from its quantiles (Conover, Practical Nonparametric Statistics, section 3.2).
+
+    Raises:
+        ValueError: fewer than 6 values, which enclose no median with 95 % confidence.
+
+    """
+    n = len(values)
+    if n < 6:
+        raise ValueError(f"{n} values: expected at least 6")
+    ordered = sorted(values)
+    below, rank = 0.0, -1
+    while True:  # the largest rank below which lie at most 2.5 % of binomial(n, 1/2)
+        below += math.comb(n, rank + 1) / 2.0**n
+        if below > 0.025:
+            break
+        rank += 1
+    return Interval(float(np.median(ordered)), ordered[rank], ordered[n - 1 - rank])
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What one kernel costs at one size.
+
+    Attributes:
+        kernel: its name.
+        tokens: of a call.
+        rotated: whether inputs were larger than the cache.
+        us: microseconds a call.
+        ratio: to the baseline's calls of the same rounds; None for the baseline itself.
+
+    """
+
+    kernel: str
+    tokens: int
+    rotated: bool
+    us: Interval
+    ratio: Interval | None
+
+
+def floor_us(tokens: int, spec: RoutingSpec, bandwidth: float) -> float:
+    """Return the least microseconds that moving a call's bytes takes.
+
+    Args:
+        tokens: of the call.
+        spec: the router; logits are float32, weights float32 and ids int32.
+        bandwidth: bytes a second of a device-to-device copy, read plus written.
+
+    """
+    moved = tokens * (4 * spec.num_experts + 8 * spec.top_k) + 4 * spec.num_experts
+    return moved / bandwidth * 1e6
+
+
+def summarise(
+    names: Sequence[str],
+    baseline: str,
+    tokens: int,
+    us: Sequence[Sequence[float]],
+    *,
+    rotated: bool,
+) -> list[Latency]:
+    """Return each kernel's latency from its rounds.
+
+    Args:
+        names: the kernels.
+        baseline: the one that ratios are to.
+        tokens: of a call.
+        us: microseconds a call, one sequence a kernel, each with one value a round.
+        rotated: whether inputs were larger than the cache.
+
+    """
+    base = us[list(names).index(baseline)]
+    return [
+        Latency(
+            name,
+            tokens,
+            rotated,
+            interval(mine),
+            None
+            if name == baseline
+            else interval([a / b for a, b in zip(mine, base, strict=True)]),
+        )
+        for name, mine in zip(names, us, strict=True)
+    ]
+
+
+def measure(
+    kernels: Sequence[Loaded],
+    spec: RoutingSpec,
+    tokens: int,
+    *,
+    rotated: bool,
+    rounds: int = ROUNDS,
+    advance: Callable[[int], object] = lambda _: None,
+) -> tuple[list[list[float]], dict[str, str]]:
+    """Time kernels on one GPU, interleaved.
+
+    Args:
+        kernels: loaded, all for one CUDA or ROCm device.
+        spec: the router.
+        tokens: of a call.
+        rotated: whether successive calls read other inputs, more than the cache holds.
+        rounds: how often each is timed.
+        advance: called with 1 after each round.
+
+    Returns:
+        microseconds a call, one list a kernel in their order (empty for one that failed), and why
+        for each that failed.
+
+    """
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    device = torch.device(kernels[0].device)
+    cache = torch.cuda.get_device_properties(device).L2_cache_size
+    each = 4 * tokens * spec.num_experts
+    copies = max(1, math.ceil(_CACHES * cache / each)) if rotated else 1
+    generator = torch.Generator(device).manual_seed(0)
+    pool = torch.randn(copies, tokens, spec.num_experts, generator=generator, device=device)
+    bias = torch.rand(spec.num_experts, generator=generator, device=device)
+    graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}
+    failed: dict[str, str] = {}
+    for kernel in kernels:
+        try:
+            graphs[kernel.name] = _captured(kernel, spec, pool, bias)
+        except FOREIGN as error:
+            failed[kernel.name] = one_line(error)
+    times: dict[str, list[float]] = {kernel.name: [] for kernel in kernels}
+    for _ in range(rounds):
+        for name, (graph, calls) in graphs.items():
+            times[name].append(_replay_us(graph) / calls)
+        advance(1)
+    return [times[kernel.name] for kernel in kernels], failed
+
+
+def _captured(
+    kernel: Loaded, spec: RoutingSpec, pool: torch.Tensor, bias: torch.Tensor
+) -> tuple[torch.cuda.CUDAGraph, int]:
+    """Return a graph of calls over the pool's inputs in turn, and how many calls it holds."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    tokens = pool.shape[1]
+    weights = torch.empty(tokens, spec.top_k, device=pool.device)
+    ids = torch.empty(tokens, spec.top_k, dtype=torch.int32, device=pool.device)
+
+    def call(number: int) -> None:
+        kernel.route(
+            pool[number % len(pool)],
+            bias,
+            weights,
+            ids,
+            spec.num_expert_group,
+            spec.topk_group,
+            spec.renormalize,
+            spec.routed_scaling_factor,
+        )
+
+    def capture(calls: int) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for number in range(calls):
+                call(number)
+        return graph
+
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's own
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):  # what is compiled or allocated once is not captured
+        for number in range(3):
+            call(number)
+    torch.cuda.current_stream().wait_stream(aside)
+    few = capture(_LEAST_CALLS)
+    _replay_us(few)
+    us = _replay_us(few) / _LEAST_CALLS
+    # Every input of the pool is read in a replay, or a second replay would find it in the cache.
+    calls = max(len(pool), _LEAST_CALLS, min(2048, math.ceil(_REPLAY_US / us)))
+    graph = capture(calls)
+    _replay_us(graph)
+    return graph, calls
+
+
+def _replay_us(graph: torch.cuda.CUDAGraph) -> float:
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's own
+    end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's own
+    start.record()
+    graph.replay()
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) * 1e3
+
+
+def copy_bandwidth(device: str) -> float:
+    """Return bytes a second of a large device-to-device copy, read plus written (median of 20).
+
+    Raises:
+        KernelError: the device is no GPU.
+
+    """
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    if not device.startswith("cuda"):
+        raise KernelError(f"{device}: copy bandwidth is measured on a CUDA or ROCm device")
+    source = torch.empty(1 << 28, device=device)
+    target = torch.empty_like(source)
+    graph = torch.cuda.CUDAGraph()
+    target.copy_(source)
+    with torch.cuda.graph(graph):
+        target.copy_(source)
+    _replay_us(graph)
+    us = float(np.median([_replay_us(graph) for _ in range(20)]))
+    return 2 * source.nbytes / us * 1e6

@@ -1,0 +1,165 @@
+"""All 2**32 float32 inputs through a kernel's scoring, against float64: its arithmetic, measured.
+
+Without renormalisation and with as many experts as slots, every expert is selected and its weight
+is its score. So a call on rows of distinct logits returns the kernel's score of each of them.
+Inputs are taken in the order of their bits; 65,536 successive ones (the same sign, exponent and
+upper seven bits of the fraction) are a bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldgate.kernels import FOREIGN, KernelError, Loaded, one_line
+from goldgate.reference import Profile, RoutingSpec, U, score_error
+from goldgate.reference.scoring import scores
+
+if TYPE_CHECKING:
+    import torch
+
+#: Inputs of a bucket and of a call, experts of a row.
+BUCKET, CALL, EXPERTS = 1 << 16, 1 << 20, 8
+
+#: Buckets in all, and the calls that they take.
+BUCKETS = (1 << 32) // BUCKET
+CALLS = (1 << 32) // CALL
+
+_SPEC = RoutingSpec(EXPERTS, EXPERTS, renormalize=False)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a part of a sweep found, by bucket in the order of the inputs' bits.
+
+    Attributes:
+        first: number of the first bucket.
+        error: the largest |s' - s| / s in units of u = 2**-24, float64 [n]; 0 for buckets of NaN.
+        at: the input where it is, float32 [n].
+        flushed: inputs whose score the kernel returns as 0 although it is above 0, int64 [n].
+
+    """
+
+    first: int
+    error: NDArray[np.float64]
+    at: NDArray[np.float32]
+    flushed: NDArray[np.int64]
+
+
+def sweep(
+    kernel: Loaded, start: int, stop: int, advance: Callable[[int], object] = lambda _: None
+) -> Swept:
+    """Run calls start to stop of the sweep's `CALLS`.
+
+    Args:
+        kernel: what to call, with a zero bias.
+        start: the first call.
+        stop: one behind the last.
+        advance: called with a number of inputs whenever so many more are done.
+
+    Raises:
+        KernelError: the kernel refuses such a call, or does not return each expert once.
+
+    """
+    per_call = CALL // BUCKET
+    error = np.zeros((stop - start) * per_call)
+    at = np.zeros(len(error), np.float32)
+    flushed = np.zeros(len(error), np.int64)
+    for number in range(start, stop):
+        inputs = np.arange(number * CALL, (number + 1) * CALL, dtype=np.uint32).view(np.float32)
+        place = slice((number - start) * per_call, (number - start + 1) * per_call)
+        if not np.isnan(inputs[-1]):  # a call's inputs share their exponent: all NaN but infinity
+            error[place], at[place], flushed[place] = _compared(inputs, _scored(kernel, inputs))
+        advance(CALL)
+    return Swept(start * per_call, error, at, flushed)
+
+
+def _scored(kernel: Loaded, inputs: NDArray[np.float32]) -> torch.Tensor:
+    """Return the kernel's scores of the inputs, float32 on its device."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    # Rows hold inputs that are far apart, so that saturated scores, which tie, are few in a row.
+    logits = torch.from_numpy(inputs.reshape(EXPERTS, -1).T.copy()).to(kernel.device)
+    rows = len(logits)
+    bias = torch.zeros(EXPERTS, device=kernel.device)
+    weights = torch.full((rows, EXPERTS), float("nan"), device=kernel.device)
+    ids = torch.full((rows, EXPERTS), -1, dtype=torch.int32, device=kernel.device)
+    try:
+        kernel.route(logits, bias, weights, ids, 1, 1, False, 1.0)
+    except FOREIGN as error:
+        raise KernelError(
+            f"{kernel.name}: cannot be swept: it refuses {EXPERTS} of {EXPERTS} experts without "
+            f"renormalisation ({one_line(error)})"
+        ) from None
+    every = torch.arange(EXPERTS, dtype=torch.int32, device=kernel.device)
+    if not torch.equal(ids.sort(dim=1).values, every.expand(rows, -1)):
+        raise KernelError(
+            f"{kernel.name}: cannot be swept: it does not return each of {EXPERTS} experts once"
+        )
+    return torch.zeros_like(weights).scatter_(1, ids.long(), weights).T.reshape(-1)
+
+
+def _compared(inputs: NDArray[np.float32], found: torch.Tensor) -> tuple[Any, Any, Any]:
+    """Return the largest relative error in u, its input and the flushed scores, by bucket."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    x = torch.from_numpy(inputs).to(found.device).double()
+    s = torch.where(x < 0, torch.exp(x) / (1 + torch.exp(x)), 1 / (1 + torch.exp(-x)))
+    wide = found.double()
+    relative = ((wide - s).abs() / s / U).nan_to_num(nan=torch.inf, posinf=torch.inf)
+    flushed = ((wide == 0) & (s > 0)).view(-1, BUCKET).sum(dim=1)
+    # A score that is 0 is counted, not measured: its relative error is 1 by definition.
+    relative = torch.where((wide == 0) | x.isinf(), 0.0, relative).view(-1, BUCKET)
+    worst = relative.max(dim=1)
+    at = x.view(-1, BUCKET).gather(1, worst.indices[:, None])[:, 0]
+    return worst.values.cpu().numpy(), at.float().cpu().numpy(), flushed.cpu().numpy()
+
+
+def over_bound(swept: Swept, profile: Profile) -> NDArray[np.float64]:
+    """Return each bucket's largest error over the smallest bound of the profile in it, float64 [n].
+
+    Along a bucket, whose inputs share their sign, the bound of `reference.score_error` for sigmoid
+    over s grows with |x| below 0; above 0 it is (1 - s)(a x + b) and a constant, which grows and
+    then falls. It has no minimum inside, so the smaller of the two ends is its smallest value.
+    """
+    numbers = np.arange(swept.first, swept.first + len(swept.error), dtype=np.uint64)
+    ends = np.stack([numbers * BUCKET, numbers * BUCKET + (BUCKET - 1)], axis=1)
+    with np.errstate(invalid="ignore"):
+        x = ends.astype(np.uint32).view(np.float32).astype(np.float64)
+    finite = np.isfinite(x).all(axis=1)
+    x = np.where(np.isfinite(x), x, 0.0)
+    s = scores(x, "sigmoid")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bound = score_error(x, s, _SPEC, profile) / s / U
+    ratio = swept.error / np.nan_to_num(bound.min(axis=1), nan=np.inf)
+    return np.where(finite, ratio, 0.0)
+
+
+def by_binade(swept: Swept, ratio: NDArray[np.float64]) -> list[dict[str, float]]:
+    """Return a line for each sign and binade: the largest error, where, and over its bound.
+
+    Args:
+        swept: the buckets; whole binades.
+        ratio: of `over_bound`.
+
+    """
+    lines = []
+    buckets = (1 << 23) // BUCKET
+    for start in range(0, len(swept.error), buckets):
+        part = slice(start, start + buckets)
+        if not swept.error[part].any() and not swept.flushed[part].any():
+            continue
+        worst = start + int(np.argmax(swept.error[part]))
+        lines.append(
+            {
+                "at": float(swept.at[worst]),
+                "error_u": float(swept.error[worst]),
+                "over_bound": float(ratio[part].max()),
+                "flushed": int(swept.flushed[part].sum()),
+            }
+        )
+    return lines

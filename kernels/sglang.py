@@ -1,0 +1,145 @@
+"""sglang's routing kernels on NVIDIA GPUs: the CUDA `topk_sigmoid` and the Triton `moe_fused_gate`.
+
+In sglang 0.5.15, the release line of pull request 23611, `fused_topk` in
+sglang/srt/layers/moe/topk.py calls the first where SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK is 0 and
+the second where it is 1, its default. Read in the wheels of sglang 0.5.15 and sglang-kernel 0.4.4.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from goldgate.kernels import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.reference import RoutingSpec
+
+if TYPE_CHECKING:
+    import torch
+
+#: What sgl_kernel's names its distribution; before 0.4 the distribution was named as the module.
+_PACKAGES = ("sglang-kernel", "sgl-kernel")
+
+
+def _no_gpu(package: str) -> str | None:
+    """Say why a kernel of this package cannot run here, or None."""
+    for needed in ("torch", package):
+        if not find_spec(needed):
+            return (
+                f"no {needed} here; an NVIDIA host with sglang (for example its container) runs it"
+            )
+    import torch  # noqa: PLC0415 - imported only where a kernel may run
+
+    if torch.version.cuda is None or not torch.cuda.is_available():
+        return f"{package} is here but no NVIDIA GPU"
+    return None
+
+
+def _version() -> str:
+    for package in _PACKAGES:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def one_group_sigmoid(spec: RoutingSpec) -> str | None:
+    """Refuse routers with groups, another scoring or a scale: the kernel has no such arguments."""
+    if spec.scoring != "sigmoid":
+        return f"scores with sigmoid, not {spec.scoring}"
+    if spec.num_expert_group != 1:
+        return "knows no expert groups"
+    if spec.routed_scaling_factor != 1.0:
+        return "applies no scaling factor: sglang scales after the experts"
+    return None
+
+
+def _load_topk_sigmoid() -> Loaded:
+    try:
+        from sgl_kernel import topk_sigmoid  # noqa: PLC0415 - present on GPU hosts alone
+    except FOREIGN as error:
+        raise KernelError(
+            f"sgl_kernel.topk_sigmoid cannot be imported ({one_line(error)})"
+        ) from None
+
+    def route(
+        gating_output: torch.Tensor,
+        correction_bias: torch.Tensor,
+        topk_weights: torch.Tensor,
+        topk_ids: torch.Tensor,
+        num_expert_group: int,
+        topk_group: int,
+        need_renorm: bool,
+        routed_scaling_factor: float = 1.0,
+    ) -> None:
+        del num_expert_group, topk_group, routed_scaling_factor  # `supports` refuses others
+        topk_sigmoid(topk_weights, topk_ids, gating_output, need_renorm, correction_bias)
+
+    # The build for compute capability 9.0 has fast math, the other has not
+    # (sgl_kernel/load_utils.py); 0.4.4 recovers its weights by subtraction.
+    return Loaded(
+        route, "sgl_kernel.topk_sigmoid", _version(), "cuda", "conservative", contiguous=True
+    )
+
+
+def _load_moe_fused_gate() -> Loaded:
+    try:
+        from sglang.jit_kernel.moe_fused_gate import (  # noqa: PLC0415 - present on GPU hosts alone
+            moe_fused_gate,
+        )
+    except FOREIGN as error:
+        why = one_line(error)
+        raise KernelError(f"sglang's Triton moe_fused_gate cannot be imported ({why})") from None
+
+    def route(
+        gating_output: torch.Tensor,
+        correction_bias: torch.Tensor,
+        topk_weights: torch.Tensor,
+        topk_ids: torch.Tensor,
+        num_expert_group: int,
+        topk_group: int,
+        need_renorm: bool,
+        routed_scaling_factor: float = 1.0,
+    ) -> None:
+        weights, ids = moe_fused_gate(
+            gating_output,
+            correction_bias.float(),  # as its caller in sglang does
+            topk_ids.shape[1],
+            scoring_func="sigmoid",
+            renormalize=need_renorm,
+            routed_scaling_factor=routed_scaling_factor,
+            apply_routed_scaling_factor_on_output=routed_scaling_factor != 1.0,
+            num_expert_group=num_expert_group,
+            topk_group=topk_group,
+        )
+        topk_weights.copy_(weights)
+        topk_ids.copy_(ids)
+
+    try:
+        release = version("sglang")
+    except PackageNotFoundError:
+        release = "unknown"
+    return Loaded(route, "sglang Triton moe_fused_gate", release, "cuda", "fast_math")
+
+
+def _sigmoid(spec: RoutingSpec) -> str | None:
+    return None if spec.scoring == "sigmoid" else f"is called here with sigmoid, not {spec.scoring}"
+
+
+KERNELS = (
+    Kernel(
+        name="sglang-topk-sigmoid",
+        summary="sgl_kernel.topk_sigmoid (CUDA), what pull request 23611 replaced on AMD",
+        missing=lambda: _no_gpu("sgl_kernel"),
+        load=_load_topk_sigmoid,
+        supports=one_group_sigmoid,
+    ),
+    Kernel(
+        name="sglang-moe-fused-gate",
+        summary="sglang's Triton moe_fused_gate, its default on NVIDIA since 0.5.15",
+        missing=lambda: _no_gpu("sglang"),
+        load=_load_moe_fused_gate,
+        supports=_sigmoid,
+    ),
+)
