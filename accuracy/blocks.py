@@ -26,9 +26,9 @@ from goldgate.reference.scoring import scores, sensitivity
 
 Float64 = NDArray[np.float64]
 
-#: Logits that the definition takes at a time: 1024 rows at E = 256. It holds some 16 arrays of that
-#: many float64, 32 MiB, in each thread.
-_DEFINITION_LOGITS = 1 << 18
+#: Logits that the definition takes at a time: 512 rows at E = 256. It holds some 16 arrays of that
+#: many float64, 16 MiB, in each thread.
+_DEFINITION_LOGITS = 1 << 17
 
 
 @dataclass(frozen=True)

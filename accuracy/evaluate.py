@@ -1,35 +1,30 @@
 """The judge: a recording, a kernel's outputs and an arithmetic profile in, a verdict out.
 
-It never runs a kernel. Blocks of rows are judged in threads (the heavy parts release the lock) and
-added up in their order, so that the same input gives the same verdict to the last bit.
+It never runs a kernel. Parts of the rows are judged in threads, which release the lock, or where an
+executor runs them, and added up in their order, so that the same input gives the same verdict to the last bit.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.blocks import Block, judge_block, rerouted
 from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.accuracy.parts import LISTED, judge_part, parts
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.accuracy.weights import ULP_EDGES
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import Profile
 
-#: Logits a block has at the most: 16 MiB of float32, 16,384 rows at E = 256.
-BLOCK_LOGITS = 1 << 22
-
 #: More threads than this only fight for memory bandwidth.
-MAX_THREADS = 8
-
-#: Rows of a tie and admissible rows that a result lists, each.
-LISTED = 100
+MAX_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,7 @@ def judge(
     ordered: bool = False,
     known_failures: Sequence[KnownFailure] = (),
     advance: Callable[[int], object] = lambda _: None,
+    executor: Executor | None = None,
 ) -> Result:
     """Judge a kernel's outputs for a recording.
 
@@ -95,6 +91,8 @@ def judge(
         ordered: whether ids must be in descending order, up to ties and rounding.
         known_failures: known ones; those about this kernel and recording count.
         advance: called with a number of rows whenever so many more are judged.
+        executor: what runs the parts: threads, processes or another machine's; None: threads of
+            this process, up to `MAX_THREADS`. The result is the same, bit for bit.
 
     Raises:
         ValueError: the outputs' shape is not the recording's.
@@ -103,49 +101,25 @@ def judge(
     shape = (recording.rows, recording.spec.top_k)
     if output.topk_ids.shape != shape or output.topk_weights.shape != shape:
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
-    bias = recording.bias().astype(np.float64)
-    other = _checkpoint_bias(recording)
-    size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
-
-    def block(start: int) -> tuple[Block, int]:
-        stop = min(start + size, recording.rows)
-        logits, padding = recording.stored_logits(start, stop), recording.padding(start, stop)
-        found = judge_block(
-            logits,
-            bias,
-            output.ids(start, stop),
-            output.weights(start, stop),
-            padding,
-            recording.spec,
-            profile,
-            ordered=ordered,
-        )
-        moved = 0
-        if other is not None and (other != bias).any():
-            moved = int((rerouted(logits, bias, other, recording.spec) & ~padding).sum())
-        advance(stop - start)
-        return found, moved
-
+    bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
     counts = np.zeros(len(Verdict), dtype=np.int64)
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
     sums, worst, moved = ResidualSums(), 0.0, 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
-    starts = range(0, recording.rows, size)
-    threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
-        for start, (found, changed) in zip(starts, pool.map(block, starts), strict=True):
-            counts += np.bincount(found.verdict, minlength=len(Verdict))
+    todo = list(parts(recording, output, profile, ordered=ordered))
+    with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
+        for found in pool.map(judge_part, todo):
+            counts += found.counts
             histogram += found.histogram
             sums += found.sums
-            worst = max(worst, float(found.over_bound.max()))
-            moved += changed
-            rows = np.flatnonzero(found.reason != Reason.NONE)
-            failing.append(rows + start)
-            reasons.append(found.reason[rows])
+            worst = max(worst, found.weight_error_over_bound)
+            moved += found.rerouted
+            failing.append(found.failing)
+            reasons.append(found.reasons)
             for verdict, some in listed.items():
-                more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
-                some.extend((more + start).tolist())
+                some.extend(found.listed[verdict][: LISTED - len(some)])
+            advance(found.rows)
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     bad, why = np.concatenate(failing), np.concatenate(reasons)
@@ -166,6 +140,10 @@ def judge(
         bias_changed=None if other is None else int((other != bias).sum()),
         rerouted=None if other is None else moved,
     )
+
+
+def _threads(most: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, min(MAX_THREADS, most, os.cpu_count() or 1)))
 
 
 def _checkpoint_bias(recording: Recording) -> NDArray[np.float64] | None:
