@@ -6,6 +6,7 @@ An input that cannot be used becomes a refusal of its own; the other tasks go on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,12 +30,14 @@ class Criteria:
         profile: judge by this arithmetic profile; None: by what an output's metadata names.
         ordered: whether ids must be in descending order.
         known_failures: the known ones.
+        executor: what runs the parts of recordings in files; None: threads of this process.
 
     """
 
     profile: str | None
     ordered: bool
     known_failures: tuple[KnownFailure, ...]
+    executor: Executor | None = None
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,7 @@ def _judged(
         ordered=options.ordered,
         known_failures=options.known_failures,
         advance=advance,
+        executor=options.executor,
     )
     shown = offences(recording, output, profile, result, ordered=options.ordered)
     return Judged(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from goldgate.accuracy.commands.judging import add_judging_options, criteria, do_all, report
+from goldgate.accuracy.scheduler import scheduler
 from goldgate.accuracy.tasks import judge_tasks
 
 
@@ -17,10 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--outputs", type=Path, required=True, metavar="DIR", help="what kernels returned"
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="judge on the workers of the Dask scheduler at this address, which read the files by "
+        "the same paths (default: threads of this process)",
+    )
     add_judging_options(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
-    tasks = list(judge_tasks(options.recordings, options.outputs, criteria(options)))
-    return report(do_all(tasks), [], options)
+    with nullcontext() if options.scheduler is None else scheduler(options.scheduler) as executor:
+        how = replace(criteria(options), executor=executor)
+        tasks = list(judge_tasks(options.recordings, options.outputs, how))
+        return report(do_all(tasks), [], options)
