@@ -1,8 +1,12 @@
-"""Measure the judge's speed, as ratios to torch's float64 router in the same run."""
+"""Measure the judge's speed, as ratios of one run."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import os
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -10,13 +14,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=_positive, default=1 << 19, help="rows to judge (default: 524288)"
     )
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        default=min(16, os.cpu_count() or 1),
+        help="threads of the judge, of torch and of memory's reading (default: all, up to 16)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="also measure and draw rows/s against threads and against the number of experts",
+    )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Measure and print."""
-    from goldgate.accuracy.bench import bench  # noqa: PLC0415 - needs torch, --help does not
+    """Measure, print and write."""
+    from goldgate.accuracy.bench import bench, text  # noqa: PLC0415 - torch, which --help is without
 
-    bench(options.rows)
+    speed = bench(options.rows, options.threads)
+    print(text(speed))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        held = {"schema": 1, **dataclasses.asdict(speed)}
+        options.json.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+    if options.plot:
+        from goldgate.accuracy.bench_plot import draw  # noqa: PLC0415 - matplotlib, an extra
+
+        draw(options.plot)
     return 0
 
 
