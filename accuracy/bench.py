@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -35,6 +36,9 @@ from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec
 
 #: Times that everything is measured, in turns, so that all of it meets the same other work.
 _TURNS = 7
+
+_config: Any = numba.config
+_MOST = _config.NUMBA_NUM_THREADS
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def bench(rows: int, threads: int) -> Speed:
         threads: of the judge, of memory's reading and of torch. Hashing has its own.
 
     """
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, _MOST))
     torch.set_num_threads(threads)
     held, output = inputs(MINIMAX_M2_5, rows)
     grouped, soft = (inputs(spec, rows // 4) for spec in (DEEPSEEK_V3_SHAPE, SOFTMAX_SHAPE))
@@ -158,8 +162,8 @@ def text(speed: Speed) -> str:
     about = speed.machine
     return "\n".join(
         (
-            f"{about['processor']}, {about['threads']} threads of {about['cores']} cores, "
-            f"float32 [{speed.rows}, {speed.experts}]",
+            f"{about['processor']}, {about['threads']} threads, float32 "
+            + str([speed.rows, speed.experts]),
             f"judge_fraction_of_memory_read       {spread('judge_fraction_of_memory_read')}",
             f"judge_over_torch_float64            {spread('judge_over_torch_float64')}",
             f"files_over_slower_of_judge_and_hash {spread('files_over_slower_of_judge_and_hash')}",
@@ -222,11 +226,11 @@ def rates(spec: RoutingSpec, rows: int, threads: Sequence[int]) -> list[tuple[fl
     logits = held.logits().reshape(-1)
     found = []
     for count in threads:
-        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(count, _MOST))
         with ThreadPoolExecutor(count) as pool:
             _judge(held, output, pool)
             turns = [
-                (seconds(lambda: _judge(held, output, pool)), seconds(lambda: read(logits)))  # noqa: B023
+                (seconds(lambda: _judge(held, output, pool)), seconds(lambda: read(logits)))
                 for _ in range(_TURNS)
             ]
         mine, memory = (statistics.median(side) for side in zip(*turns, strict=True))

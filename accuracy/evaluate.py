@@ -1,7 +1,8 @@
 """The judge: a recording, a kernel's outputs and an arithmetic profile in, a verdict out.
 
 It never runs a kernel. Parts of the rows are judged in threads, which release the lock, or where an
-executor runs them, and added up in their order, so that the same input gives the same verdict to the last bit.
+executor runs them, and added up in their order: the same input gives the same verdict to the last
+bit.
 """
 
 from __future__ import annotations

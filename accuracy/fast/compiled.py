@@ -19,6 +19,8 @@ import numba
 from goldgate import reference
 from goldgate.accuracy import systematic_error
 
+_config: Any = numba.config
+
 
 def compiled(*fastmath: str) -> Callable[[Any], Any]:
     """Return a decorator that compiles, without the lock and without Python's division errors.
@@ -27,17 +29,17 @@ def compiled(*fastmath: str) -> Callable[[Any], Any]:
         fastmath: LLVM's flags for floating-point operations; none keeps to IEEE 754.
 
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath) or False}
+    options: Any = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath) or False}
 
     def compile_cached(function: Any) -> Any:  # noqa: ANN401
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(cache_folder())
+        before = _config.CACHE_DIR
+        _config.CACHE_DIR = str(cache_folder())
         try:
             return numba.njit(function, cache=True, **options)
         except RuntimeError:  # no folder can be written
             return numba.njit(function, **options)
         finally:
-            numba.config.CACHE_DIR = before
+            _config.CACHE_DIR = before
 
     return compile_cached
 
@@ -45,7 +47,7 @@ def compiled(*fastmath: str) -> Callable[[Any], Any]:
 def cache_folder() -> Path:
     """Return where compiled code is kept: NUMBA_CACHE_DIR or the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(numba.config.CACHE_DIR or Path(home, "goldgate"), f"compiled-{_sources()}")
+    return Path(_config.CACHE_DIR or Path(home, "goldgate"), f"compiled-{_sources()}")
 
 
 @functools.cache  # read once: what was imported is what is compiled

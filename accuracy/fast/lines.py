@@ -78,10 +78,10 @@ def softmax_lines(
     `reference.bounds.shared_error`.
     """
     across, lines, sound, shared = tile.across, tile.lines, tile.sound, tile.shared
-    xs, scores, highest, total = tile.x, tile.s, tile.before, tile.total
+    highest, total = tile.before, tile.total
     slope, constant = 1.0 + figures[0], figures[1] + 1.0 + figures[2]
     renormalised = figures[5] > 0.0  # such weights do not have the shared error
-    experts, k = len(bias), len(xs)
+    experts = len(bias)
     highest[:] = -math.inf
     total[:] = 0.0
     shared[:] = 0.0
@@ -93,7 +93,7 @@ def softmax_lines(
     for i in range(experts):
         for t in range(TILE):
             below = across[i, t] - highest[t]
-            lines[i, t] = exp64(below if below > -EXP_RANGE else -EXP_RANGE)
+            lines[i, t] = exp64(max(-EXP_RANGE, below))
         for t in range(TILE):
             total[t] += lines[i, t]
         if not renormalised:
@@ -102,17 +102,24 @@ def softmax_lines(
                 shared[t] += lines[i, t] * (below * slope + constant)
     for t in range(TILE):
         shared[t] = SECOND_ORDER * U * shared[t] / total[t] + experts * TINY + (experts - 1) * U
-    for t in range(rows):
-        if sound[t]:
-            for j in range(k):
-                xs[j, t] -= highest[t]
-                sound[t] &= xs[j, t] >= -EXP_RANGE
-                scores[j, t] = lines[ids[start + t, j], t] / total[t]
+    _score_chosen(tile, start, rows, ids)
     for t in range(TILE):
         total[t] = 1.0 / total[t]
     for i in range(experts):
         for t in range(TILE):
             lines[i, t] = lines[i, t] * total[t] + bias[i]
+
+
+@compiled()
+def _score_chosen(tile: Any, start: int, rows: int, ids: NDArray[np.int32]) -> None:  # noqa: ANN401
+    lines, sound, total, highest = tile.lines, tile.sound, tile.total, tile.before
+    xs, scores = tile.x, tile.s
+    for t in range(rows):
+        if sound[t]:
+            for j in range(len(xs)):
+                xs[j, t] -= highest[t]
+                sound[t] &= xs[j, t] >= -EXP_RANGE
+                scores[j, t] = lines[ids[start + t, j], t] / total[t]
 
 
 @compiled()
@@ -173,11 +180,11 @@ def _drop_groups(
         for i in range(g * size, (g + 1) * size):
             for t in range(TILE):
                 c = lines[i, t]
-                lower = c if c < best[t] else best[t]
-                second[t] = lower if lower > second[t] else second[t]
+                lower = min(best[t], c)
+                second[t] = max(second[t], lower)
             for t in range(TILE):
                 c = lines[i, t]
-                best[t] = c if c > best[t] else best[t]
+                best[t] = max(best[t], c)
         for t in range(TILE):
             score[g, t] = best[t] + second[t]
     at_least = np.empty(TILE, np.int32)

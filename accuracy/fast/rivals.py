@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.thresholds import ERROR64, STEPS
 from goldgate.accuracy.fast.tile import TILE
-from goldgate.accuracy.fast.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
-from goldgate.reference import U
+from goldgate.accuracy.fast.vectors import EXP_RANGE, exp64
 
 
 @compiled("contract")

@@ -57,7 +57,7 @@ def settle(
     added = 0
     for start in range(0, rows, TILE):
         stop = min(start + TILE, rows)
-        logits = load(stored, start, stop, tile.logits)
+        logits = load(stored, start, stop, tile.logits)  # type: ignore[no-untyped-call]
         gather(tile, logits, start, bias, ids, weights, skip)
         if softmax:
             transpose(tile, logits)

@@ -23,14 +23,15 @@ class Tile(NamedTuple):
 
     Attributes:
         logits: of 16-bit rows, as float32 [TILE, E].
-        across: of all rows, as float32 [E, TILE]; then their biased scores. lines: these as float64.
+        across: of all rows, as float32 [E, TILE]; then their biased scores.
+        lines: biased scores as float64, [E, TILE].
         mark: the last row that chose an expert, int64 [E].
         x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
         s, error, bound, w: their scores, the bounds on those, the exact weights and the bounds on
             these.
         r, z: signed errors in u, and sensitivities.
         hashes, buckets: of the systematic error and of the histogram, int64 [k, TILE].
-        used: whether a weight takes part in the systematic error; count: how many of a row's do.
+        used: whether a weight takes part in the systematic error; taking: how many of a row's do.
         sound: whether the row is settled so far, int64 [TILE].
         descends: whether its ids descend.
         cut: the least biased score of the chosen, less its error, [TILE]; before: of the last.
@@ -55,7 +56,7 @@ class Tile(NamedTuple):
     used: NDArray[np.int64]
     hashes: NDArray[np.int64]
     buckets: NDArray[np.int64]
-    count: NDArray[np.int64]
+    taking: NDArray[np.int64]
     sound: NDArray[np.int64]
     descends: NDArray[np.int64]
     cut: Lanes
@@ -112,8 +113,8 @@ def load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa:
     raise NotImplementedError
 
 
-@overload(load)  # type: ignore[untyped-decorator]
-def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@overload(load)
+def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
     if stored.dtype == types.float32:
 
         def touch(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
@@ -129,7 +130,7 @@ def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa
     def copy(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         for t in range(start, stop):
             for i in range(stored.shape[1]):
-                scratch[t - start, i] = widen(stored[t, i])
+                scratch[t - start, i] = widen(stored[t, i])  # type: ignore[no-untyped-call]
         return scratch[: stop - start]
 
     return copy

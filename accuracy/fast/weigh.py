@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
-from goldgate.accuracy.systematic_error import BUCKETS, TERMS
 from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.systematic_error import BUCKETS
 from goldgate.reference import U
 from goldgate.reference.bounds import SECOND_ORDER, TINY
 
@@ -80,7 +80,7 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
     )
     scores, errors, weights, bounds = tile.s, tile.error, tile.w, tile.bound
     total, moved, sound = tile.total, tile.moved, tile.sound
-    used, count = tile.used, tile.count
+    used, count = tile.used, tile.taking
     count[:] = 0
     k = len(scores)
     last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
@@ -191,8 +191,9 @@ def add_rows(
 ) -> int:
     """Write the sound rows down and add them up; return how many the sums took.
 
-    A row takes part with two weights or more; the mean of its errors only with all."""
-    descends, worst, used, counts = tile.descends, tile.worst, tile.used, tile.count
+    A row takes part with two weights or more; the mean of its errors only with all.
+    """
+    descends, worst, used, counts = tile.descends, tile.worst, tile.used, tile.taking
     sound, weights, rs, zs = tile.sound, tile.w, tile.r, tile.z
     hashes, buckets, levels, centers = tile.hashes, tile.buckets, tile.level, tile.center
     k = len(weights)

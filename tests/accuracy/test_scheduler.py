@@ -24,6 +24,8 @@ from goldgate.program import environment
 _distributed = pytest.importorskip("distributed", reason="goldgate[distributed] is not installed")
 Client = _distributed.Client
 
+_JUDGE = ("judge", "--recordings", str(SHIPPED_RECORDINGS), "--outputs", str(SHIPPED_OUTPUTS))
+
 # Loaded by the workers, more than once.
 _SLOW = """
 import time
@@ -77,10 +79,7 @@ def _cluster(folder: Path) -> Iterator[tuple[str, list[int]]]:
 
 
 def _evidence(arguments: list[str], out: Path) -> object:
-    status = main(
-        ["judge", "--recordings", str(SHIPPED_RECORDINGS), "--outputs", str(SHIPPED_OUTPUTS)]
-        + ["--json", str(out), *arguments]
-    )
+    status = main([*_JUDGE, "--json", str(out), *arguments])
     assert status == 0
     return json.loads(out.read_text())
 
@@ -101,10 +100,7 @@ def test_a_lost_worker_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_no_scheduler_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """An address that is none is refused in a line that names it and what was expected."""
-    status = main(
-        ["judge", "--recordings", str(SHIPPED_RECORDINGS), "--outputs", str(SHIPPED_OUTPUTS)]
-        + ["--scheduler", "nowhere"]
-    )
+    status = main([*_JUDGE, "--scheduler", "nowhere"])
 
     assert status == 2
     assert capsys.readouterr().err == (
