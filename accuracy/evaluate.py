@@ -43,8 +43,9 @@ class Result:
         known_failures: the known failures that were met.
         stale: known failures with the rows that they list and that no longer fail.
         weight_error_over_bound: the largest; 0 if no weight was judged.
+        unlisted_weight_error_over_bound: likewise, without the rows that `known` counts.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
-        drift: the systematic error of the weights.
+        systematic_error: of the weights.
         bias_changed: values of the bias that the kernel consumed that differ from the checkpoint's;
             None if the recording does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
@@ -62,6 +63,7 @@ class Result:
     known_failures: tuple[KnownFailure, ...]
     stale: tuple[tuple[KnownFailure, tuple[int, ...]], ...]
     weight_error_over_bound: float
+    unlisted_weight_error_over_bound: float
     histogram: NDArray[np.int64]
     systematic_error: SystematicError
     bias_changed: int | None
@@ -69,7 +71,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """No row fails, no known failure is stale and the weights do not drift."""
+        """No row fails, no known failure is stale and no systematic error is found."""
         return not (len(self.failing) or self.stale or self.systematic_error.found)
 
 
@@ -107,6 +109,7 @@ def judge(
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
     sums, worst, moved = ResidualSums(), 0.0, 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
+    passing_worst, failing_over = 0.0, [np.empty(0)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
     todo = list(parts(recording, output, profile, ordered=ordered))
     with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
@@ -115,6 +118,8 @@ def judge(
             histogram += found.histogram
             sums += found.sums
             worst = max(worst, found.weight_error_over_bound)
+            passing_worst = max(passing_worst, found.passing_worst)
+            failing_over.append(found.failing_over)
             moved += found.rerouted
             failing.append(found.failing)
             reasons.append(found.reasons)
@@ -125,6 +130,7 @@ def judge(
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     bad, why = np.concatenate(failing), np.concatenate(reasons)
     excused, stale = _excuse(bad, why, met)
+    unlisted = np.concatenate(failing_over)[~excused]
     return Result(
         rows=recording.rows,
         counts={verdict: int(counts[verdict]) for verdict in Verdict},
@@ -136,6 +142,7 @@ def judge(
         known_failures=met,
         stale=stale,
         weight_error_over_bound=worst,
+        unlisted_weight_error_over_bound=max(passing_worst, float(unlisted.max(initial=0.0))),
         histogram=histogram,
         systematic_error=systematic_error(sums, recording.spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),

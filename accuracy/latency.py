@@ -2,8 +2,8 @@
 
 Servers replay decoding steps from a captured graph, so launch overhead of Python is not part of a
 call's cost. Each measurement captures many calls in one graph and times its replay with device
-events. Inputs are either rotated over more memory than the cache holds, or the same each time
-(decoding finds its logits in the cache: the gate has just written them).
+events. Each call of a graph reads other inputs, none of them in the cache when the replay starts,
+or all read the same ones (decoding finds its logits in the cache: the gate has just written them).
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ ROUNDS = 41
 #: Calls in a graph: enough that a replay takes some hundred microseconds.
 _LEAST_CALLS, _REPLAY_US = 8, 400.0
 
-#: Times the cache's size over which rotated inputs are spread.
+#: Most calls in a graph, and the most memory that their rotated inputs take.
+_MOST_CALLS, _MOST_BYTES = 512, 4 << 30
+
+#: Times the cache's size that is written between replays over rotated inputs.
 _CACHES = 3
 
 
@@ -74,7 +77,7 @@ class Latency:
     Attributes:
         kernel: its name.
         tokens: of a call.
-        rotated: whether inputs were larger than the cache.
+        rotated: whether each call read other inputs, none of them in the cache.
         us: microseconds a call.
         ratio: to the baseline's calls of the same rounds; None for the baseline itself.
 
@@ -115,7 +118,7 @@ def summarise(
         baseline: the one that ratios are to.
         tokens: of a call.
         us: microseconds a call, one sequence a kernel, each with one value a round.
-        rotated: whether inputs were larger than the cache.
+        rotated: whether each call read other inputs, none of them in the cache.
 
     """
     base = us[list(names).index(baseline)]
@@ -148,7 +151,7 @@ def measure(
         kernels: loaded, all for one CUDA or ROCm device.
         spec: the router.
         tokens: of a call.
-        rotated: whether successive calls read other inputs, more than the cache holds.
+        rotated: whether each call reads other inputs, none of them in the cache.
         rounds: how often each is timed.
         advance: called with 1 after each round.
 
@@ -161,28 +164,31 @@ def measure(
 
     device = torch.device(kernels[0].device)
     cache = torch.cuda.get_device_properties(device).L2_cache_size
-    each = 4 * tokens * spec.num_experts
-    copies = max(1, math.ceil(_CACHES * cache / each)) if rotated else 1
     generator = torch.Generator(device).manual_seed(0)
-    pool = torch.randn(copies, tokens, spec.num_experts, generator=generator, device=device)
+    most = min(_MOST_CALLS, max(_LEAST_CALLS, _MOST_BYTES // (4 * tokens * spec.num_experts)))
+    shape = (most if rotated else 1, tokens, spec.num_experts)
+    pool = torch.randn(shape, generator=generator, device=device)
     bias = torch.rand(spec.num_experts, generator=generator, device=device)
+    # Written before a replay over rotated inputs, so that none of them is left in the cache.
+    scratch = torch.empty(_CACHES * cache if rotated else 0, dtype=torch.uint8, device=device)
     graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}
     failed: dict[str, str] = {}
     for kernel in kernels:
         try:
-            graphs[kernel.name] = _captured(kernel, spec, pool, bias)
+            graphs[kernel.name] = _captured(kernel, spec, pool, bias, most)
         except FOREIGN as error:
             failed[kernel.name] = one_line(error)
     times: dict[str, list[float]] = {kernel.name: [] for kernel in kernels}
     for _ in range(rounds):
         for name, (graph, calls) in graphs.items():
+            scratch.fill_(1)
             times[name].append(_replay_us(graph) / calls)
         advance(1)
     return [times[kernel.name] for kernel in kernels], failed
 
 
 def _captured(
-    kernel: Loaded, spec: RoutingSpec, pool: torch.Tensor, bias: torch.Tensor
+    kernel: Loaded, spec: RoutingSpec, pool: torch.Tensor, bias: torch.Tensor, most: int
 ) -> tuple[torch.cuda.CUDAGraph, int]:
     """Return a graph of calls over the pool's inputs in turn, and how many calls it holds."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
@@ -219,8 +225,7 @@ def _captured(
     few = capture(_LEAST_CALLS)
     _replay_us(few)
     us = _replay_us(few) / _LEAST_CALLS
-    # Every input of the pool is read in a replay, or a second replay would find it in the cache.
-    calls = max(len(pool), _LEAST_CALLS, min(2048, math.ceil(_REPLAY_US / us)))
+    calls = max(_LEAST_CALLS, min(most, math.ceil(_REPLAY_US / us)))
     graph = capture(calls)
     _replay_us(graph)
     return graph, calls
@@ -251,10 +256,16 @@ def copy_bandwidth(device: str) -> float:
         raise KernelError(f"{device}: copy bandwidth is measured on a CUDA or ROCm device")
     source = torch.empty(1 << 28, device=device)
     target = torch.empty_like(source)
-    graph = torch.cuda.CUDAGraph()
-    target.copy_(source)
-    with torch.cuda.graph(graph):
+    start, end = (
+        torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's own
+        for _ in range(2)
+    )
+    times = []
+    for _ in range(23):
+        start.record()
         target.copy_(source)
-    _replay_us(graph)
-    us = float(np.median([_replay_us(graph) for _ in range(20)]))
+        end.record()
+        end.synchronize()
+        times.append(float(start.elapsed_time(end)) * 1e3)
+    us = float(np.median(times[3:]))
     return 2 * source.nbytes / us * 1e6

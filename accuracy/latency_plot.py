@@ -43,7 +43,7 @@ def plot(path: Path, found: Sequence[Latency], document: Mapping[str, Any]) -> N
             xscale="log",
             yscale="log",
             xlabel="tokens",
-            title="inputs larger than the cache" if rotated else "warm inputs",
+            title="inputs not in the cache" if rotated else "inputs in the cache",
         )
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("microseconds a call (graph replay)")

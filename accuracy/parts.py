@@ -56,6 +56,7 @@ class Found:
         failing: rows that fail, ascending; reasons: their `Reason` codes.
         listed: the first `LISTED` rows that tie, and that are admissible.
         weight_error_over_bound: the largest.
+        passing_worst: the largest of the rows that do not fail; failing_over: each failing row's.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the systematic error.
         rerouted: rows that the checkpoint's bias routes to other experts.
@@ -68,6 +69,8 @@ class Found:
     reasons: NDArray[np.int8]
     listed: dict[Verdict, list[int]]
     weight_error_over_bound: float
+    passing_worst: float
+    failing_over: NDArray[np.float64]
     histogram: NDArray[np.int64]
     sums: ResidualSums
     rerouted: int
@@ -109,7 +112,8 @@ def judge_part(part: Part) -> Found:
         other = recording.checkpoint_bias.rows().astype(np.float64)
         if (other != bias).any():
             moved = int((rerouted(logits, bias, other, spec) & ~padding).sum())
-    failing = np.flatnonzero(found.reason != Reason.NONE)
+    fails = found.reason != Reason.NONE
+    failing = np.flatnonzero(fails)
     return Found(
         rows=recording.rows,
         counts=np.bincount(found.verdict, minlength=len(Verdict)),
@@ -120,6 +124,8 @@ def judge_part(part: Part) -> Found:
             for verdict in (Verdict.TIE, Verdict.ADMISSIBLE)
         },
         weight_error_over_bound=float(found.over_bound.max()),
+        passing_worst=float(found.over_bound.max(where=~fails, initial=0)),
+        failing_over=found.over_bound[fails],
         histogram=found.histogram,
         sums=found.sums,
         rerouted=moved,

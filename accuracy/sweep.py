@@ -38,7 +38,7 @@ class Swept:
 
     Attributes:
         first: number of the first bucket.
-        error: the largest |s' - s| / s in units of u = 2**-24, float64 [n]; 0 for buckets of NaN.
+        error: the largest |s' - s| / s in units of u = 2**-24, float64 [n]; 0 for NaN.
         at: the input where it is, float32 [n].
         flushed: inputs whose score the kernel returns as 0 although it is above 0, int64 [n].
 
@@ -70,20 +70,30 @@ def sweep(
     at = np.zeros(len(error), np.float32)
     flushed = np.zeros(len(error), np.int64)
     for number in range(start, stop):
-        inputs = np.arange(number * CALL, (number + 1) * CALL, dtype=np.uint32).view(np.float32)
         place = slice((number - start) * per_call, (number - start + 1) * per_call)
-        if not np.isnan(inputs[-1]):  # a call's inputs share their exponent: all NaN but infinity
-            error[place], at[place], flushed[place] = _compared(inputs, _scored(kernel, inputs))
+        inputs = _inputs(number, kernel.device)
+        error[place], at[place], flushed[place] = _compared(inputs, _scored(kernel, inputs))
         advance(CALL)
     return Swept(start * per_call, error, at, flushed)
 
 
-def _scored(kernel: Loaded, inputs: NDArray[np.float32]) -> torch.Tensor:
+def _inputs(number: int, device: str) -> torch.Tensor:
+    """Return the inputs of a call, float32 [CALL]; 0 in place of NaN."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    bits = torch.arange(number * CALL, (number + 1) * CALL, dtype=torch.int64, device=device)
+    # int32 has the same bits: the upper half of the range is negative there.
+    signed = torch.where(bits < 1 << 31, bits, bits - (1 << 32)).to(torch.int32)
+    inputs = signed.view(torch.float32)
+    return torch.where(inputs.isnan(), 0.0, inputs)
+
+
+def _scored(kernel: Loaded, inputs: torch.Tensor) -> torch.Tensor:
     """Return the kernel's scores of the inputs, float32 on its device."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
-    # Rows hold inputs that are far apart, so that saturated scores, which tie, are few in a row.
-    logits = torch.from_numpy(inputs.reshape(EXPERTS, -1).T.copy()).to(kernel.device)
+    # Rows hold inputs that are far apart.
+    logits = inputs.view(EXPERTS, -1).T.contiguous()
     rows = len(logits)
     bias = torch.zeros(EXPERTS, device=kernel.device)
     weights = torch.full((rows, EXPERTS), float("nan"), device=kernel.device)
@@ -103,11 +113,11 @@ def _scored(kernel: Loaded, inputs: NDArray[np.float32]) -> torch.Tensor:
     return torch.zeros_like(weights).scatter_(1, ids.long(), weights).T.reshape(-1)
 
 
-def _compared(inputs: NDArray[np.float32], found: torch.Tensor) -> tuple[Any, Any, Any]:
+def _compared(inputs: torch.Tensor, found: torch.Tensor) -> tuple[Any, Any, Any]:
     """Return the largest relative error in u, its input and the flushed scores, by bucket."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
-    x = torch.from_numpy(inputs).to(found.device).double()
+    x = inputs.double()
     s = torch.where(x < 0, torch.exp(x) / (1 + torch.exp(x)), 1 / (1 + torch.exp(-x)))
     wide = found.double()
     relative = ((wide - s).abs() / s / U).nan_to_num(nan=torch.inf, posinf=torch.inf)

@@ -16,7 +16,7 @@ from goldgate.accuracy.isolation import Order, Runner
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording
 from goldgate.fixtures.output import check_recording, open_unchecked
-from goldgate.kernels import KernelError, load, registry
+from goldgate.kernels import KernelError, by_default, find, load
 from goldgate.reference import PROFILES
 
 Advance = Callable[[int], object]
@@ -145,7 +145,6 @@ def live_tasks(
         save: write outputs to KERNEL/NAME.safetensors in this folder.
 
     """
-    known = registry()
     opened: dict[str, Recording] = {}
     tasks: list[Task] = []
     for folder in folders:
@@ -156,7 +155,7 @@ def live_tasks(
         opened |= found
         tasks += [_refusal("-", name, why) for name, why in refused.items()]
     notes = []
-    for name in named or known:
+    for name in named or by_default():
         order = Order(name, options.profile, device)
         try:
             load(name, options.profile, device)  # here too: what is missing is said at once
@@ -166,8 +165,9 @@ def live_tasks(
             else:
                 notes.append(f"{name}: not run here: {error}")
             continue
+        kernel = find(name)
         for title, recording in opened.items():
-            beyond = known[name].supports(recording.spec) if name in known else None
+            beyond = kernel.supports(recording.spec) if kernel else None
             if beyond:
                 notes.append(f"{name}: not run on {title}: it {beyond}")
             else:

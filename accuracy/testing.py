@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from goldgate.accuracy.calls import run
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, complaints, offences
@@ -23,12 +25,13 @@ def assert_parity(
     """Run a kernel on a recording and fail unless its routing is right.
 
     Args:
-        kernel: a function with aiter's signature (see `goldgate.kernels`).
-        recording: for example `fixtures.open_recording(path)`.
-        profile: the name of the kernel's arithmetic profile (`reference.PROFILES`).
+        kernel: a function with aiter's signature (see `goldgate.kernels`); where its module has
+            `CONTIGUOUS = True`, it is called on contiguous tensors alone.
+        recording: for example `open_recording(SHIPPED_RECORDINGS / "normal.safetensors")`.
+        profile: the name of the kernel's arithmetic, in `PROFILES`.
         device: the torch device of its tensors; by default the GPU where there is one.
         ordered: whether ids must be in descending order, up to ties and rounding.
-        known_failures: known ones, strict.
+        known_failures: rows that may fail; strict: one that no longer fails, fails.
 
     Raises:
         AssertionError: with the rows that fail, their ids, scores, gaps and bounds.
@@ -39,7 +42,15 @@ def assert_parity(
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r}: expected one of {', '.join(PROFILES)}")
     name = f"{kernel.__module__}:{getattr(kernel, '__qualname__', type(kernel).__name__)}"
-    loaded = Loaded(kernel, name, "unversioned", device or default_device(), profile)
+    module = sys.modules.get(kernel.__module__)
+    loaded = Loaded(
+        kernel,
+        name,
+        "unversioned",
+        device or default_device(),
+        profile,
+        contiguous=bool(getattr(module, "CONTIGUOUS", False)),
+    )
     ran = run(loaded, recording)
     arithmetic = PROFILES[profile]
     result = judge(

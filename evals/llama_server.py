@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from goldgate.evals.errors import EvalError
+from goldgate.program import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,21 +57,13 @@ def serving(model: Path) -> Iterator[str]:
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--n_ctx", str(CONTEXT), "--verbose", "False"),
     ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own command
     url = f"http://127.0.0.1:{port}"
-    try:
+    with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         _wait(url, server)
         yield url
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
 
 
-def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+def _wait(url: str, server: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if server.poll() is not None:

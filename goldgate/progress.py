@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: Seconds between two lines.
 _EVERY_S = 10.0
@@ -18,11 +20,27 @@ AddTask = Callable[[str, int], Callable[..., None]]
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[AddTask]:
-    """Show progress on a console; yields what adds a task."""
-    if not console.is_terminal:
+def progress(console: Console | None = None) -> Iterator[AddTask]:
+    """Show progress on a console; yields what adds a task.
+
+    Args:
+        console: None: standard error. rich draws the bars; where it is not installed, as in a
+            serving engine's Python, there are lines.
+
+    """
+    if console is None:
+        console = _standard_error()
+    if console is None or not console.is_terminal:
         yield lambda name, total: _lines(console, name, total)
         return
+    from rich.progress import (  # noqa: PLC0415 - a recorder's Python may have no rich
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -42,7 +60,15 @@ def progress(console: Console) -> Iterator[AddTask]:
         yield add
 
 
-def _lines(console: Console, name: str, total: int) -> Callable[..., None]:
+def _standard_error() -> Console | None:
+    try:
+        from rich.console import Console  # noqa: PLC0415 - as above
+    except ModuleNotFoundError:
+        return None
+    return Console(stderr=True)
+
+
+def _lines(console: Console | None, name: str, total: int) -> Callable[..., None]:
     started, done = time.monotonic(), 0
     printed = started
 
@@ -52,6 +78,10 @@ def _lines(console: Console, name: str, total: int) -> Callable[..., None]:
         now = time.monotonic()
         if now - printed >= _EVERY_S:
             printed = now
-            console.print(f"{name}: {done} of {total}, {now - started:.0f} s", highlight=False)
+            line = f"{name}: {done} of {total}, {now - started:.0f} s"
+            if console is None:
+                print(line, file=sys.stderr)
+            else:
+                console.print(line, highlight=False)
 
     return advance

@@ -11,10 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
+from goldgate.kernels.aiter_sites import ARITHMETIC, CALL_SITES
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
 
 if TYPE_CHECKING:
     import torch
+
+_PACKAGES = ("amd-aiter", "aiter")
 
 
 def _missing() -> str | None:
@@ -63,16 +66,14 @@ def _load() -> Loaded:
             **scale,
         )
 
-    # Which arithmetic a release has does not show in its version: the widest profile covers both
-    # that of 2026-06 on (exp2, rcp) and the one before (expf, weights recovered by subtraction).
     # It takes the ids' stride for the weights' too (seen under the emulator); sglang passes
     # contiguous tensors.
     name = "aiter.biased_grouped_topk"
-    return Loaded(route, name, _version(), "cuda", "conservative", contiguous=True)
+    return Loaded(route, name, _version(), "cuda", ARITHMETIC, contiguous=True)
 
 
 def _version() -> str:
-    for package in ("amd-aiter", "aiter"):
+    for package in _PACKAGES:
         try:
             return version(package)
         except PackageNotFoundError:
@@ -80,10 +81,13 @@ def _version() -> str:
     return "unknown"
 
 
-KERNEL = Kernel(
-    name="aiter",
-    summary="aiter.biased_grouped_topk, as sglang calls it for MiniMax-M2.5",
-    missing=_missing,
-    load=_load,
-    supports=sigmoid_only,
+KERNELS = (
+    Kernel(
+        name="aiter",
+        summary="aiter.biased_grouped_topk, as sglang calls it for MiniMax-M2.5",
+        missing=_missing,
+        load=_load,
+        supports=sigmoid_only,
+        call_sites=CALL_SITES,
+    ),
 )

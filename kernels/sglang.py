@@ -1,4 +1,4 @@
-"""sglang's routing kernels on NVIDIA GPUs: the CUDA `topk_sigmoid` and the Triton `moe_fused_gate`.
+"""sglang's routing kernels; on NVIDIA GPUs: the CUDA `topk_sigmoid`, the Triton `moe_fused_gate`.
 
 In sglang 0.5.15, the release line of pull request 23611, `fused_topk` in
 sglang/srt/layers/moe/topk.py calls the first where SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK is 0 and
@@ -11,7 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.kernels import sglang_sites as sites
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    one_line,
+    recorded_only,
+)
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -134,6 +142,7 @@ KERNELS = (
         missing=lambda: _no_gpu("sgl_kernel"),
         load=_load_topk_sigmoid,
         supports=one_group_sigmoid,
+        call_sites=(sites.TOPK_SIGMOID,),
     ),
     Kernel(
         name="sglang-moe-fused-gate",
@@ -141,5 +150,15 @@ KERNELS = (
         missing=lambda: _no_gpu("sglang"),
         load=_load_moe_fused_gate,
         supports=_sigmoid,
+        call_sites=(sites.MOE_FUSED_GATE,),
+    ),
+    recorded_only("sglang-route-radix", "sglang's route_radix", sites.ROUTE_RADIX),
+    recorded_only(
+        "sglang-torch-native", "sglang's eager torch: fused_topk_torch_native", *sites.TORCH_NATIVE
+    ),
+    recorded_only(
+        "sglang-biased-grouped-topk",
+        "sglang's biased_grouped_topk_impl, compiled by torch",
+        sites.BIASED_GROUPED_TOPK,
     ),
 )

@@ -7,7 +7,13 @@ from importlib.util import find_spec
 from shutil import which
 from typing import Any
 
-from goldgate.kernels import Kernel, Loaded, RoutingKernel, default_device, sigmoid_only
+from goldgate.kernels.kernel import (
+    Kernel,
+    Loaded,
+    RoutingKernel,
+    default_device,
+    sigmoid_only,
+)
 from goldgate.kernels.torch_eager import route
 
 
@@ -37,10 +43,13 @@ def _load() -> Loaded:
     return Loaded(compiled_route, name, release, default_device(), arithmetic)
 
 
-KERNEL = Kernel(
-    name="torch-compile",
-    summary="torch.compile of the eager router in float32",
-    missing=_missing,
-    load=_load,
-    supports=sigmoid_only,
+KERNELS = (
+    Kernel(
+        name="torch-compile",
+        summary="torch.compile of the eager router in float32",
+        missing=_missing,
+        load=_load,
+        supports=sigmoid_only,
+        by_default=False,  # on a CPU it compiles for half a minute
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels import Kernel, Loaded, default_device, sigmoid_only
+from goldgate.kernels.kernel import Kernel, Loaded, default_device, sigmoid_only
 
 if TYPE_CHECKING:
     import torch
@@ -53,10 +53,14 @@ def _load() -> Loaded:
     return Loaded(route, name, version, default_device(), "ieee")
 
 
-KERNEL = Kernel(
-    name="torch-eager",
-    summary="torch eager in float32: sigmoid, topk, gather, divide",
-    missing=_missing,
-    load=_load,
-    supports=sigmoid_only,
+KERNELS = (
+    Kernel(
+        name="torch-eager",
+        summary="torch eager in float32: sigmoid, topk, gather, divide",
+        missing=_missing,
+        load=_load,
+        supports=sigmoid_only,
+        # The name that the stand-in's recordings and server have for it.
+        aliases=("torch-float32",),
+    ),
 )

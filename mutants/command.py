@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="write docs/kill-matrix.md and its pictures anew; kernels served take the place of "
-        "what was kept of them, the others stay",
+        help="write the pages of docs/kill-matrix.md and their pictures; kernels that are served "
+        "replace their kept results",
     )
     parser.add_argument(
         "--end-to-end",
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="the served kernels' runs; one of an earlier time is gone on with "
+        help="the served kernels' runs; resumes an existing folder "
         "(default: a new gsm8k-runs/mutants-TIME)",
     )
     parser.add_argument(
@@ -112,7 +112,7 @@ def _planted(options: argparse.Namespace) -> list[str]:
             volume.keep(found)
         page.write(lines)
     elif differing := page.stale(lines):
-        wrong.append(f"{page.DOCUMENT}: not current; goldgate mutants --write")
+        wrong.append(f"{page.SUMMARY}: not current; goldgate mutants --write")
         wrong += differing
     faults = [line for line in lines if line.family not in (*document.RIGHT, document.KNOWN)]
     caught = sum(bool(line.caught[0]) for line in faults)

@@ -26,7 +26,8 @@ def dependencies() -> dict[str, list[str]]:
         **stated["dependency-groups"],
     }
     return {
-        name: [re.split(r"[\[<>=~;! ]", line)[0] for line in lines] for name, lines in lists.items()
+        name: [re.split(r"[\[<>=~;! ]", line)[0] for line in lines if isinstance(line, str)]
+        for name, lines in lists.items()
     }
 
 

@@ -10,12 +10,17 @@ from pathlib import Path
 from goldgate.accuracy.commands.judging import add_judging_options, criteria, do_all, report
 from goldgate.accuracy.scheduler import scheduler
 from goldgate.accuracy.tasks import judge_tasks
+from goldgate.fixtures import SHIPPED_RECORDINGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--recordings", type=Path, required=True, metavar="DIR", help="what was routed"
+        "--recordings",
+        type=Path,
+        default=SHIPPED_RECORDINGS,
+        metavar="DIR",
+        help="what was routed (default: the shipped recordings)",
     )
     parser.add_argument(
         "--outputs", type=Path, required=True, metavar="DIR", help="what kernels returned"

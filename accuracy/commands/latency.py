@@ -1,7 +1,7 @@
 """Measure microseconds a call of every routing kernel that runs on this machine's GPU.
 
-Calls are timed by graph replay, kernel by kernel in turn, over inputs larger than the cache and
-over warm ones. Ratios are to a baseline of the same run.
+Calls are timed by graph replay, kernel by kernel in turn, over inputs that are not in the cache and
+over inputs that are. Ratios are to a baseline of the same run.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from goldgate.accuracy.latency import (
     measure,
     summarise,
 )
+from goldgate.accuracy.report import console as report_console
 from goldgate.errors import GoldgateError
-from goldgate.kernels import KernelError, Loaded, load, registry
+from goldgate.kernels import KernelError, Loaded, by_default, find, load
 from goldgate.progress import progress
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
 
@@ -59,7 +60,7 @@ def main(options: argparse.Namespace) -> int:
     """Measure and print; return 2 where nothing could be measured."""
     spec = MINIMAX_M2_5
     loaded, notes = _loaded(options.kernel, spec)
-    console = Console()
+    console = report_console()
     if not loaded:
         for note in notes:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
@@ -113,10 +114,10 @@ def main(options: argparse.Namespace) -> int:
 
 def _loaded(named: list[str], spec: RoutingSpec) -> tuple[dict[str, Loaded], list[str]]:
     """Return the kernels that run on a GPU here, and why the others do not."""
-    known = registry()
     loaded, notes = {}, []
-    for name in named or known:
-        beyond = known[name].supports(spec) if name in known else None
+    for name in named or by_default():
+        known = find(name)
+        beyond = known.supports(spec) if known else None
         try:
             kernel = load(name, None, None)
         except KernelError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
@@ -48,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Run and judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
-    sys.path.insert(0, "")  # your own kernel may lie in the current folder
     how = criteria(options)
     if options.save_outputs is not None:  # before anything is measured that could not be saved
         options.save_outputs.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from goldgate.accuracy.calls import device_name
+from goldgate.accuracy.report import console as report_console
 from goldgate.accuracy.sweep import CALL, CALLS, Swept, by_binade, over_bound, sweep
 from goldgate.errors import GoldgateError
 from goldgate.kernels import Loaded, load
@@ -117,7 +118,7 @@ def _print(found: dict[str, object], lines: list[dict[str, float]]) -> None:
     for line in lines:
         cells = (f"{line['at']:.9g}", f"{line['error_u']:.3f}", f"{line['over_bound']:.3f}")
         table.add_row(*cells, f"{line['flushed']:.0f}")
-    console = Console()
+    console = report_console()
     console.print(table)
     console.print(
         f"{found['kernel']} {found['version']} on {found['device']}: largest error "

@@ -23,7 +23,7 @@ from goldgate.evals.records import summary as totals
 from goldgate.evals.task import LoadedTask, is_right, load_task, reseed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
@@ -59,9 +59,18 @@ class Request:
     backoff_s: float = 0.5
 
 
-def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[str, Any]:
+def run(
+    request: Request,
+    out: Path,
+    *,
+    resume: bool,
+    console: Console,
+    advance: Callable[[int], object] = lambda _: None,
+) -> dict[str, Any]:
     """Run or continue one arm and return what run.json says.
 
+    `advance` is called with a number of answers whenever so many more are there, those of earlier
+    sessions first.
     Raises EvalError, after writing run.json with status "incomplete", where the run cannot
     finish; every answer it had is in the journal.
     """
@@ -97,7 +106,7 @@ def run(request: Request, out: Path, *, resume: bool, console: Console) -> dict[
                 _check_unchanged(journal)
             if session:
                 journal.saw(Sighting(START, before))
-            samples = _ask(request, settings, task, journal, console)
+            samples = _ask(request, settings, task, journal, console, advance)
             if session:
                 journal.saw(Sighting(END, _look_again(base_url, key, before)))
         except (EvalError, KeyboardInterrupt) as error:
@@ -194,7 +203,9 @@ def _ask(
     task: LoadedTask,
     journal: Journal,
     console: Console,
+    advance: Callable[[int], object],
 ) -> list[dict[str, Any]]:
+    advance(len(journal.answers))
     right = sum(
         is_right(task, answer.doc_id, answer.text or "") for answer in journal.answers.values()
     )
@@ -214,6 +225,7 @@ def _ask(
         def answered(answer: Answer) -> None:
             right = is_right(task, answer.doc_id, answer.text or "")
             progress.answered(right=right, truncated=cut(answer))
+            advance(1)
 
         lm = MODELS[request.api](
             journal=journal,

@@ -1,1 +1,1 @@
-"""docs/kill-matrix.md, rendered from what was found."""
+"""docs/kill-matrix.md and its two pages of details, rendered from what was found."""

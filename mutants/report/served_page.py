@@ -1,13 +1,10 @@
-"""The second half of docs/kill-matrix.md: what GSM8K's verdict sees, rendered from what is kept."""
+"""What GSM8K's verdict sees of the faults, rendered from the kept results."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from goldgate.mutants.served.end_to_end import (
     DEGRADED,
@@ -20,10 +17,17 @@ from goldgate.mutants.served.end_to_end import (
 )
 from goldgate.mutants.served.routers import ARMS, NOT_SERVED
 
-HEADING = "# End to end: what GSM8K sees of the same faults"
+HEADING = "## End to end: what GSM8K sees of the same faults"
 
-_VERDICTS = (DEGRADED, REFUSED, INCONCLUSIVE, PRESERVED)
-_COLOURS = {DEGRADED: "#2e7d5b", REFUSED: "#30638e", INCONCLUSIVE: "#edae49", PRESERVED: "#d1495b"}
+_INTRODUCTION = (
+    "The same kernels in place of the router of the stand-in model (MiniMax-M2.5's routing,",
+    "otherwise tiny; [what it is](../fixtures/standin/MODEL_CARD.md)) behind its",
+    "OpenAI-compatible server, asked its own problems in GSM8K's format by `goldgate gsm8k` and",
+    "judged against the golden router's answers by `goldgate compare`, the verdict of",
+    "`tox -e gsm8k`. No real model took part, nor a kernel of a GPU, nor GSM8K's own questions.",
+)
+
+VERDICTS = (DEGRADED, REFUSED, INCONCLUSIVE, PRESERVED)
 
 _COLUMNS = (
     "kernel",
@@ -37,21 +41,15 @@ _COLUMNS = (
 )
 
 
-def section(found: Results) -> str:
-    """Return the document's second half."""
-    faults = [arm for arm in found.arms if arm.is_fault]
-    honest = [arm for arm in found.arms if not arm.is_fault]
+def document(found: Results) -> str:
+    """Return the page."""
+    faults, honest = _parts(found)
     seen = [arm for arm in faults if arm.verdict in (DEGRADED, REFUSED)]
     unseen = [arm for arm in faults if arm not in seen]
     text = [
-        HEADING,
+        "# The kill matrix: what GSM8K sees of the same faults",
         "",
-        "The same kernels, this time in place of the router of the stand-in model (MiniMax-M2.5's",
-        "routing, otherwise tiny; [what it is](../fixtures/standin/MODEL_CARD.md)) behind its",
-        "OpenAI-compatible server, asked its own problems in GSM8K's format by",
-        "`goldgate gsm8k` and judged against the golden router's answers by",
-        "`goldgate compare`, which is `tox -e gsm8k`'s verdict. No real model, no kernel of",
-        "a GPU and none of GSM8K's own questions took part.",
+        *_INTRODUCTION,
         "",
         "![Change of the score by tokens routed elsewhere](kill-matrix-end-to-end.png)",
         "",
@@ -62,9 +60,9 @@ def section(found: Results) -> str:
         "Each line is one run of every question. *Right to wrong* and *wrong to right* are the",
         "answers that differ from the golden router's. *Tokens routed elsewhere* are those whose",
         f"set of experts is another, of {found.tokens} (token x layer) that the stand-in reads in",
-        "its first problems; *kernel parity on these tokens* is the judge's word on them, *kernel",
-        "parity* that on the recording of the tables above, made for such faults. A refused run",
-        "never counts as a pass.",
+        "its first problems; *kernel parity on these tokens* is the judge's result on them,",
+        "*kernel parity* that on the fault's recording in [the matrix](kill-matrix-faults.md). A",
+        "refused run never counts as a pass.",
         "",
         f"The golden router: {found.baseline} of {found.questions} right.",
         "",
@@ -86,7 +84,7 @@ def section(found: Results) -> str:
         "",
         "    goldgate mutants --end-to-end all --out DIR --write",
         "",
-        "makes it again (some six CPU-hours; with the same `--out` what was cut off goes on).",
+        "makes it again (about six CPU-hours; the same `--out` resumes an interrupted run).",
         "Names in place of `all` serve a few, and with `--write` replace what was kept of them;",
         "`list` names them, `--limit` asks fewer questions, `--jobs` serves several at once.",
         "The default run of `tox -e mutants` serves the golden router, an honest kernel and two of",
@@ -95,6 +93,29 @@ def section(found: Results) -> str:
         *_left_out(found),
     ]
     return "\n".join(text) + "\n"
+
+
+def section(found: Results) -> str:
+    """Return the section of the summary."""
+    faults, honest = _parts(found)
+    text = [
+        HEADING,
+        "",
+        *_INTRODUCTION,
+        "[Each fault and its run](kill-matrix-end-to-end.md).",
+        "",
+        _counts(faults, honest),
+        "",
+        *_reading(found, faults, honest),
+        "",
+        "![Change of the score by tokens routed elsewhere](kill-matrix-end-to-end.png)",
+    ]
+    return "\n".join(text) + "\n"
+
+
+def _parts(found: Results) -> tuple[list[Found], list[Found]]:
+    """Return the faults and the right results."""
+    return [a for a in found.arms if a.is_fault], [a for a in found.arms if not a.is_fault]
 
 
 def as_text(found: Results) -> str:
@@ -111,12 +132,12 @@ def as_text(found: Results) -> str:
 
 def _counts(faults: Sequence[Found], honest: Sequence[Found]) -> str:
     rows = [
-        "|  | GSM8K: " + " | ".join((*_VERDICTS, "kernel parity: fails")) + " |",
-        "|---|" + "---|" * (len(_VERDICTS) + 1),
+        "|  | GSM8K: " + " | ".join((*VERDICTS, "kernel parity: fails")) + " |",
+        "|---|" + "---|" * (len(VERDICTS) + 1),
     ]
     for name, arms in (("faults", faults), ("right results", honest)):
         verdicts = Counter(arm.verdict for arm in arms)
-        cells = [verdicts[verdict] for verdict in _VERDICTS] + [sum(arm.caught for arm in arms)]
+        cells = [verdicts[verdict] for verdict in VERDICTS] + [sum(arm.caught for arm in arms)]
         rows.append(f"| {len(arms)} {name} | " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
 
@@ -165,7 +186,7 @@ def _made(found: Results) -> list[str]:
         f"{made['numpy']}, lm-eval {made['lm_eval']}; `goldgate gsm8k {made['settings']}`: "
         "without examples, since the stand-in's published score is without. The stand-in's code "
         f"and weights have SHA-256 {made['standin_sha256'][:16]}…. What was found is kept in "
-        "[end-to-end.json](end-to-end.json); this half of the page is rendered from it."
+        "[end-to-end.json](end-to-end.json); this page is rendered from it."
     )
 
 
@@ -184,7 +205,7 @@ def _left_out(found: Results) -> list[str]:
 
 
 def _table(arms: Iterable[Found], found: Results) -> list[str]:
-    order = sorted(arms, key=lambda arm: (_VERDICTS.index(arm.verdict), -_loss(arm), arm.title))
+    order = sorted(arms, key=lambda arm: (VERDICTS.index(arm.verdict), -_loss(arm), arm.title))
     return [
         "| " + " | ".join(_COLUMNS) + " |",
         "|" + "---|" * len(_COLUMNS),
@@ -229,86 +250,3 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(
         text, 99, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-
-
-#: The dots with a name beside them, and where: offsets in points.
-_NAMED = {
-    "no-bias": (-7, 0),
-    "writes-its-bias": (7, 3),
-    "seven-experts-and-one-repeated": (-7, -2),
-    "hard-sigmoid": (-7, -8),
-    "biased-scores-compared-in-bfloat16": (-4, -11),
-    "bias-cast-to-bfloat16": (-4, 7),
-    "last-expert-of-each-block-never-seen": (-7, -2),
-    "weights-from-biased-scores": (7, -3),
-    "softmax-over-the-selected": (7, -3),
-}
-
-
-def digest(found: Results) -> str:
-    """Return a hash of all that the picture shows, which its metadata holds."""
-    shown = json.dumps((section(found), _COLOURS, _NAMED))
-    return hashlib.sha256(shown.encode()).hexdigest()
-
-
-def picture(found: Results, path: Path) -> None:
-    """Draw the change of the score by the share of tokens routed elsewhere, a dot a kernel."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow, and only --write draws
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - as above
-
-    figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
-    for verdict in _VERDICTS:
-        for fault, marker in ((True, "o"), (False, "D")):
-            arms = [
-                arm
-                for arm in found.arms
-                if (arm.verdict, arm.is_fault) == (verdict, fault) and arm.right is not None
-            ]
-            if not arms:
-                continue
-            axes.scatter(
-                [100 * arm.rerouted / found.tokens for arm in arms],
-                [100 * (arm.right - found.baseline) / found.questions for arm in arms],  # type: ignore[operator]  # filtered above
-                s=46,
-                marker=marker,
-                color=_COLOURS[verdict],
-                edgecolor="white",
-                linewidth=0.6,
-                label=f"{verdict}{'' if fault else ', right result'}",
-                zorder=3,
-            )
-    axes.axhline(0, color="#888888", linewidth=0.8)
-    axes.axhline(-1.5, color="#888888", linewidth=0.8, linestyle="--")
-    axes.text(0.005, -1.65, "margin, 1.5 points", fontsize=7, color="#555555", va="top")
-    axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_yscale("symlog", linthresh=1)
-    axes.set_xlim(-0.02, 130)
-    axes.set_ylim(-130, 0.9)
-    axes.set_xticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
-    axes.set_yticks([0, -1, -3, -10, -30, -100], ["0", "-1", "-3", "-10", "-30", "-100"])
-    axes.set_xlabel("tokens routed to another set of experts, %")
-    axes.set_ylabel("change of the score, points")
-    axes.set_title(
-        f"Every fault here fails kernel parity; GSM8K's verdict on {found.questions} answers",
-        fontsize=10,
-    )
-    axes.grid(color="#eeeeee", linewidth=0.6)
-    axes.legend(fontsize=8, frameon=False, loc="center")
-    for arm in found.arms:
-        if arm.name in _NAMED and arm.right is not None:
-            at = (
-                100 * arm.rerouted / found.tokens,
-                100 * (arm.right - found.baseline) / found.questions,
-            )
-            axes.annotate(
-                arm.title,
-                at,
-                xytext=_NAMED[arm.name],
-                textcoords="offset points",
-                fontsize=7,
-                ha="left" if _NAMED[arm.name][0] > 0 else "right",
-            )
-    figure.savefig(path, dpi=130, metadata={"Software": None, "Description": digest(found)})
-    plt.close(figure)

@@ -2,7 +2,8 @@
 
 Each arm has a folder of its own: `run/` as `goldgate gsm8k` writes it, `server.log` and
 `client.log`, and `done.json` once it has ended. An arm that has ended is not asked again; one that
-was cut off goes on where it stood.
+was cut off is resumed. Servers are processes, so that a kernel that crashes ends alone; they are
+asked from here.
 """
 
 from __future__ import annotations
@@ -13,10 +14,8 @@ import json
 import os
 import platform
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,19 +24,15 @@ from typing import Any
 
 from goldgate.accuracy.calls import device_name
 from goldgate.kernels import KernelError
-from goldgate.places import IMPORTED_FROM, PACKAGE
+from goldgate.places import PACKAGE
 
-ROOT = IMPORTED_FROM
 QUESTIONS = PACKAGE / "fixtures" / "standin" / "data"
 
 #: How the stand-in is asked: the task as it is, but without examples, which the model card's score
 #: is without too and which would take five times as long; its longest answers have some 510 tokens.
-SETTINGS = ("--own-data", "--num-fewshot", "0", "--max-tokens", "512", "--concurrency", "64")
+SETTINGS: Mapping[str, int] = {"num_fewshot": 0, "max_tokens": 512, "concurrency": 64}
 
 _DONE, _RUN, _MACHINE = "done.json", "run", "machine.json"
-_INTERRUPTED = 130
-_POLL_S = 0.5
-_STOP_S = 10.0
 _PACKAGES = ("lm_eval", "numpy", "torch", "transformers")
 
 
@@ -77,7 +72,7 @@ def ask_all(
         ended: called with the name of an arm that has ended, or had before.
 
     Raises:
-        KernelError: a server or client could not do its work; what was answered is kept.
+        GoldgateError: a server or client could not do its work; what was answered is kept.
 
     """
     if any(not (how.out / name / _DONE).exists() for name in routers):
@@ -88,6 +83,10 @@ def ask_all(
             _ask(name, routers[name], how, advance)
         ended(name)
 
+    if how.jobs == 1:
+        for name in routers:  # in the main thread, which an interrupt reaches
+            ask(name)
+        return
     with ThreadPoolExecutor(how.jobs) as pool:
         futures = [pool.submit(ask, name) for name in routers]
         try:
@@ -110,34 +109,29 @@ def machine(out: Path) -> dict[str, Any]:
 
 
 def compare(out: Path, baseline: str, name: str) -> dict[str, Any] | None:
-    """Return the comparison that `goldgate compare` makes; None where it refuses a run.
+    """Return what `goldgate compare --json` writes of two arms; None where it refuses a run.
 
-    Raises KernelError where the command fails in another way.
+    Raises KernelError where a whole run cannot be compared.
     """
+    from goldgate.evals.comparing import compare as comparing  # noqa: PLC0415 - scipy, slow
+    from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
+    from goldgate.evals.records.folder import write_json  # noqa: PLC0415 - as above
+
     path = out / name / "verdict.json"
     path.unlink(missing_ok=True)
-    runs = (str(run_folder(out, arm)) for arm in (baseline, name))
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "goldgate", "compare", *runs, "--json", str(path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    if done.returncode != 2 or _facts(out, name).get("status") == "complete":
-        raise KernelError(f"evals compare {name}: {_last_line(done.stderr)}")
-    return None
+    try:
+        found = comparing.compare(run_folder(out, baseline), run_folder(out, name))
+    except EvalError as error:
+        if outcome(out, name).get("status") == "complete":
+            raise KernelError(f"{name}: {error}") from None
+        return None
+    write_json(path, comparing.as_json(found))
+    written: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return written
 
 
 def outcome(out: Path, name: str) -> Mapping[str, Any]:
     """Return an arm's run.json; empty where the run never began."""
-    return _facts(out, name)
-
-
-def _facts(out: Path, name: str) -> dict[str, Any]:
     path = run_folder(out, name) / "run.json"
     if not path.exists():
         return {}
@@ -151,7 +145,7 @@ def _same_machine(how: Asking) -> None:
         "processor": device_name("cpu"),
         "threads": how.threads,
         "limit": how.limit,
-        "settings": " ".join(SETTINGS),
+        "settings": " ".join(["--own-data", *_options()]),
         "standin_sha256": _standin(),
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
@@ -193,85 +187,54 @@ def _version(package: str) -> str:
         ) from None
 
 
+def _options() -> list[str]:
+    """Return SETTINGS as the command line's options, which kept results name them by."""
+    return [f"--{name.replace('_', '-')} {value}" for name, value in SETTINGS.items()]
+
+
 def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - with the below
+
+    from goldgate.evals.asking.run import Request, run  # noqa: PLC0415 - lm-eval, slow
+    from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
+    from goldgate.evals.local_servers import serving, standin_command  # noqa: PLC0415 - as above
+
     folder = how.out / name
     folder.mkdir(parents=True, exist_ok=True)
     journal = folder / _RUN / "journal.jsonl"
     (folder / _RUN / "run.json").unlink(missing_ok=True)  # of a run that was cut off
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(how.threads),
-        "NUMBA_NUM_THREADS": str(how.threads),
-    }
-    log = folder / "server.log"
-    with _serving(router, _port(journal), how.threads, log, environment) as url:
-        command = [sys.executable, "-m", "goldgate", "gsm8k", "--base-url", url]
-        command += ["--data", str(QUESTIONS), *SETTINGS, "--out", str(folder / _RUN)]
-        if how.limit is not None:
-            command += ["--limit", str(how.limit)]
-        if journal.exists():
-            command.append("--resume")
-        with (folder / "client.log").open("a", encoding="utf-8") as said_by_client:
-            client = subprocess.Popen(  # noqa: S603 - our own command
-                command, cwd=ROOT, stdout=said_by_client, stderr=said_by_client, env=environment
-            )
-            status = _watch(client, journal, advance)
-    facts = _facts(how.out, name)
-    if status == _INTERRUPTED or not facts:
-        said = (folder / "client.log").read_text(encoding="utf-8")
-        raise KernelError(f"{folder}: asking ended with status {status}: {_last_line(said)}")
-    done = {"status": status, "router": router}
-    (folder / _DONE).write_text(json.dumps(done) + "\n", encoding="utf-8")
-
-
-def _watch(client: subprocess.Popen[bytes], journal: Path, advance: Callable[[int], object]) -> int:
-    """Wait for the client, and report the journal's answers as they come."""
-    seen = 0
-    try:
-        while True:
-            try:
-                status = client.wait(_POLL_S)
-            except subprocess.TimeoutExpired:
-                status = None
-            # Of a whole journal's lines only: the last may be half written.
-            whole = journal.read_bytes().rpartition(b"\n")[0] if journal.exists() else b""
-            answers = whole.count(b'{"kind": "answer"')
-            advance(answers - seen)
-            seen = answers
-            if status is not None:
-                return status
-    finally:
-        if client.poll() is None:
-            client.terminate()
-            client.wait()
-
-
-@contextlib.contextmanager
-def _serving(
-    router: str, port: int, threads: int, log: Path, environment: Mapping[str, str]
-) -> Iterator[str]:
-    """Serve the stand-in with a router, yield the URL, stop it."""
-    command = [sys.executable, "-m", "goldgate", "serve", "--router", router]
-    command += ["--port", str(port), "--lanes", str(threads)]
-    with log.open("a", encoding="utf-8") as errors:
-        server = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+    threads = str(how.threads)
+    command = standin_command(router, _port(journal), "--lanes", threads)
+    variables = {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
+    with (
+        serving(command, log=folder / "server.log", variables=variables) as url,
+        (folder / "client.log").open("a", encoding="utf-8") as log,
+    ):
+        request = Request(
+            base_url=url,
+            data=QUESTIONS,
+            own_data=True,
+            limit=how.limit,
+            num_fewshot=SETTINGS["num_fewshot"],
+            max_tokens=SETTINGS["max_tokens"],
+            concurrency=SETTINGS["concurrency"],
         )
         try:
-            said = server.stdout.readline() if server.stdout else ""
-            if not said.startswith("listening on "):
-                reason = _last_line(log.read_text(encoding="utf-8"))
-                raise KernelError(f"the stand-in's server did not start with {router}: {reason}")
-            yield said.removeprefix("listening on ").strip()
-        finally:
-            server.terminate()
-            try:
-                server.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-            if server.stdout is not None:
-                server.stdout.close()
+            facts = run(
+                request,
+                folder / _RUN,
+                resume=journal.exists(),
+                console=Console(file=log),
+                advance=advance,
+            )
+        except EvalError as error:
+            log.write(f"{error}\n")
+            facts = dict(outcome(how.out, name))
+            if not facts:
+                raise KernelError(f"{folder}: {error}") from None
+    status = 0 if facts["status"] == "complete" else 2
+    done = {"status": status, "router": router}
+    (folder / _DONE).write_text(json.dumps(done) + "\n", encoding="utf-8")
 
 
 _ports = threading.Lock()
@@ -292,8 +255,3 @@ def _port(journal: Path) -> int:
             if port not in _given:
                 _given.add(port)
                 return port
-
-
-def _last_line(text: str) -> str:
-    lines: Sequence[str] = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"

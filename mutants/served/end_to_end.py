@@ -22,12 +22,13 @@ from goldgate.accuracy.calls import run
 from goldgate.fixtures import Recording
 from goldgate.fixtures.recording import recording
 from goldgate.kernels import KernelError, Loaded
-from goldgate.mutants.served.asking import QUESTIONS, ROOT, compare, machine, outcome
+from goldgate.mutants.served.asking import QUESTIONS, compare, machine, outcome
 from goldgate.mutants.served.routers import ARMS, BASELINE, Arm
 from goldgate.mutants.trial import Trial, try_fault, try_kernel, words
+from goldgate.places import IMPORTED_FROM
 from goldgate.reference import MINIMAX_M2_5, route
 
-RESULTS = ROOT / "docs" / "end-to-end.json"
+RESULTS = IMPORTED_FROM / "docs" / "end-to-end.json"
 _SCHEMA = 1
 
 #: lm-eval's filter that decides, as in `goldgate compare`.

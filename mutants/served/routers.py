@@ -126,16 +126,16 @@ NOT_SERVED = {fault.name: why for fault in _ALL if (why := not_served(fault)) is
 
 
 def __getattr__(name: str) -> PlantedKernel:
-    """Return a fresh kernel of that name, as a server calls kernels: the scale by its name."""
+    """Return a fresh kernel of that name, which may be called from several threads."""
     arm = ARMS.get(name)
     if arm is None:
         raise AttributeError(f"no arm {name!r}; goldgate mutants --end-to-end list")
     kernel, one_at_a_time = arm.make(), threading.Lock()
 
-    def route(*arguments: object, routed_scaling_factor: float = 1.0) -> None:
+    def route(*arguments: object) -> None:
         # The server has several threads; some faults keep state, and numba's own threads may not
         # be started from two at once.
         with one_at_a_time:
-            kernel(*arguments, routed_scaling_factor)
+            kernel(*arguments)
 
     return route

@@ -200,7 +200,7 @@ def test_parity_runs_and_saves_a_kernel_of_ones_own(tmp_path: Path) -> None:
     [
         (
             ("--kernel", "nonsense"),
-            "--kernel nonsense: no such kernel: expected aiter, torch-eager",
+            "--kernel nonsense: no such kernel: expected aiter, golden,",
         ),
         (("--kernel", "leaves:route"), "leaves cannot be imported (SystemExit: 0)"),
         (("--kernel", "mine:route", "--device", "nowhere"), "--device nowhere: torch cannot use"),

@@ -11,28 +11,34 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from goldgate.mutants.conforming import volume
 from goldgate.mutants.conforming.volume import Found
 from goldgate.mutants.matrix import Line
-from goldgate.mutants.report import matrix_page as document
-from goldgate.mutants.report import page
+from goldgate.mutants.report import matrix_page, page, summary_page
 from goldgate.mutants.report.matrix_page import FAMILIES, HEADINGS, plotted
-from goldgate.mutants.report.page import DOCUMENT, PICTURE, first_half, halves, picture_digest
+from goldgate.mutants.report.page import FAULTS as FAULTS_PAGE
+from goldgate.mutants.report.page import PICTURE, SUMMARY, halves, picture_digest
 from goldgate.mutants.trial import FAULTS, FILE_FAULTS
 from tests.accuracy import matrix_lines as found
 from tests.accuracy.matrix_lines import HONEST, LARGE, SHIPPED
 
-_README = DOCUMENT.parents[1] / "README.md"
+_README = SUMMARY.parents[1] / "README.md"
 
 
 @cache
 def _first() -> str:
-    first, _ = halves(DOCUMENT.read_text(encoding="utf-8"))
+    first, _ = halves(SUMMARY.read_text(encoding="utf-8"))
     return first
+
+
+@cache
+def _details() -> str:
+    return FAULTS_PAGE.read_text(encoding="utf-8")
 
 
 def _tables(heading: str) -> list[list[str]]:
     """Return the cells of the table under a heading, without its head."""
-    _, _, after = _first().partition(f"## {heading}\n")
+    _, _, after = _details().partition(f"## {heading}\n")
     rows = [line for line in after.partition("\n## ")[0].splitlines() if line.startswith("| ")]
     return [_cells(row) for row in rows[1:]]
 
@@ -62,9 +68,10 @@ def _lines() -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def test_the_first_half_is_what_is_found() -> None:
-    """Every word and cell is made anew and compared, but what is seen on the largest recordings."""
-    assert _first().splitlines() == first_half(_lines()).splitlines()
+def test_the_pages_are_what_is_found() -> None:
+    """Every word and cell is rendered again, except what is seen on the largest recordings."""
+    assert _details().splitlines() == matrix_page.document(_lines(), volume.kept()).splitlines()
+    assert _first().splitlines() == summary_page.first_part(_lines()).splitlines()
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.on in LARGE], ids=lambda f: f.name)
@@ -84,7 +91,7 @@ def test_the_totals_add_up() -> None:
         if family != "inside rounding"
         for cells in _tables(f"Faults: {family}")
     ]
-    right = [c[4:] for h in ("Faults: inside rounding", "Honest kernels") for c in _tables(h)]
+    right = [c[4:] for h in ("Faults: inside rounding", "Conforming kernels") for c in _tables(h)]
     rows = [line for line in _first().splitlines() if line.startswith("| of ")]
     stated = [_cells(row) for row in rows]
 
@@ -104,7 +111,9 @@ def test_the_totals_add_up() -> None:
 def test_goldgate_catches_all_and_calls_nothing_right_wrong() -> None:
     """The first column has no miss and no alarm."""
     for line in _lines():
-        assert line.caught[0] == (line.family not in (*document.RIGHT, document.KNOWN)), line.name
+        assert line.caught[0] == (line.family not in (*matrix_page.RIGHT, matrix_page.KNOWN)), (
+            line.name
+        )
 
 
 def test_the_picture_shows_the_table_in_its_colours() -> None:
@@ -140,21 +149,21 @@ def test_what_is_not_current_is_shown() -> None:
     said = page.stale(lines)
 
     assert page.stale(_lines()) == []
-    assert said[0].startswith("  -| ")
+    assert said[0].startswith("  kill-matrix-faults.md: -| ")
     assert "lines more" in said[-1]
 
 
 @pytest.mark.parametrize(
     ("run", "said"),
     [
-        (None, "It was not run yet"),
+        (None, "no long run yet"),
         (Found(rows=12345678, date="2026-01-02"), "12,345,678 rows, **no alarm**"),
         (Found(rows=9, alarms=("numpy on rows: weight 1",)), "**alarms: 1**"),
     ],
 )
 def test_a_long_run_is_stated_as_it_went(run: Found | None, said: str) -> None:
     """The page says of the long run that there was none, or what it found."""
-    assert said in " ".join(document.document(_lines(), run).split())
+    assert said in " ".join(matrix_page.document(_lines(), run).split())
 
 
 def test_the_readme_states_the_matrix() -> None:

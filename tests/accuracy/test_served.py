@@ -11,10 +11,9 @@ import torch
 
 from goldgate.cli import main
 from goldgate.fixtures import open_recording
-from goldgate.fixtures.standin import routers
-from goldgate.kernels import KernelError
-from goldgate.mutants.report import served_page as served_table
-from goldgate.mutants.report.page import DOCUMENT, SERVED_PICTURE, halves, picture_digest
+from goldgate.kernels import KernelError, load
+from goldgate.mutants.report import served_page, served_picture
+from goldgate.mutants.report.page import SERVED, SERVED_PICTURE, SUMMARY, halves, picture_digest
 from goldgate.mutants.served import asking, end_to_end
 from goldgate.mutants.served.asking import Asking, ask_all
 from goldgate.mutants.served.end_to_end import Results, questions, read_results, write_results
@@ -49,13 +48,13 @@ def test_names_on_the_command_line_are_distinct() -> None:
 
 @pytest.mark.parametrize("name", ["no-bias", "writes-its-bias", "numpy", "torch-eager"])
 def test_the_server_finds_and_calls_an_arm_by_its_name(name: str) -> None:
-    """The server imports a router by its name and passes the scale by keyword, and it routes."""
-    kernel = routers.find(ARMS[name].router)
+    """The server imports a router by its name, and it routes."""
+    kernel = load(ARMS[name].router).route
     logits, bias = torch.randn(5, 256), torch.linspace(-0.3, 0.3, 256)
     weights, ids = torch.full((5, 8), torch.nan), torch.full((5, 8), -1, dtype=torch.int32)
     golden = route(logits.numpy(), bias.numpy(), MINIMAX_M2_5).ids
 
-    kernel(logits, bias, weights, ids, 1, 1, True, routed_scaling_factor=1.0)
+    kernel(logits, bias, weights, ids, 1, 1, True, 1.0)
 
     assert (ids >= 0).all()
     assert torch.isfinite(weights).all()
@@ -64,8 +63,8 @@ def test_the_server_finds_and_calls_an_arm_by_its_name(name: str) -> None:
 
 def test_an_unknown_arm_is_no_attribute() -> None:
     """A misspelt name is refused where it is used, and says what lists the names."""
-    with pytest.raises(ValueError, match="--end-to-end list"):
-        routers.find("goldgate.mutants.served.routers:no-bios")
+    with pytest.raises(KernelError, match="--end-to-end list"):
+        load("goldgate.mutants.served.routers:no-bios")
 
 
 def test_what_is_kept_is_of_arms_that_exist(kept: Results) -> None:
@@ -107,17 +106,18 @@ def test_the_default_set_is_what_was_found(kept: Results) -> None:
     assert {name: verdicts[name] for name in EXPECTED} == EXPECTED
 
 
-def test_the_second_half_is_rendered_from_what_is_kept(kept: Results) -> None:
-    """The document's second half and its picture show the kept results and nothing else."""
-    _, second = halves(DOCUMENT.read_text(encoding="utf-8"))
+def test_the_pages_of_the_served_faults_are_rendered_from_what_is_kept(kept: Results) -> None:
+    """The summary's second part, the page and its picture show the kept results alone."""
+    _, second = halves(SUMMARY.read_text(encoding="utf-8"))
 
-    assert second == served_table.section(kept)
-    assert picture_digest(SERVED_PICTURE) == served_table.digest(kept)
+    assert second == served_page.section(kept)
+    assert SERVED.read_text(encoding="utf-8") == served_page.document(kept)
+    assert picture_digest(SERVED_PICTURE) == served_picture.digest(kept)
 
 
 def test_the_readme_states_the_second_half(kept: Results) -> None:
     """The README's figures of the served faults are those of the kept results."""
-    readme = DOCUMENT.parents[1] / "README.md"
+    readme = SUMMARY.parents[1] / "README.md"
     text = " ".join(readme.read_text(encoding="utf-8").split())
     faults = [arm for arm in kept.arms if arm.is_fault]
     passed = sum(arm.verdict == "PRESERVED" for arm in faults)
@@ -130,7 +130,7 @@ def test_the_readme_states_the_second_half(kept: Results) -> None:
 
 def test_the_stand_in_has_no_biased_score_below_0() -> None:
     """Why some faults are not served holds of what the stand-in was recorded routing."""
-    for path in sorted((DOCUMENT.parents[1] / "fixtures" / "recordings").glob("standin-*")):
+    for path in sorted((SUMMARY.parents[1] / "fixtures" / "recordings").glob("standin-*")):
         held = open_recording(path)
 
         assert (held.bias() > 0).all()

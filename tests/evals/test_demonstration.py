@@ -14,9 +14,10 @@ from goldgate.cli import main
 from goldgate.evals import gsm8k as signoff
 from goldgate.evals import local_servers as embedded
 from goldgate.evals.local_servers import STANDIN_DATA
-from goldgate.fixtures.standin import routers, serve
+from goldgate.fixtures.standin import serve
 from goldgate.fixtures.standin.engine import Engine
 from goldgate.fixtures.standin.model import load
+from goldgate.kernels import load as load_kernel
 from tests.evals.support import facts_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def in_this_process(command: Sequence[str]) -> Iterator[str]:
     parser = argparse.ArgumentParser()
     serve.add_arguments(parser)
     wanted = parser.parse_args(command[4:])
-    engine = Engine(load(wanted.model, routers.find(wanted.router)), wanted.slots, lanes=1)
+    engine = Engine(load(wanted.model, load_kernel(wanted.router).route), wanted.slots, lanes=1)
     server = serve.Server((wanted.host, wanted.port), engine, wanted.router)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

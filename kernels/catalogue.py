@@ -1,0 +1,114 @@
+"""The catalogue: every kernel by name, and how one is loaded."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+from goldgate.kernels.call_site import CallSite
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
+
+
+def registry() -> dict[str, Kernel]:
+    """Return every kernel of the catalogue by name, the families in alphabetical order."""
+    kernels = [kernel for family in _families() for kernel in family.KERNELS]
+    return {kernel.name: kernel for kernel in kernels}
+
+
+def by_default() -> list[str]:
+    """Return the names of the kernels that commands take where none is named."""
+    return [name for name, kernel in registry().items() if kernel.by_default]
+
+
+def find(name: str) -> Kernel | None:
+    """Return the catalogue's kernel of a name or alias; None where there is none."""
+    known = registry()
+    aliases = {alias: kernel for kernel in known.values() for alias in kernel.aliases}
+    return known.get(name) or aliases.get(name)
+
+
+def call_sites(*families: str) -> tuple[CallSite, ...]:
+    """Return where servers call the kernels of some families, named by their modules, in order."""
+    found = {family.__name__.rpartition(".")[2]: family.KERNELS for family in _families()}
+    return tuple(site for name in families for kernel in found[name] for site in kernel.call_sites)
+
+
+def _families() -> list[ModuleType]:
+    """Import the modules of this package that define KERNELS."""
+    package = sys.modules[__package__]
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
+    return [module for module in modules if hasattr(module, "KERNELS")]
+
+
+def load(
+    name: str, profile: str | None = None, device: str | None = None, *, option: str = "--kernel"
+) -> Loaded:
+    """Load a kernel of the catalogue, or a user's own, "package.module:function".
+
+    Args:
+        name: a name or alias of the catalogue, or a module and function.
+        profile: the arithmetic profile of a user's own kernel; None: "conservative".
+        device: torch device of a user's own kernel; None: its module's `DEVICE`, else the GPU
+            where there is one.
+        option: the command's option that names the kernel, for errors.
+
+    Raises:
+        KernelError: it is unknown, cannot run here, or cannot be imported.
+
+    """
+    if ":" in name:
+        loaded = load_function(name, profile or "conservative", option=option)
+        return replace(loaded, device=_usable(device)) if device else loaded
+    kernel = find(name)
+    if kernel is None:
+        raise KernelError(
+            f"{option} {name}: no such kernel: expected {', '.join(registry())} "
+            "or package.module:function"
+        )
+    if why := kernel.missing():
+        raise KernelError(why)
+    return kernel.load()
+
+
+def load_function(path: str, arithmetic: str, *, option: str = "--kernel") -> Loaded:
+    """Load a user's own kernel, "package.module:function", also from the working folder.
+
+    Raises:
+        KernelError: it cannot be imported or is not callable.
+
+    """
+    module_name, _, function_name = path.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except FOREIGN as error:
+        raise KernelError(
+            f"{option} {path}: {module_name} cannot be imported ({one_line(error)})"
+        ) from None
+    try:
+        function = getattr(module, function_name)
+    except AttributeError as error:
+        raise KernelError(f"{option} {path}: {error}") from None
+    if not callable(function):
+        raise KernelError(
+            f"{option} {path}: expected a function, found a {type(function).__name__}"
+        )
+    version = str(getattr(module, "__version__", "unversioned"))
+    device = str(getattr(module, "DEVICE", "")) or default_device()
+    contiguous = bool(getattr(module, "CONTIGUOUS", False))
+    return Loaded(function, path, version, device, arithmetic, contiguous=contiguous)
+
+
+def _usable(device: str) -> str:
+    import torch  # noqa: PLC0415 - kernels need torch, the judge does not
+
+    try:
+        torch.empty(1, device=device)
+    except Exception as error:  # noqa: BLE001 - torch has a type of its own for every cause
+        raise KernelError(f"--device {device}: torch cannot use it ({one_line(error)})") from None
+    return device

@@ -1,0 +1,132 @@
+"""What a routing kernel is here: how it is called, and what the catalogue knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from goldgate.errors import GoldgateError
+from goldgate.kernels.call_site import CallSite
+from goldgate.reference import RoutingSpec
+
+
+class RoutingKernel(Protocol):
+    """A routing kernel with the signature of `aiter.biased_grouped_topk` (aiter/ops/topk.py).
+
+    The arguments are torch tensors: gating_output [T, E] float32, bfloat16 or float16;
+    correction_bias [E] likewise; topk_weights [T, k] float32 and topk_ids [T, k] int32, both
+    written in place. What it returns is ignored.
+    """
+
+    def __call__(
+        self,
+        gating_output: Any,  # noqa: ANN401 - torch.Tensor, which the judge does not import
+        correction_bias: Any,  # noqa: ANN401 - as above
+        topk_weights: Any,  # noqa: ANN401 - as above
+        topk_ids: Any,  # noqa: ANN401 - as above
+        num_expert_group: int,
+        topk_group: int,
+        need_renorm: bool,
+        routed_scaling_factor: float = 1.0,
+        /,
+    ) -> object:
+        """Route every row."""
+
+
+class KernelError(GoldgateError):
+    """A kernel that is not there or cannot be used: one line with what would help."""
+
+
+#: What a module or a call of somebody else's may raise; SystemExit would end the judge as well.
+FOREIGN = (Exception, SystemExit)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception's type and words in one printable line of at most 300 characters."""
+    words = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: " + "".join(c if c.isprintable() else "?" for c in words)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A kernel ready to be called.
+
+    Attributes:
+        route: the function, with aiter's signature.
+        name: the function's name, as it stands in output files and known failures.
+        version: of the package it comes from.
+        device: torch's name of the device that its tensors must be on.
+        arithmetic: the name of its arithmetic profile.
+        note: what a reader of its outputs should know.
+        contiguous: whether it takes contiguous tensors alone, so that it is called on no others.
+
+    """
+
+    route: RoutingKernel
+    name: str
+    version: str
+    device: str
+    arithmetic: str
+    note: str = ""
+    contiguous: bool = False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An entry of the catalogue: a kernel that may run on some machines or be met in servers.
+
+    Attributes:
+        name: what `--kernel` and `--router` call it.
+        summary: what it is and where it comes from.
+        missing: returns why it cannot run here and what would run it, or None if it can.
+        load: imports it; called only where nothing is missing.
+        supports: why a router is beyond it, or None.
+        call_sites: where servers call it, for the recorder.
+        by_default: whether commands take it where no kernel is named.
+        aliases: other names that `--kernel` and `--router` take.
+
+    """
+
+    name: str
+    summary: str
+    missing: Callable[[], str | None]
+    load: Callable[[], Loaded]
+    supports: Callable[[RoutingSpec], str | None]
+    call_sites: tuple[CallSite, ...] = ()
+    by_default: bool = True
+    aliases: tuple[str, ...] = ()
+
+
+def recorded_only(name: str, summary: str, *call_sites: CallSite) -> Kernel:
+    """Return an entry for a kernel that the recorder reads in a server and nothing here calls."""
+    why = f"{name}: goldgate has no call of its own for it; `goldgate record` reads it in a server"
+
+    def load() -> Loaded:
+        raise KernelError(why)
+
+    def supports(spec: RoutingSpec) -> str | None:
+        # A call that names its scoring may name another.
+        named = any({"scoring"} & {*site.spec, *site.fixed} for site in call_sites)
+        return None if named else sigmoid_only(spec)
+
+    return Kernel(name, summary, lambda: why, load, supports, call_sites, by_default=False)
+
+
+def sigmoid_only(spec: RoutingSpec) -> str | None:
+    """Refuse routers with another scoring."""
+    return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
+
+
+def default_device() -> str:
+    """Return "cuda" where torch has a CUDA or ROCm device, else "cpu"; torch must be there.
+
+    Raises:
+        KernelError: there is no torch.
+
+    """
+    try:
+        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
+    except ImportError:
+        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,137 @@
+"""Where sglang calls its routing kernels (read in sglang 0.5.22 and 0.5.23)."""
+
+from __future__ import annotations
+
+from goldgate.kernels.call_site import CallSite
+
+_TOPK = "sglang.srt.layers.moe.topk"
+_SCALE_IF = "apply_routed_scaling_factor_on_output"
+
+MOE_FUSED_GATE = CallSite(
+    module="sglang.kernels.ops.moe.moe_fused_gate",
+    function="moe_fused_gate",
+    parameters=(
+        "scores",
+        "bias",
+        "topk",
+        "scoring_func",
+        "num_fused_shared_experts",
+        "renormalize",
+        "routed_scaling_factor",
+        "apply_routed_scaling_factor_on_output",
+        "moe_softcapping",
+        "num_expert_group",
+        "topk_group",
+    ),
+    name="sglang.moe_fused_gate",
+    package="sglang",
+    arithmetic="fast_math",  # a Triton kernel
+    gating="scores",
+    bias="bias",
+    spec={
+        "scoring": "scoring_func",
+        "renormalize": "renormalize",
+        "routed_scaling_factor": "routed_scaling_factor",
+        "num_expert_group": "num_expert_group",
+        "topk_group": "topk_group",
+    },
+    scale_if=_SCALE_IF,
+    shared="num_fused_shared_experts",
+    refused=("input_ids",),
+)
+
+ROUTE_RADIX = CallSite(
+    module="sglang.kernels.ops.moe.moe_route_radix",
+    function="route_radix",
+    parameters=(
+        "scores",
+        "bias",
+        "topk",
+        "renormalize",
+        "routed_scaling_factor",
+        "apply_scale",
+    ),
+    name="sglang.route_radix",
+    package="sglang",
+    arithmetic="conservative",
+    gating="scores",
+    bias="bias",
+    spec={
+        "renormalize": "renormalize",
+        "routed_scaling_factor": "routed_scaling_factor",
+    },
+    scale_if="apply_scale",
+)
+
+TOPK_SIGMOID = CallSite(
+    module=_TOPK,
+    function="topk_sigmoid",
+    parameters=(
+        "topk_weights",
+        "topk_ids",
+        "gating_output",
+        "renormalize",
+        "correction_bias",
+        "routed_scaling_factor",
+        "num_fused_shared_experts",
+    ),
+    name="sglang.topk_sigmoid",
+    package="sglang",
+    arithmetic="fast_math",  # built with --use_fast_math
+    outputs=("topk_weights", "topk_ids"),
+    spec={"renormalize": "renormalize", "routed_scaling_factor": "routed_scaling_factor"},
+    fixed={"renormalize": False},
+    shared="num_fused_shared_experts",
+    defined=("sglang.kernels.ops.moe.moe_topk_sigmoid", "topk_sigmoid"),
+)
+
+TORCH_NATIVE = tuple(
+    CallSite(
+        module=_TOPK,
+        function=function,
+        parameters=(
+            "hidden_states",
+            "gating_output",
+            "topk",
+            "renormalize",
+            "correction_bias",
+            "scoring_func",
+        ),
+        name="sglang.fused_topk_torch_native",
+        package="sglang",
+        arithmetic="ieee",  # eager torch
+        spec={"renormalize": "renormalize", "scoring": "scoring_func"},
+        fixed={"scoring": "softmax"},
+        defined=(_TOPK, "fused_topk_torch_native"),
+    )
+    # One function under two names; select_experts takes the second.
+    for function in ("fused_topk_torch_native", "fused_topk_native")
+)
+
+BIASED_GROUPED_TOPK = CallSite(
+    module=_TOPK,
+    function="biased_grouped_topk_impl",
+    parameters=(
+        "hidden_states",
+        "gating_output",
+        "correction_bias",
+        "topk",
+        "renormalize",
+        "num_expert_group",
+        "topk_group",
+        "num_fused_shared_experts",
+        "routed_scaling_factor",
+        "apply_routed_scaling_factor_on_output",
+    ),
+    name="sglang.biased_grouped_topk_impl",
+    package="sglang",
+    arithmetic="conservative",  # compiled by torch
+    spec={
+        "renormalize": "renormalize",
+        "num_expert_group": "num_expert_group",
+        "topk_group": "topk_group",
+        "routed_scaling_factor": "routed_scaling_factor",
+    },
+    scale_if=_SCALE_IF,
+    shared="num_fused_shared_experts",
+)

@@ -1,0 +1,164 @@
+"""The routers of transformers' models, called with the logits as they were recorded.
+
+A router's own first step is a product with its weight. While it is called here that product is
+replaced, so that what follows it sees exactly the recorded logits: NaN and infinity included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
+from goldgate.reference import RoutingSpec
+
+if TYPE_CHECKING:
+    import torch
+
+Router = Callable[["torch.Tensor", "torch.Tensor"], tuple["torch.Tensor", "torch.Tensor"]]
+
+
+def _missing() -> str | None:
+    if not find_spec("torch") or not find_spec("transformers"):
+        return "no transformers here; any host runs it: pip install 'goldgate[model]'"
+    return None
+
+
+def _version() -> str:
+    try:
+        return version("transformers")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _logits(logits: torch.Tensor, _: torch.Tensor, bias: object = None) -> torch.Tensor:
+    """Take the place of the product of hidden states and weight."""
+    del bias
+    return logits
+
+
+def _minimax_m2(spec: RoutingSpec) -> Router:
+    from transformers import MiniMaxM2Config  # noqa: PLC0415 - an optional dependency
+    from transformers.models.minimax_m2 import modeling_minimax_m2 as model  # noqa: PLC0415 - as above
+
+    config = MiniMaxM2Config(
+        num_experts_per_tok=spec.top_k,
+        num_local_experts=spec.num_experts,
+        hidden_size=spec.num_experts,
+    )
+    router = model.MiniMaxM2TopKRouter(config)
+
+    def call(logits: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        _, weights, ids = router(logits, bias)
+        return weights, ids
+
+    return call
+
+
+def _deepseek_v3(spec: RoutingSpec) -> Router:
+    from transformers import DeepseekV3Config  # noqa: PLC0415 - an optional dependency
+    from transformers.models.deepseek_v3 import (  # noqa: PLC0415 - as above
+        modeling_deepseek_v3 as model,
+    )
+
+    config = DeepseekV3Config(
+        num_experts_per_tok=spec.top_k,
+        n_routed_experts=spec.num_experts,
+        hidden_size=spec.num_experts,
+        n_group=spec.num_expert_group,
+        topk_group=spec.topk_group,
+        norm_topk_prob=spec.renormalize,
+        routed_scaling_factor=spec.routed_scaling_factor,
+    )
+    router = model.DeepseekV3TopkRouter(config)
+
+    def call(logits: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        router.register_buffer("e_score_correction_bias", bias)
+        _, weights, ids = router(logits)
+        return weights, ids
+
+    return call
+
+
+def _loader(make: Callable[[RoutingSpec], Router], name: str) -> Callable[[], Loaded]:
+    def load() -> Loaded:
+        try:
+            import torch  # noqa: PLC0415 - an optional dependency
+            import transformers  # noqa: F401, PLC0415 - as above
+        except FOREIGN as error:
+            raise KernelError(f"transformers cannot be imported ({one_line(error)})") from None
+        made = cache(make)
+
+        def route(
+            gating_output: torch.Tensor,
+            correction_bias: torch.Tensor,
+            topk_weights: torch.Tensor,
+            topk_ids: torch.Tensor,
+            num_expert_group: int,
+            topk_group: int,
+            need_renorm: bool,
+            routed_scaling_factor: float = 1.0,
+        ) -> None:
+            spec = RoutingSpec(
+                num_experts=gating_output.shape[1],
+                top_k=topk_ids.shape[1],
+                num_expert_group=num_expert_group,
+                topk_group=topk_group,
+                renormalize=need_renorm,
+                routed_scaling_factor=routed_scaling_factor,
+            )
+            linear = patch.object(torch.nn.functional, "linear", _logits)
+            with torch.inference_mode(), linear:
+                # Models hold the bias in float32; float32 logits come from float32 gates.
+                weights, ids = made(spec)(gating_output.float(), correction_bias.float())
+            topk_weights.copy_(weights)
+            topk_ids.copy_(ids)
+
+        return Loaded(route, name, _version(), default_device(), "ieee")
+
+    return load
+
+
+def _minimax_only(spec: RoutingSpec) -> str | None:
+    if (spec.scoring, spec.num_expert_group) != ("sigmoid", 1):
+        return "scores with sigmoid in one group"
+    if not spec.renormalize or spec.routed_scaling_factor != 1.0:
+        return "always renormalises and never scales"
+    return None
+
+
+def _sigmoid(spec: RoutingSpec) -> str | None:
+    return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
+
+
+def _kernel(
+    name: str,
+    summary: str,
+    make: Callable[[RoutingSpec], Any],
+    title: str,
+    supports: Callable[[RoutingSpec], str | None],
+) -> Kernel:
+    # Model code is a reference to compare with, not what a server runs: only where it is named.
+    return Kernel(name, summary, _missing, _loader(make, title), supports, by_default=False)
+
+
+KERNELS = (
+    _kernel(
+        "transformers-minimax-m2",
+        "transformers' MiniMaxM2TopKRouter, without its gate's product",
+        _minimax_m2,
+        "transformers MiniMaxM2TopKRouter",
+        _minimax_only,
+    ),
+    _kernel(
+        "transformers-deepseek-v3",
+        "transformers' DeepseekV3TopkRouter, without its gate's product",
+        _deepseek_v3,
+        "transformers DeepseekV3TopkRouter",
+        _sigmoid,
+    ),
+)
