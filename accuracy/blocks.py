@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.thresholds import ERROR64
 from goldgate.accuracy.fast.weigh import DESCENDING, UNORDERED, UNSETTLED
-from goldgate.accuracy.fastpath import applies, screen
+from goldgate.accuracy.fastpath import Screened, applies, screen
 from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
 from goldgate.accuracy.weights import (
@@ -29,6 +31,30 @@ Float64 = NDArray[np.float64]
 #: Logits that the definition takes at a time: 512 rows at E = 256. It holds some 16 arrays of that
 #: many float64, 16 MiB, in each thread.
 _DEFINITION_LOGITS = 1 << 17
+
+
+#: `goldgate.accuracy.fastpath.screen`, or what takes its place.
+Screening = Callable[..., Screened]
+
+
+class Device(Protocol):
+    """What screens rows elsewhere: `goldgate.accuracy.device`, which needs torch."""
+
+    def applies(self, spec: RoutingSpec) -> bool:
+        """Say whether rows of this router can be screened there."""
+
+    def screen(  # noqa: D102 - as `fastpath.screen`
+        self,
+        logits: Stored,
+        bias: NDArray[np.float64],
+        ids: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        skip: NDArray[np.bool_],
+        spec: RoutingSpec,
+        profile: Profile,
+        *,
+        ordered: bool = False,
+    ) -> Screened: ...
 
 
 @dataclass(frozen=True)
@@ -71,24 +97,39 @@ def judge_block(
     profile: Profile,
     *,
     ordered: bool,
+    device: Device | None = None,
 ) -> Block:
     """Judge n rows: logits [n, E], bias [E], ids and weights [n, k], padding [n].
 
-    Logits are float32, float16 or, as uint16, the bits of bfloat16.
+    Logits are float32, float16 or, as uint16, the bits of bfloat16. A device screens them first.
     """
     rows = len(logits)
     verdict = np.full(rows, Verdict.PADDING, dtype=np.int8)
     reason, over = np.zeros(rows, dtype=np.int8), np.zeros(rows)
     histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
     open_rows = ~padding
-    if applies(spec):
-        screened = screen(logits, bias, ids, weights, padding, spec, profile, ordered=ordered)
-        histogram, sums, over = screened.histogram, screened.sums, screened.over_bound
-        verdict[screened.codes == DESCENDING] = Verdict.EXACT
-        verdict[screened.codes == UNORDERED] = Verdict.REORDERED
-        same = _same_order(logits, bias, ids, screened.codes == UNORDERED)
-        verdict[same] = Verdict.EXACT
-        open_rows &= screened.codes == UNSETTLED
+    for screening in _screenings(spec, device):
+        part = np.flatnonzero(open_rows) if open_rows.any() else np.empty(0, np.int64)
+        some = slice(None) if len(part) == rows else part
+        if not len(part):
+            break
+        screened = screening(
+            logits[some],
+            bias,
+            ids[some],
+            weights[some],
+            padding[some],
+            spec,
+            profile,
+            ordered=ordered,
+        )
+        histogram, sums = histogram + screened.histogram, sums + screened.sums
+        over[part] = screened.over_bound
+        verdict[part[screened.codes == DESCENDING]] = Verdict.EXACT
+        verdict[part[screened.codes == UNORDERED]] = Verdict.REORDERED
+        open_rows[part] = screened.codes == UNSETTLED
+    reordered = verdict == Verdict.REORDERED
+    verdict[_same_order(logits, bias, ids, reordered)] = Verdict.EXACT
     left = np.flatnonzero(open_rows)
     size = _definition_rows(spec)
     for start in range(0, len(left), size):
@@ -99,6 +140,16 @@ def judge_block(
         verdict[part], reason[part], over[part] = found.verdict, found.reason, found.over_bound
         histogram, sums = histogram + found.histogram, sums + found.sums
     return Block(verdict, reason, over, histogram, sums)
+
+
+def _screenings(spec: RoutingSpec, device: Device | None) -> list[Screening]:
+    """Return what looks at the rows before the definition does, in this order."""
+    found: list[Screening] = []
+    if device is not None and device.applies(spec):
+        found.append(device.screen)
+    if applies(spec):
+        found.append(screen)
+    return found
 
 
 def _define(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.parts import LISTED, judge_part, parts
 from goldgate.accuracy.selection import Reason, Verdict
@@ -84,6 +85,7 @@ def judge(
     known_failures: Sequence[KnownFailure] = (),
     advance: Callable[[int], object] = lambda _: None,
     executor: Executor | None = None,
+    device: Device | None = None,
 ) -> Result:
     """Judge a kernel's outputs for a recording.
 
@@ -96,6 +98,8 @@ def judge(
         advance: called with a number of rows whenever so many more are judged.
         executor: what runs the parts: threads, processes or another machine's; None: threads of
             this process, up to `MAX_THREADS`. The result is the same, bit for bit.
+        device: what screens the rows first, `goldgate.accuracy.device.Device`: the same verdict and
+            counts, sums that differ by rounding.
 
     Raises:
         ValueError: the outputs' shape is not the recording's.
@@ -111,7 +115,7 @@ def judge(
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
     passing_worst, failing_over = 0.0, [np.empty(0)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
-    todo = list(parts(recording, output, profile, ordered=ordered))
+    todo = list(parts(recording, output, profile, ordered=ordered, device=device))
     with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
         for found in pool.map(judge_part, todo):
             counts += found.counts

@@ -92,13 +92,13 @@ def screen(
             skip,
             # The definition finds out which float64 cannot tell from the chosen scores alone.
             ordered or spec.scoring != "sigmoid",
-            _figures(spec, profile),
+            figures(spec, profile),
             codes,
             over,
             fine,
             sums,
         )
-    return Screened(codes, over, _histogram(fine), ResidualSums(int(rows), sums))
+    return Screened(codes, over, whole_histogram(fine), ResidualSums(int(rows), sums))
 
 
 def _table(bias: NDArray[np.float64], spec: RoutingSpec) -> Thresholds:
@@ -107,7 +107,8 @@ def _table(bias: NDArray[np.float64], spec: RoutingSpec) -> Thresholds:
     return Thresholds(0.0, np.zeros((0, spec.num_experts), np.float32))
 
 
-def _figures(spec: RoutingSpec, profile: Profile) -> tuple[float, ...]:
+def figures(spec: RoutingSpec, profile: Profile) -> tuple[float, ...]:
+    """Return what the bounds are made of: of the arithmetic in u, of the router its scale."""
     return (
         profile.exponent + profile.exp_per_unit,
         profile.exp,
@@ -121,7 +122,7 @@ def _figures(spec: RoutingSpec, profile: Profile) -> tuple[float, ...]:
     )
 
 
-def _histogram(fine: NDArray[np.int64]) -> NDArray[np.int64]:
+def whole_histogram(fine: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sum up buckets of a factor of two, as `ULP_EDGES` has them."""
     upper = np.append(2.0 ** np.arange(-1, len(fine) - 2), np.inf)
     whole = np.zeros(len(ULP_EDGES), dtype=np.int64)

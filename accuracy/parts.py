@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.blocks import judge_block, rerouted
+from goldgate.accuracy.blocks import Device, judge_block, rerouted
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums
 from goldgate.fixtures import Output, Recording
@@ -36,6 +36,7 @@ class Part:
         output: likewise.
         profile: the kernel's arithmetic.
         ordered: whether ids must be in descending order.
+        device: what screens the rows first.
 
     """
 
@@ -44,6 +45,7 @@ class Part:
     output: Output
     profile: Profile
     ordered: bool
+    device: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,21 @@ class Found:
 
 
 def parts(
-    recording: Recording, output: Output, profile: Profile, *, ordered: bool
+    recording: Recording,
+    output: Output,
+    profile: Profile,
+    *,
+    ordered: bool,
+    device: Device | None = None,
 ) -> Iterator[Part]:
     """Yield the parts of a recording in the order of their rows."""
-    size = max(1, PART_LOGITS // recording.spec.num_experts)
+    # A device needs more rows at a time to be busy.
+    most = PART_LOGITS if device is None else 16 * PART_LOGITS
+    size = max(1, most // recording.spec.num_experts)
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
         rows = recording.part(start, stop)
-        yield Part(start, rows, output_part(output, start, stop), profile, ordered)
+        yield Part(start, rows, output_part(output, start, stop), profile, ordered, device)
 
 
 def judge_part(part: Part) -> Found:
@@ -106,6 +115,7 @@ def judge_part(part: Part) -> Found:
         spec,
         part.profile,
         ordered=part.ordered,
+        device=part.device,
     )
     moved = 0
     if recording.checkpoint_bias is not None:

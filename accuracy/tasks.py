@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, offences
 from goldgate.accuracy.isolation import Order, Runner
@@ -31,6 +32,7 @@ class Criteria:
         ordered: whether ids must be in descending order.
         known_failures: the known ones.
         executor: what runs the parts of recordings in files; None: threads of this process.
+        device: what screens rows first; None: the processor.
 
     """
 
@@ -38,6 +40,7 @@ class Criteria:
     ordered: bool
     known_failures: tuple[KnownFailure, ...]
     executor: Executor | None = None
+    device: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ def _judged(
         known_failures=options.known_failures,
         advance=advance,
         executor=options.executor,
+        device=options.device,
     )
     shown = offences(recording, output, profile, result, ordered=options.ordered)
     return Judged(

@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=min(16, os.cpu_count() or 1),
         help="threads of the judge, of torch and of memory's reading (default: all, up to 16)",
     )
+    parser.add_argument(
+        "--judge-device",
+        metavar="DEVICE",
+        help="measure screening on this device of torch's instead, beside its copies",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
     parser.add_argument(
         "--plot",
@@ -33,11 +38,18 @@ def main(options: argparse.Namespace) -> int:
     """Measure, print and write."""
     from goldgate.accuracy.bench import bench, text  # noqa: PLC0415 - torch, which --help is without
 
-    speed = bench(options.rows, options.threads)
-    print(text(speed))
+    if options.judge_device:
+        from goldgate.accuracy.bench_device import bench_device  # noqa: PLC0415 - as below
+
+        found = bench_device(options.judge_device, options.rows)
+        print("\n".join(f"{name:36s} {value}" for name, value in found.items()))
+    else:
+        speed = bench(options.rows, options.threads)
+        print(text(speed))
+        found = dataclasses.asdict(speed)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        held = {"schema": 1, **dataclasses.asdict(speed)}
+        held = {"schema": 1, **found}
         options.json.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
     if options.plot:
         from goldgate.accuracy.bench_plot import draw  # noqa: PLC0415 - matplotlib, an extra

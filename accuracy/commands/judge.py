@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.commands.judging import add_judging_options, criteria, do_all, report
 from goldgate.accuracy.scheduler import scheduler
 from goldgate.accuracy.tasks import judge_tasks
@@ -31,12 +32,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge on the workers of the Dask scheduler at this address, which read the files by "
         "the same paths (default: threads of this process)",
     )
+    parser.add_argument(
+        "--judge-device",
+        metavar="DEVICE",
+        help="screen rows on this device of torch's, such as cuda (ROCm's is cuda too); what it "
+        "does not settle is judged on the processor (default: the processor alone)",
+    )
     add_judging_options(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
     with nullcontext() if options.scheduler is None else scheduler(options.scheduler) as executor:
-        how = replace(criteria(options), executor=executor)
+        how = replace(criteria(options), executor=executor, device=_device(options.judge_device))
         tasks = list(judge_tasks(options.recordings, options.outputs, how))
         return report(do_all(tasks), [], options)
+
+
+def _device(name: str | None) -> Device | None:
+    if name is None:
+        return None
+    from goldgate.accuracy.device import open_device  # noqa: PLC0415 - torch, which judging is without
+
+    return open_device(name)
