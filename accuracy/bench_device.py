@@ -48,11 +48,9 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
         for start in range(0, rows, part):
             to_device(held.stored_logits(start, min(start + part, rows)), name)
 
-    verdicts = []
+    verdicts, ieee = [], PROFILES["ieee"]
     measured = {
-        "judge": wait(
-            lambda: verdicts.append(judge(held, output, PROFILES["ieee"], device=device))
-        ),
+        "judge": wait(lambda: verdicts.append(judge(held, output, ieee, device=device))),
         "processor": wait(lambda: verdicts.append(judge(held, output, PROFILES["ieee"]))),
         "host copy": wait(copy_all),
         "resident": wait(settle),

@@ -116,7 +116,7 @@ def to_device(logits: Stored, device: str) -> torch.Tensor:
 def settle_resident(
     name: str, held: Recording, output: Output, profile: Profile
 ) -> tuple[torch.Tensor, Callable[[], object]]:
-    """Put a recording on a device; return its logits there and what screens them, for a benchmark."""
+    """Put a recording on a device; return its logits and what screens them there."""
     base, least, b = _constants(name, held.bias().astype(np.float64).tobytes(), held.spec.top_k)
     settle = _compiled() if name.startswith("cuda") else _settle
     logits = to_device(held.stored_logits(0, held.rows), name)
