@@ -33,6 +33,11 @@ Float64 = NDArray[np.float64]
 _DEFINITION_LOGITS = 1 << 17
 
 
+#: What a row is that is settled so; one that is not is overwritten by what comes next.
+_SETTLED = np.zeros(3, np.int8)
+_SETTLED[[UNSETTLED, DESCENDING, UNORDERED]] = Verdict.PADDING, Verdict.EXACT, Verdict.REORDERED
+_REORDERED = int(Verdict.REORDERED)
+
 #: `goldgate.accuracy.fastpath.screen`, or what takes its place.
 Screening = Callable[..., Screened]
 
@@ -109,10 +114,7 @@ def judge_block(
     histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
     open_rows = ~padding
     for screening in _screenings(spec, device):
-        part = np.flatnonzero(open_rows) if open_rows.any() else np.empty(0, np.int64)
-        some = slice(None) if len(part) == rows else part
-        if not len(part):
-            break
+        some = slice(None) if open_rows.all() else np.flatnonzero(open_rows)
         screened = screening(
             logits[some],
             bias,
@@ -124,12 +126,12 @@ def judge_block(
             ordered=ordered,
         )
         histogram, sums = histogram + screened.histogram, sums + screened.sums
-        over[part] = screened.over_bound
-        verdict[part[screened.codes == DESCENDING]] = Verdict.EXACT
-        verdict[part[screened.codes == UNORDERED]] = Verdict.REORDERED
-        open_rows[part] = screened.codes == UNSETTLED
-    reordered = verdict == Verdict.REORDERED
-    verdict[_same_order(logits, bias, ids, reordered)] = Verdict.EXACT
+        over[some] = screened.over_bound
+        verdict[some] = _SETTLED[screened.codes]
+        open_rows[some] = screened.codes == UNSETTLED
+        if not open_rows.any():
+            break
+    verdict[_same_order(logits, bias, ids, verdict == _REORDERED)] = Verdict.EXACT
     left = np.flatnonzero(open_rows)
     size = _definition_rows(spec)
     for start in range(0, len(left), size):

@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.thresholds import ERROR64, STEPS, thresholds
 from goldgate.accuracy.fast.vectors import EXP_RANGE
-from goldgate.accuracy.fast.weigh import DESCENDING, FINE_BUCKETS, UNORDERED
+from goldgate.accuracy.fast.weigh import (
+    DESCENDING,
+    FINE_BUCKETS,
+    NEAR_EDGE,
+    NEAR_TIE,
+    UNORDERED,
+)
 from goldgate.accuracy.fastpath import Screened, figures, whole_histogram
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.errors import GoldgateError
@@ -230,11 +236,12 @@ def _weigh(
     sound = sound & (over <= 1.0 - _MARGIN).all(1)
     power = w.clamp(min=TINY).float().double().view(torch.int64) & _EXPONENT
     q = (signed.abs() / (power.view(torch.float64) * 2.0**-23)).view(torch.int64)
-    near = ((q + (1 << 31)) & _BELOW) < (1 << 32)
-    sound = sound & ~(near & (q >= 1021 << 52)).any(1)
+    near = int(NEAR_EDGE) >> (((q + int(NEAR_EDGE)) >> 52) - 1022).clamp(0, 31)
+    on_edge = ((q + near) & _BELOW) < 2 * near
+    sound = sound & ~(on_edge & (q >= 1021 << 52)).any(1)
     bucket = (((q - 1) >> 52) - 1021).clamp(0, FINE_BUCKETS - 1)
     dropped = s.view(torch.int64) & ((1 << 29) - 1)
-    sound = sound & ((dropped - (1 << 28)).abs() >= 1 << 8).all(1)
+    sound = sound & ((dropped - (1 << 28)).abs() >= int(NEAR_TIE)).all(1)
     taking = used.sum(1, keepdim=True).clamp(min=1)
     r = torch.where(used, signed / w / U, 0.0)
     z = torch.where(used, x * (1.0 - s), 0.0)

@@ -25,6 +25,9 @@ from goldgate.reference import Profile, RoutingSpec, scale_rounding
 #: Biases beyond this are left to the definition: the bounds of float32 lines would overflow.
 _LARGEST_BIAS = 2.0**64
 
+_UPPER = np.append(2.0 ** np.arange(-1, FINE_BUCKETS - 2), np.inf)
+_COARSE = (np.searchsorted(ULP_EDGES, _UPPER) == np.arange(len(ULP_EDGES))[:, None]).astype(int)
+
 
 @dataclass(frozen=True)
 class Screened:
@@ -124,7 +127,4 @@ def figures(spec: RoutingSpec, profile: Profile) -> tuple[float, ...]:
 
 def whole_histogram(fine: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sum up buckets of a factor of two, as `ULP_EDGES` has them."""
-    upper = np.append(2.0 ** np.arange(-1, len(fine) - 2), np.inf)
-    whole = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    np.add.at(whole, np.searchsorted(ULP_EDGES, upper), fine)
-    return whole
+    return np.asarray(_COARSE @ fine)

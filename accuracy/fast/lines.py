@@ -113,13 +113,14 @@ def softmax_lines(
 @compiled()
 def _score_chosen(tile: Any, start: int, rows: int, ids: NDArray[np.int32]) -> None:  # noqa: ANN401
     lines, sound, total, highest = tile.lines, tile.sound, tile.total, tile.before
-    xs, scores = tile.x, tile.s
+    xs, scores, inverse = tile.x, tile.s, tile.inverse
     for t in range(rows):
         if sound[t]:
             for j in range(len(xs)):
                 xs[j, t] -= highest[t]
                 sound[t] &= xs[j, t] >= -EXP_RANGE
                 scores[j, t] = lines[ids[start + t, j], t] / total[t]
+                inverse[j, t] = 1.0 / scores[j, t]
 
 
 @compiled()

@@ -21,11 +21,13 @@ from goldgate.accuracy.fast.vectors import EXP_RANGE, exp64
 @compiled("contract")
 def sigmoid_scores(tile: Any) -> None:  # noqa: ANN401 - Tile
     """Score the chosen experts; a row with a logit beyond `EXP_RANGE`, or NaN, is not settled."""
-    xs, scores, sound = tile.x, tile.s, tile.sound
+    xs, scores, inverse, sound = tile.x, tile.s, tile.inverse, tile.sound
     for j in range(len(xs)):
         for t in range(TILE):
             x = xs[j, t]
-            scores[j, t] = 1.0 / (1.0 + exp64(-x if abs(x) <= EXP_RANGE else 0.0))
+            inverse[j, t] = 1.0 + exp64(-x if abs(x) <= EXP_RANGE else 0.0)
+        for t in range(TILE):
+            scores[j, t] = 1.0 / inverse[j, t]
         for t in range(TILE):
             sound[t] &= abs(xs[j, t]) <= EXP_RANGE
 

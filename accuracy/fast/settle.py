@@ -22,7 +22,7 @@ from goldgate.accuracy.fast.lines import (
 )
 from goldgate.accuracy.fast.rivals import order_chosen, reject_rivalled, sigmoid_scores
 from goldgate.accuracy.fast.thresholds import ERROR64
-from goldgate.accuracy.fast.tile import TILE, empty_tile, gather, load
+from goldgate.accuracy.fast.tile import TILE, ask_for, empty_tile, gather, load
 from goldgate.accuracy.fast.weigh import (
     add_rows,
     bound_scores,
@@ -57,6 +57,7 @@ def settle(
     added = 0
     for start in range(0, rows, TILE):
         stop = min(start + TILE, rows)
+        ask_for(stored, stop, stop + TILE)
         logits = load(stored, start, stop, tile.logits)  # type: ignore[no-untyped-call]
         gather(tile, logits, start, bias, ids, weights, skip)
         if softmax:

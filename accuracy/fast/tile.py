@@ -10,7 +10,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
-from goldgate.accuracy.fast.vectors import widen
+from goldgate.accuracy.fast.vectors import prefetch, widen
 
 #: Rows of a tile: what is kept of their chosen experts then stays in the L1 cache.
 TILE = 64
@@ -27,7 +27,7 @@ class Tile(NamedTuple):
         lines: biased scores as float64, [E, TILE].
         mark: the last row that chose an expert, int64 [E].
         x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
-        s, error, bound, w: their scores, the bounds on those, the exact weights and the bounds on
+        s, inverse, error, bound, w: their scores, 1 over these, the bounds on those, the exact weights and the bounds on
             these.
         r, z: signed errors in u, and sensitivities.
         hashes, buckets: of the systematic error and of the histogram, int64 [k, TILE].
@@ -48,6 +48,7 @@ class Tile(NamedTuple):
     b: Lanes
     got: Lanes
     s: Lanes
+    inverse: Lanes
     error: Lanes
     bound: Lanes
     w: Lanes
@@ -86,6 +87,7 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
+        np.zeros((k, TILE)),
         np.zeros((k, TILE), np.int64),
         np.zeros((k, TILE), np.int64),
         np.zeros((k, TILE), np.int64),
@@ -105,11 +107,7 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
 
 # numba compares the two signatures, annotations included: there are none.
 def load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """In compiled code: rows start to stop as float32, read in one stream; maybe in the scratch.
-
-    The chosen experts lie about in a row: memory is slow to give them one by one, and fast to give
-    whole rows, which the hardware then fetches ahead.
-    """
+    """In compiled code: rows start to stop as float32; maybe in the scratch."""
     raise NotImplementedError
 
 
@@ -117,15 +115,10 @@ def load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa:
 def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
     if stored.dtype == types.float32:
 
-        def touch(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-            seen = np.float32(0)
-            for t in range(start, stop):
-                for i in range(0, stored.shape[1], 16):
-                    seen += stored[t, i]
-            scratch[0, 0] = seen
+        def view(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
             return stored[start:stop]
 
-        return touch
+        return view
 
     def copy(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         for t in range(start, stop):
@@ -134,6 +127,15 @@ def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa
         return scratch[: stop - start]
 
     return copy
+
+
+@compiled()
+def ask_for(stored: Any, start: int, stop: int) -> None:  # noqa: ANN401
+    """Fetch rows ahead of their use, whole: chosen experts lie about in them, each another line."""
+    step = 64 // stored.itemsize
+    for t in range(start, min(stop, len(stored))):
+        for i in range(0, stored.shape[1], step):
+            prefetch(stored, t, i)
 
 
 @compiled()

@@ -7,8 +7,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import types
-from numba.extending import overload
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
@@ -74,6 +75,25 @@ def exp32(y: Any) -> Any:  # noqa: ANN401 - a float32, which mypy's numpy widens
     p = p * r + _ONE
     exponent = np.float32(shifted).view(np.int32) << np.int32(23)
     return np.int32(np.float32(p).view(np.int32) + exponent).view(np.float32)
+
+
+@intrinsic
+def prefetch(_, rows, row, column):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
+    """In compiled code: ask for the cache line of an array's element, to come to the L2 cache."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        array = context.make_array(signature.args[0])(context, builder, values[0])
+        at = cgutils.get_item_pointer(
+            context, builder, signature.args[0], array, list(values[1:]), wraparound=False
+        )
+        pointer, int32 = builder.bitcast(at, ir.IntType(8).as_pointer()), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, int32, int32, int32])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        read, l2_cache, data = (ir.Constant(int32, n) for n in (0, 2, 1))
+        builder.call(ask, [pointer, read, l2_cache, data])
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp, types.intp), generate
 
 
 # numba compares the two signatures, annotations included: there are none.

@@ -1,9 +1,9 @@
 """The weights of a tile's rows against their bounds, and what they add to the statistics.
 
 The formulas are those of `reference.weight_error` and `accuracy.systematic_error`. A row is left to
-the definition where float64 might round to another side than it: within 1e-9 of a bound, 2**-20 of
-an edge of the histogram, or where a score's rounding to float32 is in doubt. So the histogram and
-the units of the sums are those of the definition; the sums differ from it by rounding alone.
+the definition where float64 might round to another side than it: within 1e-9 of a bound, 2**-22
+ulps of an edge of the histogram, or where a score's rounding to float32 is in doubt. So the
+histogram and the units of the sums are those of the definition; the sums differ by rounding alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ _EXPONENT = np.int64(0x7FF0000000000000)
 _FRACTION = np.int64((1 << 52) - 1)
 #: What float32's rounding drops of a float64's fraction; half of it is a tie.
 _DROPPED, _HALF = np.int64((1 << 29) - 1), np.int64(1 << 28)
-_NEAR_EDGE, _NEAR_TIE = np.int64(1 << 32), np.int64(1 << 8)
+#: How near to an edge of the histogram a row is left, in units of the fraction at half an ulp: the
+#: exact weights err by 64 u64 here and there, together 2**-22 ulps of a weight.
+NEAR_EDGE = np.int64(1 << 31)
+#: How near to a tie of float32 a score is left, in last places: it errs by 4 u64 here and there.
+NEAR_TIE = np.int64(16)
 #: A quarter as bits: errors below are in the first bucket for certain.
 _SMALL = np.int64(1021 << 52)
 
@@ -79,7 +83,7 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
         figures[8],
     )
     scores, errors, weights, bounds = tile.s, tile.error, tile.w, tile.bound
-    total, moved, sound = tile.total, tile.moved, tile.sound
+    total, moved, sound, per_score = tile.total, tile.moved, tile.sound, tile.before
     used, count = tile.used, tile.taking
     count[:] = 0
     k = len(scores)
@@ -92,6 +96,8 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
         sound[t] &= (moved[t] < 0.5) | (renormalize == 0.0)
     for t in range(TILE):
         moved[t] = last / (1.0 - moved[t])
+    for t in range(TILE):
+        per_score[t] = total[t] / scale / U if renormalize else 1.0 / scale / U
     for t in range(TILE):
         total[t] = scale / total[t]
     for j in range(k):
@@ -122,6 +128,7 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
     got, weights, bounds, errors = tile.got, tile.w, tile.bound, tile.error
     sound, worst, level, center = tile.sound, tile.worst, tile.level, tile.center
     xs, scores, rs, zs, used = tile.x, tile.s, tile.r, tile.z, tile.used
+    inverse, per_score = tile.inverse, tile.before  # which is free by now
     worst[:] = 0.0
     level[:] = 0.0
     center[:] = 0.0
@@ -133,7 +140,7 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
         for t in range(TILE):
             worst[t] = max(worst[t], errors[j, t])
         for t in range(TILE):
-            r = (got[j, t] - weights[j, t]) / weights[j, t] / U
+            r = (got[j, t] - weights[j, t]) * (inverse[j, t] * per_score[t])
             rs[j, t] = r if used[j, t] else 0.0
         for t in range(TILE):
             z = xs[j, t] if softmax else xs[j, t] * (1.0 - scores[j, t])
@@ -160,13 +167,14 @@ def find_buckets(tile: Any, recovered: bool) -> None:  # noqa: ANN401
             buckets[j, t] = np.float64(error).view(np.int64)
         for t in range(TILE):
             q = buckets[j, t]
-            near = ((q + (_NEAR_EDGE >> 1)) & _FRACTION) < _NEAR_EDGE
-            sound[t] &= not (near & (q >= _SMALL))
+            octave = ((q + NEAR_EDGE) >> 52) - 1022
+            near = NEAR_EDGE >> min(max(octave, 0), 31)
+            sound[t] &= not ((((q + near) & _FRACTION) < 2 * near) & (q >= _SMALL))
         for t in range(TILE):
             buckets[j, t] = min(max(((buckets[j, t] - 1) >> 52) - 1021, 0), FINE_BUCKETS - 1)
         for t in range(TILE):
             dropped = np.float64(scores[j, t]).view(np.int64) & _DROPPED
-            sound[t] &= abs(dropped - _HALF) >= _NEAR_TIE
+            sound[t] &= abs(dropped - _HALF) >= NEAR_TIE
         for t in range(TILE):
             held = np.float32(scores[j, t])
             if recovered:
@@ -197,6 +205,8 @@ def add_rows(
     sound, weights, rs, zs = tile.sound, tile.w, tile.r, tile.z
     hashes, buckets, levels, centers = tile.hashes, tile.buckets, tile.level, tile.center
     k = len(weights)
+    # Four histograms: increments of one wait for each other, since few buckets take most.
+    partial = np.zeros((4, FINE_BUCKETS), np.int64)
     added = 0
     for t in range(rows):
         if not sound[t]:
@@ -204,7 +214,7 @@ def add_rows(
         codes[start + t] = DESCENDING if descends[t] else UNORDERED
         over[start + t] = worst[t]
         for j in range(k):
-            histogram[buckets[j, t]] += 1
+            partial[j & 3, buckets[j, t]] += 1
         taking = counts[t]
         if taking < 2:
             continue
@@ -237,4 +247,6 @@ def add_rows(
         sums[0, row, 3] += all_rz
         sums[0, row, 4] += all_zz
         sums[0, row, 5] += all_wz
+    for i in range(4):
+        histogram += partial[i]
     return added
