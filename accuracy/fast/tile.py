@@ -27,8 +27,8 @@ class Tile(NamedTuple):
         lines: biased scores as float64, [E, TILE].
         mark: the last row that chose an expert, int64 [E].
         x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
-        s, inverse, error, bound, w: their scores, 1 over these, the bounds on those, the exact weights and the bounds on
-            these.
+        s, inverse, error: their scores, 1 over these, and the bounds on a kernel's scores.
+        w, bound: the exact weights, and the bounds on a kernel's.
         r, z: signed errors in u, and sensitivities.
         hashes, buckets: of the systematic error and of the histogram, int64 [k, TILE].
         used: whether a weight takes part in the systematic error; taking: how many of a row's do.
