@@ -142,7 +142,7 @@ KERNELS = (
         missing=lambda: _no_gpu("sgl_kernel"),
         load=_load_topk_sigmoid,
         supports=one_group_sigmoid,
-        call_sites=(sites.TOPK_SIGMOID,),
+        call_sites=(sites.TOPK_SIGMOID, sites.TOPK_SIGMOID_AOT),
     ),
     Kernel(
         name="sglang-moe-fused-gate",
@@ -150,7 +150,7 @@ KERNELS = (
         missing=lambda: _no_gpu("sglang"),
         load=_load_moe_fused_gate,
         supports=_sigmoid,
-        call_sites=(sites.MOE_FUSED_GATE,),
+        call_sites=(sites.MOE_FUSED_GATE, sites.MOE_FUSED_GATE_JIT),
     ),
     recorded_only("sglang-route-radix", "sglang's route_radix", sites.ROUTE_RADIX),
     recorded_only(

@@ -1,4 +1,4 @@
-"""Where sglang calls its routing kernels (read in sglang 0.5.22 and 0.5.23)."""
+"""Where sglang calls its routing kernels (read in sglang 0.5.15, 0.5.22 and 0.5.23)."""
 
 from __future__ import annotations
 
@@ -7,38 +7,45 @@ from goldgate.kernels.call_site import CallSite
 _TOPK = "sglang.srt.layers.moe.topk"
 _SCALE_IF = "apply_routed_scaling_factor_on_output"
 
-MOE_FUSED_GATE = CallSite(
-    module="sglang.kernels.ops.moe.moe_fused_gate",
-    function="moe_fused_gate",
-    parameters=(
-        "scores",
-        "bias",
-        "topk",
-        "scoring_func",
-        "num_fused_shared_experts",
-        "renormalize",
-        "routed_scaling_factor",
-        "apply_routed_scaling_factor_on_output",
-        "moe_softcapping",
-        "num_expert_group",
-        "topk_group",
-    ),
-    name="sglang.moe_fused_gate",
-    package="sglang",
-    arithmetic="fast_math",  # a Triton kernel
-    gating="scores",
-    bias="bias",
-    spec={
-        "scoring": "scoring_func",
-        "renormalize": "renormalize",
-        "routed_scaling_factor": "routed_scaling_factor",
-        "num_expert_group": "num_expert_group",
-        "topk_group": "topk_group",
-    },
-    scale_if=_SCALE_IF,
-    shared="num_fused_shared_experts",
-    refused=("input_ids",),
-)
+
+def _moe_fused_gate(module: str) -> CallSite:
+    """Return the Triton kernel's site; it moved from sglang.jit_kernel to sglang.kernels."""
+    return CallSite(
+        module=module,
+        function="moe_fused_gate",
+        parameters=(
+            "scores",
+            "bias",
+            "topk",
+            "scoring_func",
+            "num_fused_shared_experts",
+            "renormalize",
+            "routed_scaling_factor",
+            "apply_routed_scaling_factor_on_output",
+            "moe_softcapping",
+            "num_expert_group",
+            "topk_group",
+        ),
+        name="sglang.moe_fused_gate",
+        package="sglang",
+        arithmetic="fast_math",  # a Triton kernel
+        gating="scores",
+        bias="bias",
+        spec={
+            "scoring": "scoring_func",
+            "renormalize": "renormalize",
+            "routed_scaling_factor": "routed_scaling_factor",
+            "num_expert_group": "num_expert_group",
+            "topk_group": "topk_group",
+        },
+        scale_if=_SCALE_IF,
+        shared="num_fused_shared_experts",
+        refused=("input_ids",),
+    )
+
+
+MOE_FUSED_GATE = _moe_fused_gate("sglang.kernels.ops.moe.moe_fused_gate")
+MOE_FUSED_GATE_JIT = _moe_fused_gate("sglang.jit_kernel.moe_fused_gate")
 
 ROUTE_RADIX = CallSite(
     module="sglang.kernels.ops.moe.moe_route_radix",
@@ -83,6 +90,21 @@ TOPK_SIGMOID = CallSite(
     fixed={"renormalize": False},
     shared="num_fused_shared_experts",
     defined=("sglang.kernels.ops.moe.moe_topk_sigmoid", "topk_sigmoid"),
+)
+
+#: The compiled library's kernel, which sglang called until its own sources had one. The build for
+#: compute capability 9.0 has fast math, and 0.4.4 recovers its weights as (score + bias) - bias.
+TOPK_SIGMOID_AOT = CallSite(
+    module=_TOPK,
+    function="topk_sigmoid",
+    parameters=("topk_weights", "topk_ids", "gating_output", "renormalize", "correction_bias"),
+    name="sgl_kernel.topk_sigmoid",
+    package="sglang-kernel",
+    arithmetic="conservative",
+    outputs=("topk_weights", "topk_ids"),
+    spec={"renormalize": "renormalize"},
+    fixed={"renormalize": False},
+    defined=("sgl_kernel.moe", "topk_sigmoid"),
 )
 
 TORCH_NATIVE = tuple(
