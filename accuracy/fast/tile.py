@@ -135,7 +135,7 @@ def ask_for(stored: Any, start: int, stop: int) -> None:  # noqa: ANN401
     step = 64 // stored.itemsize
     for t in range(start, min(stop, len(stored))):
         for i in range(0, stored.shape[1], step):
-            prefetch(stored, t, i)
+            prefetch(stored, t, i)  # type: ignore[call-arg]
 
 
 @compiled()

@@ -83,12 +83,13 @@ def prefetch(_, rows, row, column):  # type: ignore[no-untyped-def]  # noqa: ANN
 
     def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         array = context.make_array(signature.args[0])(context, builder, values[0])
-        at = cgutils.get_item_pointer(
+        at = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
             context, builder, signature.args[0], array, list(values[1:]), wraparound=False
         )
         pointer, int32 = builder.bitcast(at, ir.IntType(8).as_pointer()), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, int32, int32, int32])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        name = "llvm.prefetch.p0i8"
+        ask = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
         read, l2_cache, data = (ir.Constant(int32, n) for n in (0, 2, 1))
         builder.call(ask, [pointer, read, l2_cache, data])
         return context.get_dummy_value()
