@@ -30,7 +30,7 @@ from goldgate.fixtures import (
     write_recording,
 )
 from goldgate.fixtures.hashing import Digest
-from goldgate.fixtures.output import check_recording, open_unchecked
+from goldgate.fixtures.output import check_recording, open_unchecked, part
 from goldgate.program import environment
 from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec
 
@@ -92,7 +92,7 @@ def bench(rows: int, threads: int) -> Speed:
     torch.set_num_threads(threads)
     held, output = inputs(MINIMAX_M2_5, rows)
     grouped, soft = (inputs(spec, rows // 4) for spec in (DEEPSEEK_V3_SHAPE, SOFTMAX_SHAPE))
-    quarter = held.part(0, rows // 4), _first(output, rows // 4)
+    quarter = held.part(0, rows // 4), part(output, 0, rows // 4)
     logits, bias = held.logits(), held.bias()
     with ThreadPoolExecutor(threads) as pool, tempfile.TemporaryDirectory() as folder:
         files = _Files(Path(folder), held, output)
@@ -208,11 +208,6 @@ class _Files:
         _judge(recording, output, pool)
         check_recording(self.paths[1], output, recording)
         _ = output.sha256
-
-
-def _first(output: Output, rows: int) -> Output:
-    weights, ids = output.topk_weights.part(0, rows), output.topk_ids.part(0, rows)
-    return replace(output, topk_weights=weights, topk_ids=ids)
 
 
 def _judge(held: Recording, output: Output, pool: ThreadPoolExecutor) -> None:

@@ -34,8 +34,8 @@ from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.errors import GoldgateError
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.tensorfile import Stored
-from goldgate.reference import Profile, RoutingSpec, U
-from goldgate.reference.bounds import SECOND_ORDER, TINY
+from goldgate.reference import Profile, RoutingSpec, U, formulas
+from goldgate.reference.formulas import TINY
 
 #: Bits of a sum below 1. With 2**20 weights a part, of terms below 2**22, 63 bits hold the sum.
 FRACTION = 20
@@ -208,26 +208,22 @@ def _weigh(
 ) -> tuple[torch.Tensor, ...]:
     """Return what `goldgate.accuracy.fast.weigh` finds out of the weights, in its order."""
     slope, exp, divide, tanh, recovered, renormalize, scale, inexact, sharp = arithmetic
-    k = s.shape[1]
     if tanh > 0.0:
-        off = s + 0.5 * tanh * (1.0 - 2.0 * s).abs()
+        error = formulas.tangent_error(s, tanh)
     else:
-        off = ((1.0 - s) * (slope * x.abs() + exp) + 1.0 + divide) * s
-    error = SECOND_ORDER * U * off + TINY
+        error = formulas.sigmoid_error(s, x, slope, exp, divide)
     if recovered:
-        error = error + SECOND_ORDER * U * ((s + b).abs() + s)
-    flushed = (1.0 + scale) * TINY
+        error = error + formulas.recovery_error(s, b)
     if renormalize:
         total = s.sum(1, keepdim=True)
-        moved = error.sum(1, keepdim=True) / total
-        moved = moved + (k - 1) * U * (1.0 + moved)
+        moved = formulas.sum_error(error.sum(1, keepdim=True), total, s.shape[1])
         sound = sound & (moved[:, 0] < 0.5)
-        last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
+        last = formulas.last_steps(divide, inexact)
         w = s / total * scale
-        bound = scale * ((s + error) * last / (1.0 - moved) - s) / total + flushed
+        bound = formulas.renormalised_error(s, error, total, moved, last, scale)
     else:
         w = s * scale
-        bound = scale * SECOND_ORDER * (error + (2 * U + inexact) * s) + flushed
+        bound = formulas.plain_error(s, error, inexact, scale)
     edge = w * sharp
     used = bound < edge
     sound = sound & ((bound - edge).abs() > _MARGIN * edge).all(1) & (bound < w).all(1)

@@ -23,7 +23,7 @@ from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.accuracy.weights import ULP_EDGES
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import Profile
+from goldgate.reference import FORMATS, Profile, WeightFormat
 
 #: More threads than this only fight for memory bandwidth.
 MAX_THREADS = 16
@@ -43,6 +43,12 @@ class Result:
         known: rows that fail as a known failure says.
         known_failures: the known failures that were met.
         stale: known failures with the rows that they list and that no longer fail.
+        weight_format: the type in which the weights are returned; None if there are none, so that
+            the ids alone were judged.
+        weights: weights that were judged.
+        weights_unbounded: those that nothing bounds alone: 0 would pass as well. In a renormalised
+            row their sum is still judged.
+        rows_unbounded: rows all of whose weights are such.
         weight_error_over_bound: the largest; 0 if no weight was judged.
         unlisted_weight_error_over_bound: likewise, without the rows that `known` counts.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
@@ -63,6 +69,10 @@ class Result:
     known: int
     known_failures: tuple[KnownFailure, ...]
     stale: tuple[tuple[KnownFailure, tuple[int, ...]], ...]
+    weight_format: WeightFormat | None
+    weights: int
+    weights_unbounded: int
+    rows_unbounded: int
     weight_error_over_bound: float
     unlisted_weight_error_over_bound: float
     histogram: NDArray[np.int64]
@@ -102,16 +112,21 @@ def judge(
             counts, sums that differ by rounding.
 
     Raises:
-        ValueError: the outputs' shape is not the recording's.
+        ValueError: the outputs' shape is not the recording's, or the weights' type is none of
+            `FORMATS`.
 
     """
     shape = (recording.rows, recording.spec.top_k)
-    if output.topk_ids.shape != shape or output.topk_weights.shape != shape:
+    held = output.topk_weights
+    if output.topk_ids.shape != shape or (held is not None and held.shape != shape):
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
+    if held is not None and held.dtype not in FORMATS:
+        raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
     counts = np.zeros(len(Verdict), dtype=np.int64)
     histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
     sums, worst, moved = ResidualSums(), 0.0, 0
+    judged_rows = unbounded_weights = unbounded_rows = 0
     failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
     passing_worst, failing_over = 0.0, [np.empty(0)]
     listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
@@ -122,6 +137,9 @@ def judge(
             histogram += found.histogram
             sums += found.sums
             worst = max(worst, found.weight_error_over_bound)
+            judged_rows += found.judged
+            unbounded_weights += found.unbounded_weights
+            unbounded_rows += found.unbounded_rows
             passing_worst = max(passing_worst, found.passing_worst)
             failing_over.append(found.failing_over)
             moved += found.rerouted
@@ -145,6 +163,10 @@ def judge(
         known=int(excused.sum()),
         known_failures=met,
         stale=stale,
+        weight_format=None if held is None else FORMATS[held.dtype],
+        weights=judged_rows * recording.spec.top_k,
+        weights_unbounded=unbounded_weights,
+        rows_unbounded=unbounded_rows,
         weight_error_over_bound=worst,
         unlisted_weight_error_over_bound=max(passing_worst, float(unlisted.max(initial=0.0))),
         histogram=histogram,

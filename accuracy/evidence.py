@@ -13,9 +13,9 @@ import numpy as np
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
-from goldgate.accuracy.weights import ULP_EDGES, judge_weights
+from goldgate.accuracy.weights import ULP_EDGES, judge_weights, sum_bound
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import PROFILES, Profile, score_error
+from goldgate.reference import FORMATS, PROFILES, Profile, score_error
 
 #: Offending rows that are shown.
 SHOWN = 5
@@ -79,7 +79,7 @@ def _offence(
 ) -> str:
     spec, bias = recording.spec, recording.bias().astype(np.float64)
     logits, ids = recording.logits(row, row + 1), output.ids(row, row + 1)
-    weights = output.weights(row, row + 1)
+    held = output.topk_weights
     found = judge_rows(logits, bias, ids, spec, profile, ordered=ordered)
     golden, c, errors = found.routing, found.routing.biased[0], found.errors[0]
     lines = [f"row {row}: {reason.text}", f"  kernel ids {ids[0].tolist()}"]
@@ -90,11 +90,20 @@ def _offence(
         lines.append("  weights finite")
     if reason in (Reason.OTHER_EXPERTS, Reason.ORDER):
         lines += _gap_lines(ids[0], golden.ids[0], c, errors, in_order=reason == Reason.ORDER)
-    if reason in (Reason.WEIGHT, Reason.NONFINITE_WEIGHT):
+    if reason == Reason.WEIGHT_SUM and held is not None:
+        weights = output.weights(row, row + 1)
+        lines.append(
+            f"  weights sum to {float(weights.astype(np.float64).sum()):.9g}, expected "
+            f"{spec.routed_scaling_factor:g}, bound "
+            f"{sum_bound(spec, profile, FORMATS[held.dtype]):.3g}; nothing bounds one alone here"
+        )
+        lines.append(f"  weights {[float(f'{w:.6g}') for w in weights[0]]}")
+    if reason in (Reason.WEIGHT, Reason.NONFINITE_WEIGHT) and held is not None:
+        weights = output.weights(row, row + 1)
         x = logits.astype(np.float64)
         every = score_error(x, golden.scores, spec, profile)
         s, e = (np.take_along_axis(a, ids, axis=1) for a in (golden.scores, every))
-        judged = judge_weights(weights, s, e, bias[ids], spec, profile)
+        judged = judge_weights(weights, s, e, bias[ids], spec, profile, FORMATS[held.dtype])
         worst = int(np.argmax(np.nan_to_num(judged.over_bound[0], nan=np.inf)))
         expert = int(ids[0, worst])
         lines.append(
@@ -156,6 +165,10 @@ def _result(one: Judged) -> dict[str, object]:
         "admissible_rows": list(result.admissible),
         "known": result.known,
         "failing": len(result.failing),
+        "weight_format": result.weight_format.name if result.weight_format else None,
+        "weights_judged": result.weights,
+        "weights_not_bounded": result.weights_unbounded,
+        "rows_not_bounded": result.rows_unbounded,
         "weight_error_over_bound": result.weight_error_over_bound,
         "ulp_histogram": dict(zip(edges, result.histogram.tolist(), strict=True)),
         "drift": {

@@ -82,12 +82,19 @@ def screen(
     rows = 0
     if logits.dtype == np.float16:
         logits = logits.view(np.int16)
-    if float(np.abs(bias).max()) < _LARGEST_BIAS:
+    # Softmax of scaled logits errs with |x|, which `fast.lines` does not follow.
+    scaled = spec.scoring == "softmax" and profile.prescaled > 0.0
+    if float(np.abs(bias).max()) < _LARGEST_BIAS and not scaled:
         table = _table(bias, spec)
         rows = settle(
             np.ascontiguousarray(logits),
             bias,
-            (spec.scoring == "softmax", spec.num_expert_group, spec.topk_group),
+            (
+                spec.scoring == "softmax",
+                spec.num_expert_group,
+                spec.topk_group,
+                spec.group_terms,
+            ),
             table.base,
             table.logits,
             np.ascontiguousarray(ids),
@@ -113,7 +120,7 @@ def _table(bias: NDArray[np.float64], spec: RoutingSpec) -> Thresholds:
 def figures(spec: RoutingSpec, profile: Profile) -> tuple[float, ...]:
     """Return what the bounds are made of: of the arithmetic in u, of the router its scale."""
     return (
-        profile.exponent + profile.exp_per_unit,
+        profile.slope,
         profile.exp,
         profile.divide,
         profile.tanh,

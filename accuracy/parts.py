@@ -17,7 +17,7 @@ from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part as output_part
-from goldgate.reference import Profile
+from goldgate.reference import FLOAT32, FORMATS, Profile
 
 #: Logits a part has at the most: 16 MiB of float32, 16,384 rows at E = 256.
 PART_LOGITS = 1 << 22
@@ -58,6 +58,9 @@ class Found:
         failing: rows that fail, ascending; reasons: their `Reason` codes.
         listed: the first `LISTED` rows that tie, and that are admissible.
         weight_error_over_bound: the largest.
+        judged: rows whose weights were judged.
+        unbounded_weights: of these rows, the weights that nothing bounds alone.
+        unbounded_rows: those that have no other.
         passing_worst: the largest of the rows that do not fail; failing_over: each failing row's.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the systematic error.
@@ -71,6 +74,9 @@ class Found:
     reasons: NDArray[np.int8]
     listed: dict[Verdict, list[int]]
     weight_error_over_bound: float
+    judged: int
+    unbounded_weights: int
+    unbounded_rows: int
     passing_worst: float
     failing_over: NDArray[np.float64]
     histogram: NDArray[np.int64]
@@ -105,16 +111,17 @@ def judge_part(part: Part) -> Found:
     """
     recording, spec = part.recording, part.recording.spec
     logits, padding = recording.stored_logits(0, recording.rows), recording.padding()
-    bias = recording.bias().astype(np.float64)
+    bias, held = recording.bias().astype(np.float64), part.output.topk_weights
     found = judge_block(
         logits,
         bias,
         part.output.ids(),
-        part.output.weights(),
+        None if held is None else part.output.weights(),
         padding,
         spec,
         part.profile,
         ordered=part.ordered,
+        weight_format=FLOAT32 if held is None else FORMATS[held.dtype],
         device=part.device,
     )
     moved = 0
@@ -134,6 +141,9 @@ def judge_part(part: Part) -> Found:
             for verdict in (Verdict.TIE, Verdict.ADMISSIBLE)
         },
         weight_error_over_bound=float(found.over_bound.max()),
+        judged=int((found.unbounded >= 0).sum()),
+        unbounded_weights=int(np.maximum(found.unbounded, 0).sum()),
+        unbounded_rows=int((found.unbounded == spec.top_k).sum()),
         passing_worst=float(found.over_bound.max(where=~fails, initial=0)),
         failing_over=found.over_bound[fails],
         histogram=found.histogram,

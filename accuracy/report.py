@@ -63,6 +63,7 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
                 "change, not rounding",
                 markup=False,
             )
+    _show_weights(to, judged)
     called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)
     notes = [*called, *notes]
     if notes:
@@ -90,9 +91,32 @@ def _cells(one: Judged) -> list[str]:
         one.recording,
         one.output.kernel.execution,
         *map(str, numbers),
-        f"{result.unlisted_weight_error_over_bound:.3g}",
+        f"{result.unlisted_weight_error_over_bound:.3g}" if result.weight_format else "not judged",
         f"{result.systematic_error.size:.2f} u",
     ]
+
+
+def _show_weights(to: Console, judged: Sequence[Judged]) -> None:
+    """Say what of the weights was not judged, or not as float32."""
+    for one in judged:
+        if one.result is None:
+            continue
+        result, about = one.result, f"\n{one.kernel} on {one.recording}: "
+        if result.weight_format is None:
+            to.print(about + "weights not judged: the output holds ids alone", markup=False)
+        elif result.weight_format.roundoff:
+            to.print(
+                f"{about}weights in {result.weight_format.name}, judged within its rounding; "
+                "no systematic error is measured",
+                markup=False,
+            )
+        if result.weights_unbounded:
+            to.print(
+                f"{about}not bounded: {result.weights_unbounded} of {result.weights} weights "
+                f"({result.rows_unbounded} rows have no other): rounding may have flushed their "
+                "scores to 0; of a renormalised row the sum is judged",
+                markup=False,
+            )
 
 
 def _show_known(to: Console, judged: Sequence[Judged]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goldgate.reference import Profile, Routing, RoutingSpec, group_error, route, selection_error
 from goldgate.reference.exact import ExactRow, dense_ranks
-from goldgate.reference.router import group_scores
+from goldgate.reference.router import compare_groups, group_scores
 
 
 class Verdict(IntEnum):
@@ -39,6 +39,7 @@ class Reason(IntEnum):
     ORDER = 4
     NONFINITE_WEIGHT = 5
     WEIGHT = 6
+    WEIGHT_SUM = 7
 
     @property
     def text(self) -> str:
@@ -217,10 +218,13 @@ def _exact_ranks(
     best: list[list[int]] = []
     for g in range(spec.num_expert_group):
         members = [i for i in selectable if i // spec.group_size == g]
-        best.append(sorted(members, key=lambda i: -ranks[i])[:2])
-    whole = [g for g, pair in enumerate(best) if len(pair) == 2]
+        best.append(sorted(members, key=lambda i: -ranks[i])[: spec.group_terms])
+    whole = [g for g, heads in enumerate(best) if len(heads) == spec.group_terms]
     group_ranks = np.full(spec.num_expert_group, -np.inf)
     group_ranks[whole] = [
-        -rank for rank in dense_ranks(whole, lambda g, h: row.compare_sums(best[g], best[h]))
+        -rank
+        for rank in dense_ranks(
+            whole, lambda g, h: compare_groups(row, best[g], best[h], spec.group_terms)
+        )
     ]
     return ranks, group_ranks

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.reference import Profile, RoutingSpec, U, weight_error
+from goldgate.reference import (
+    FLOAT32,
+    Profile,
+    RoutingSpec,
+    U,
+    WeightFormat,
+    row_sum_error,
+    weight_error,
+)
 
 Float64 = NDArray[np.float64]
 
@@ -26,15 +34,24 @@ class WeightVerdicts:
 
     Attributes:
         expected: the exact weights at the ids, float64 [n, k].
-        bound: on |weight - expected|, float64 [n, k]; inf where only range can be asked.
-        over_bound: |weight - expected| / bound, above 1 also for a weight outside its range where
-            only that can be asked, NaN for one that is not finite; float64 [n, k].
+        bound: on |weight - expected|, float64 [n, k]; inf where nothing bounds it alone.
+        over_bound: |weight - expected| / bound; NaN for a weight that is not finite. Where nothing
+            bounds a weight alone: how far the row's sum is from the scale over what rounding can
+            do to it, above 1 also for a weight that is negative or more than the scale; float64
+            [n, k].
+        alone: whether a weight has a bound of its own, bool [n, k].
 
     """
 
     expected: Float64
     bound: Float64
     over_bound: Float64
+    alone: NDArray[np.bool_]
+
+    @property
+    def unbounded(self) -> NDArray[np.int64]:
+        """How many of each row's weights would pass as 0, int64 [n]: nothing bounds those."""
+        return np.asarray((~(self.bound < self.expected)).sum(axis=1))
 
 
 def judge_weights(
@@ -44,29 +61,52 @@ def judge_weights(
     bias: Float64,
     spec: RoutingSpec,
     profile: Profile,
+    weight_format: WeightFormat = FLOAT32,
 ) -> WeightVerdicts:
     """Judge the weights of n rows as pairs with the ids that the kernel chose.
 
+    Where the bound of a renormalised row is inf, since every selected score may have been flushed,
+    its weights must still sum to the scale: a kernel divides by the sum of what it divides.
+
     Args:
-        weights: float32 [n, k], as the kernel returned them.
+        weights: float32 [n, k], as the kernel returned them (exact for narrower types).
         s: exact scores at the kernel's ids, [n, k].
         s_error: the bound on a float32 kernel's error of each, [n, k].
         bias: biases at the ids, [n, k].
         spec: the router.
         profile: the kernel's arithmetic.
+        weight_format: the type in which the kernel returns its weights.
 
     """
     expected = expected_weights(s, spec)
     bound = weight_error(s, s_error, bias, spec, profile)
+    bound = np.asarray(weight_format.widened(bound, expected))
     got = weights.astype(np.float64)
+    alone = np.isfinite(bound) & np.isfinite(expected)
     with np.errstate(invalid="ignore"):
-        over = np.abs(got - expected) / bound
-    # Where nothing bounds the error, a weight must still be one: 0 to the scale.
-    most = spec.routed_scaling_factor * (1.0 + 1e-6) if spec.renormalize else np.inf
-    unbounded = ~np.isfinite(bound) | ~np.isfinite(expected)
-    in_range = (got >= 0.0) & (got <= most)
-    over = np.where(unbounded, np.where(in_range, 0.0, 1.0 + np.abs(got)), over)
-    return WeightVerdicts(expected, bound, np.where(np.isfinite(got), over, np.nan))
+        over = np.where(
+            alone, np.abs(got - expected) / bound, _over_together(got, spec, profile, weight_format)
+        )
+    return WeightVerdicts(expected, bound, np.where(np.isfinite(got), over, np.nan), alone)
+
+
+def sum_bound(spec: RoutingSpec, profile: Profile, weight_format: WeightFormat) -> float:
+    """Return a bound on |sum of a renormalised row's weights - scale|, as they are returned."""
+    scale, bound = spec.routed_scaling_factor, row_sum_error(spec, profile)
+    rounded = weight_format.widened(bound, scale)
+    return float(rounded + (spec.top_k - 1) * weight_format.least)
+
+
+def _over_together(
+    got: Float64, spec: RoutingSpec, profile: Profile, weight_format: WeightFormat
+) -> Float64:
+    """Return error over bound where only the row as a whole is bounded, [n, k]."""
+    if not spec.renormalize:
+        return np.where(got >= 0.0, 0.0, 1.0 + np.abs(got))
+    scale = spec.routed_scaling_factor
+    outside = ~((got >= 0.0) & (got <= weight_format.widened(scale * (1.0 + 1e-6), scale)))
+    off = np.abs(got.sum(axis=1, keepdims=True) - scale) / sum_bound(spec, profile, weight_format)
+    return np.asarray(np.where(outside, np.maximum(off, 1.0 + np.abs(got)), off))
 
 
 def expected_weights(s: Float64, spec: RoutingSpec) -> Float64:
@@ -77,11 +117,15 @@ def expected_weights(s: Float64, spec: RoutingSpec) -> Float64:
 
 
 def ulp_histogram(
-    weights: NDArray[np.float32], judged: WeightVerdicts, rows: NDArray[np.bool_]
+    weights: NDArray[np.float32],
+    judged: WeightVerdicts,
+    rows: NDArray[np.bool_],
+    weight_format: WeightFormat = FLOAT32,
 ) -> NDArray[np.int64]:
-    """Count the given rows' errors in ulps of the expected weight, by `ULP_EDGES`."""
+    """Count the given rows' errors in ulps of the expected weight in its type, by `ULP_EDGES`."""
     expected, got = judged.expected[rows], weights[rows].astype(np.float64)
     ulp = np.spacing(np.maximum(expected.astype(np.float32), np.float32(2.0**-126)))
+    ulp = np.maximum(ulp.astype(np.float64) * weight_format.ulp, 2.0 * weight_format.least)
     with np.errstate(invalid="ignore"):
         error = np.nan_to_num(np.abs(got - expected) / ulp, nan=0.0)
     buckets = np.searchsorted(ULP_EDGES, error.ravel(), side="left")

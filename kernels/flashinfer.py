@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def supports(spec: RoutingSpec) -> str | None:
         spec.top_k,
         spec.num_experts,
     )
-    if spec.scoring != "sigmoid":
-        return f"scores with sigmoid, not {spec.scoring}"
+    if why := sigmoid_only(spec):
+        return why
     if not spec.renormalize:
         return "always renormalises"
     if kept * groups < k or kept > groups:

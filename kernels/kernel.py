@@ -114,8 +114,12 @@ def recorded_only(name: str, summary: str, *call_sites: CallSite) -> Kernel:
 
 
 def sigmoid_only(spec: RoutingSpec) -> str | None:
-    """Refuse routers with another scoring."""
-    return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
+    """Refuse routers with another scoring, or whose groups another rule ranks."""
+    if spec.scoring != "sigmoid":
+        return f"scores with sigmoid, not {spec.scoring}"
+    if spec.num_expert_group > 1 and spec.group_terms != 2:
+        return f"ranks groups by the sum of their two largest scores, not by the {spec.group_score}"
+    return None
 
 
 def default_device() -> str:

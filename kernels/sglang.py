@@ -7,6 +7,7 @@ the second where it is 1, its default. Read in the wheels of sglang 0.5.15 and s
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from goldgate.kernels.kernel import (
     Loaded,
     one_line,
     recorded_only,
+    sigmoid_only,
 )
 from goldgate.reference import RoutingSpec
 
@@ -63,6 +65,17 @@ def one_group_sigmoid(spec: RoutingSpec) -> str | None:
     return None
 
 
+def topk_sigmoid_arithmetic(release: str) -> str:
+    """Return the profile of topk_sigmoid in a release of sgl-kernel.
+
+    0.4.4 has its own. Of other releases it is not known how they recover their weights. The build
+    for compute capability 9.0 has fast math, the other has not (sgl_kernel/load_utils.py): the
+    figures of fast math cover both.
+    """
+    own = re.fullmatch(r"0\.4\.4(\.post\d+)?(\+.*)?", release)
+    return "sgl_kernel_0.4.4" if own else "conservative"
+
+
 def _load_topk_sigmoid() -> Loaded:
     try:
         from sgl_kernel import topk_sigmoid  # noqa: PLC0415 - present on GPU hosts alone
@@ -84,11 +97,9 @@ def _load_topk_sigmoid() -> Loaded:
         del num_expert_group, topk_group, routed_scaling_factor  # `supports` refuses others
         topk_sigmoid(topk_weights, topk_ids, gating_output, need_renorm, correction_bias)
 
-    # The build for compute capability 9.0 has fast math, the other has not
-    # (sgl_kernel/load_utils.py); 0.4.4 recovers its weights by subtraction.
-    return Loaded(
-        route, "sgl_kernel.topk_sigmoid", _version(), "cuda", "conservative", contiguous=True
-    )
+    release = _version()
+    arithmetic = topk_sigmoid_arithmetic(release)
+    return Loaded(route, "sgl_kernel.topk_sigmoid", release, "cuda", arithmetic, contiguous=True)
 
 
 def _load_moe_fused_gate() -> Loaded:
@@ -132,7 +143,9 @@ def _load_moe_fused_gate() -> Loaded:
 
 
 def _sigmoid(spec: RoutingSpec) -> str | None:
-    return None if spec.scoring == "sigmoid" else f"is called here with sigmoid, not {spec.scoring}"
+    if spec.scoring != "sigmoid":
+        return f"is called here with sigmoid, not {spec.scoring}"
+    return sigmoid_only(spec)  # which looks at the groups' rule too
 
 
 KERNELS = (

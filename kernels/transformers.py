@@ -13,7 +13,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    default_device,
+    one_line,
+    sigmoid_only,
+)
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -131,10 +139,6 @@ def _minimax_only(spec: RoutingSpec) -> str | None:
     return None
 
 
-def _sigmoid(spec: RoutingSpec) -> str | None:
-    return None if spec.scoring == "sigmoid" else f"scores with sigmoid, not {spec.scoring}"
-
-
 def _kernel(
     name: str,
     summary: str,
@@ -159,6 +163,6 @@ KERNELS = (
         "transformers' DeepseekV3TopkRouter, without its gate's product",
         _deepseek_v3,
         "transformers DeepseekV3TopkRouter",
-        _sigmoid,
+        sigmoid_only,
     ),
 )

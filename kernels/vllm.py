@@ -21,6 +21,7 @@ from goldgate.kernels.kernel import (
     Loaded,
     one_line,
     recorded_only,
+    sigmoid_only,
 )
 from goldgate.kernels.sglang import one_group_sigmoid
 from goldgate.reference import RoutingSpec
@@ -126,6 +127,8 @@ def _load_grouped_topk() -> Loaded:
 def _grouped(spec: RoutingSpec) -> str | None:
     if spec.scoring != "sigmoid":
         return f"fuses sigmoid alone, not {spec.scoring}"
+    if why := sigmoid_only(spec):  # which looks at the groups' rule too
+        return why
     if spec.num_expert_group > _MOST_GROUPS or spec.top_k > _MOST_TOP_K:
         return f"takes at most {_MOST_GROUPS} groups and top-{_MOST_TOP_K}"
     return None

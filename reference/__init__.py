@@ -12,19 +12,22 @@ from goldgate.reference.spec import MINIMAX_M2_5, RoutingSpec
 if TYPE_CHECKING:
     from goldgate.reference.arithmetic import PROFILES, Profile
     from goldgate.reference.bounds import (
-        U,
         group_error,
+        row_sum_error,
         scale_rounding,
         score_error,
         selection_error,
         selection_error_ceiling,
         weight_error,
     )
+    from goldgate.reference.formats import FLOAT32, FORMATS, WeightFormat
+    from goldgate.reference.formulas import U
+    from goldgate.reference.models import MODELS, Model, find_model
     from goldgate.reference.router import Routing, route
 else:
     _BOUNDS = (
-        "U",
         "group_error",
+        "row_sum_error",
         "scale_rounding",
         "score_error",
         "selection_error",
@@ -36,6 +39,13 @@ else:
         {
             "PROFILES": "goldgate.reference.arithmetic",
             "Profile": "goldgate.reference.arithmetic",
+            "FLOAT32": "goldgate.reference.formats",
+            "FORMATS": "goldgate.reference.formats",
+            "WeightFormat": "goldgate.reference.formats",
+            "U": "goldgate.reference.formulas",
+            "MODELS": "goldgate.reference.models",
+            "Model": "goldgate.reference.models",
+            "find_model": "goldgate.reference.models",
             "Routing": "goldgate.reference.router",
             "route": "goldgate.reference.router",
             **dict.fromkeys(_BOUNDS, "goldgate.reference.bounds"),
@@ -43,14 +53,21 @@ else:
     )
 
 __all__ = [
+    "FLOAT32",
+    "FORMATS",
     "MINIMAX_M2_5",
+    "MODELS",
     "PROFILES",
+    "Model",
     "Profile",
     "Routing",
     "RoutingSpec",
     "U",
+    "WeightFormat",
+    "find_model",
     "group_error",
     "route",
+    "row_sum_error",
     "scale_rounding",
     "score_error",
     "selection_error",

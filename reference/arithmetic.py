@@ -8,7 +8,7 @@ sweep of all float32 inputs on the device would turn a vendor's claim into a mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Profile:
         source: where the figures come from.
         tanh: relative error of a hyperbolic tangent, for a sigmoid computed as 1/2 + tanh(x/2)/2;
             0 for one computed from an exponential.
+        prescaled: relative error of the product x log2(e) where softmax scales its logits before
+            it subtracts the largest; 0 where it subtracts first.
 
     """
 
@@ -40,6 +42,12 @@ class Profile:
     recovered: bool
     source: str
     tanh: float = 0.0
+    prescaled: float = 0.0
+
+    @property
+    def slope(self) -> float:
+        """The exponential's relative error per unit of |argument|, where that is the logit."""
+        return self.exponent + self.exp_per_unit + self.prescaled
 
 
 _ALL = (
@@ -124,10 +132,44 @@ _TANH = Profile(
     tanh=5.0,
 )
 
+#: What sglang called before pull request 23611 on NVIDIA GPUs. Later releases gather their weights:
+#: for sglang 0.5.23 "fast_math" holds.
+_SGL_KERNEL_0_4_4 = replace(
+    next(profile for profile in _ALL if profile.name == "fast_math"),
+    name="sgl_kernel_0.4.4",
+    recovered=True,
+    source=(
+        "topk_sigmoid of sgl-kernel 0.4.4 (sglang 0.5.15), csrc/moe/moe_topk_sigmoid_kernels.cu: "
+        "1 / (1 + expf(-x)) plus the bias, the weight recovered by subtracting the bias again, "
+        "times 1 / sum; built with --use_fast_math, hence the figures of fast_math"
+    ),
+)
+
+#: Softmax of scaled logits. The error of the product counts |x|, not |x - max|, which no figure of
+#: the other profiles can express.
+_PRESCALED = Profile(
+    name="exp2_prescaled",
+    exponent=0.25,
+    exp=5.0,
+    exp_per_unit=0.0,
+    divide=5.0,
+    log=7.0,
+    log_absolute=2.0**2.59,
+    recovered=False,
+    source=(
+        "exp2(x log2e - max(x log2e)) with log2e and the product in float32, the form of Triton's "
+        "tutorial 06-fused-attention: log2e as float32 is off by 0.22 u; exp2f 2 ulp and "
+        "__fdividef 2 ulp, __logf as in fast_math (CUDA C++ programming guide)"
+    ),
+    prescaled=1.0,
+)
+
 #: Every profile by name. "conservative", the default for a kernel nothing is known of, takes the
 #: largest of each figure of the exponential forms and recovers its weights by subtraction. It does
-#: not cover "tanh": a kernel with that form says so.
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, _TANH)}
+#: not cover "tanh" and "exp2_prescaled": a kernel with such a form says so.
+PROFILES: dict[str, Profile] = {
+    profile.name: profile for profile in (*_ALL, _SGL_KERNEL_0_4_4, _TANH, _PRESCALED)
+}
 PROFILES["conservative"] = Profile(
     name="conservative",
     exponent=max(profile.exponent for profile in _ALL),
@@ -137,5 +179,5 @@ PROFILES["conservative"] = Profile(
     log=max(profile.log for profile in _ALL),
     log_absolute=max(profile.log_absolute for profile in _ALL),
     recovered=True,
-    source="the largest figure of every profile with an exponential",
+    source="the largest figure of every profile that exponentiates x or x - max",
 )

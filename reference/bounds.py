@@ -3,7 +3,8 @@
 u = 2**-24 is float32's unit roundoff. Every bound is on |computed - real|, holds for every order of
 summation, and includes 2**-126 for hardware that flushes subnormal results to zero; that also
 covers the overflow of exp(-x) below x = -88.7, where the score, under 2**-126, becomes 0. Products
-of errors are covered by the factor `SECOND_ORDER`.
+of errors are covered by the factor `SECOND_ORDER`. The formulas themselves are in
+`goldgate.reference.formulas`.
 
 Derivation for sigmoid. t = fl(x log2e) has relative error alpha u, so exp2(-t) has relative error
 alpha |x| u + eps_exp(x); in 1 + exp(-x) that counts (1 - s) times; the sum and the division add
@@ -11,7 +12,17 @@ u + eps_div. As 1/2 + tanh(x/2)/2, whose halvings are exact, it errs by half the
 |1 - 2s| eps_tanh / 2, and u s for the sum: an absolute error, large beside a small s. Softmax
 exponentiates x - max, whose subtraction adds another u |x - max|; the sum of E
 terms errs by their weighted mean and (E - 1) u, an error that all scores of the row share and
-renormalisation cancels. sqrtsoftplus: s = sqrt(log(1 + exp(x))); a relative error r of
+renormalisation cancels.
+
+Softmax may also scale first: y = fl(x log2e), exp2(y - max y). A shift that the whole row shares
+cancels, so that max y needs no error, but each y has its own rounding, `prescaled` u |y|: the
+exponent of expert i errs by E_i = prescaled u |x_i|, however near x_i is to the largest. That is
+not small beside 1 for large logits (|x| = 16: 16 u; |x| = 1e5: 0.6 %), so it enters as
+exp(E_i) - 1 and not to first order. Beyond E_i = 1 nothing is said, unless x_i - max + E_i + E_max
+is below -90: then score and computed score are both under 2**-126, since the row's sum is at least
+exp2(0).
+
+sqrtsoftplus: s = sqrt(log(1 + exp(x))); a relative error r of
 1 + exp(x) moves the logarithm by r absolute, which the root halves or, far below 0, where the
 logarithm is smaller than r, bounds by sqrt(r).
 """
@@ -21,21 +32,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.reference import formulas
 from goldgate.reference.arithmetic import Profile
+from goldgate.reference.formulas import SECOND_ORDER, TINY, U
 from goldgate.reference.scoring import exponents, scores
 from goldgate.reference.spec import RoutingSpec
 
 Float64 = NDArray[np.float64]
-
-#: Unit roundoff of float32.
-U = 2.0**-24
-
-#: The smallest normal float32: what flushing to zero loses at the most.
-TINY = 2.0**-126
-
-#: Errors here stay below 1e-4 relative wherever the bound is not absolute, so that products of two
-#: of them are below 1e-4 of the sum.
-SECOND_ORDER = 1.0001
 
 #: The maximum of s (1 - s) |x| over all x is 0.2239; see the test that searches for it.
 _PEAK = 0.224
@@ -54,23 +57,47 @@ def score_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile
 
     """
     own = _own_error(logits, s, spec, profile)
-    return own if spec.renormalize else own + s * shared_error(logits, s, spec, profile)
+    return own if spec.renormalize else _with_shared(own, logits, s, spec, profile)
 
 
 def _own_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile) -> Float64:
-    x = np.abs(exponents(logits, spec.scoring))
-    x = np.where(np.isfinite(x), x, 0.0)  # exp(-inf) = 0 is exact
-    exponential = (profile.exponent + profile.exp_per_unit) * x + profile.exp
-    if spec.scoring == "sigmoid":
-        if profile.tanh:
-            moved = s + 0.5 * profile.tanh * np.abs(1.0 - 2.0 * s)
-            return np.asarray(SECOND_ORDER * U * moved + TINY)
-        rho = (1.0 - s) * exponential + 1.0 + profile.divide
-    elif spec.scoring == "softmax":
-        rho = x + exponential + 1.0 + profile.divide
-    else:
+    if spec.scoring == "softmax":
+        return _softmax_error(logits, s, profile)
+    x = np.where(np.isfinite(logits), logits, 0.0)  # exp(-inf) = 0 is exact
+    if spec.scoring == "sqrtsoftplus":
+        exponential = profile.slope * np.abs(x) + profile.exp
         return _root_error(s, scores(logits, "sigmoid") * exponential, profile)
-    return np.asarray(SECOND_ORDER * U * rho * s + TINY)
+    if profile.tanh:
+        return np.asarray(formulas.tangent_error(s, profile.tanh))
+    return np.asarray(formulas.sigmoid_error(s, x, profile.slope, profile.exp, profile.divide))
+
+
+def _softmax_error(logits: Float64, s: Float64, profile: Profile) -> Float64:
+    below = exponents(logits, "softmax")
+    x = np.where(np.isfinite(below), np.abs(below), 0.0)
+    rho = x + (profile.exponent + profile.exp_per_unit) * x + profile.exp + 1.0 + profile.divide
+    if not profile.prescaled:
+        return np.asarray(SECOND_ORDER * U * rho * s + TINY)
+    scaled = profile.prescaled * U * np.where(np.isfinite(logits), np.abs(logits), 0.0)
+    at_largest = np.where(below == 0.0, scaled, 0.0).max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # NaN logits
+        flushed, unknown = below + scaled + at_largest < -90.0, scaled > 1.0
+    grown = np.expm1(np.minimum(scaled, 1.0))
+    error = SECOND_ORDER * (grown + U * rho * (1.0 + grown)) * s + TINY
+    error = np.where(unknown & ~np.isnan(below), np.inf, error)
+    return np.asarray(np.where(flushed, TINY, error))
+
+
+def _with_shared(
+    own: Float64, logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile
+) -> Float64:
+    """Return the bound on |s' - s| with the error of the row's sum, inf where that reaches 1."""
+    if spec.scoring != "softmax":
+        return own
+    shared = shared_error(logits, s, spec, profile)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        both = own + (s + own) * shared / (1.0 - shared)
+    return np.asarray(np.where(shared < 1.0, both, np.where(np.isnan(s), np.nan, np.inf)))
 
 
 def _root_error(s: Float64, exponential: Float64, profile: Profile) -> Float64:
@@ -113,9 +140,10 @@ def selection_error(
         profile: the kernel's arithmetic.
 
     """
-    moved = _own_error(logits, s, spec, profile) + s * shared_error(logits, s, spec, profile)
+    own = _own_error(logits, s, spec, profile)
+    moved = _with_shared(own, logits, s, spec, profile)
     total = moved + SECOND_ORDER * U * (np.abs(s + bias) + moved)
-    return np.asarray(np.where(np.isfinite(total), total, 0.0))
+    return np.asarray(np.where(np.isnan(total), 0.0, total))
 
 
 def selection_error_ceiling(bias: Float64, profile: Profile) -> Float64:
@@ -123,16 +151,18 @@ def selection_error_ceiling(bias: Float64, profile: Profile) -> Float64:
 
     Cheaper than the bound itself, it lets most rows be certified without their exact scores.
     """
-    slope = _PEAK * (profile.exponent + profile.exp_per_unit) + 0.25 * profile.exp
+    slope = _PEAK * profile.slope + 0.25 * profile.exp
     slope += 0.5 * profile.tanh
     moved = SECOND_ORDER * U * (slope + 1.0 + profile.divide) + TINY
     return np.asarray(moved + SECOND_ORDER * U * (1.0 + np.abs(bias) + moved))
 
 
 def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
-    """Return a bound on a group score's error, float64 [T, G]: 2 max A + u |g|.
+    """Return a bound on a group score's error, float64 [T, G].
 
-    The two largest of perturbed scores differ from the two largest by at most max A each.
+    2 max A + u |g| for the sum of the two largest, max A for the maximum: the largest of perturbed
+    scores, and the second largest, differ from the exact ones by at most max A, and a maximum does
+    not round.
 
     Args:
         biased: c, [T, E]; -inf where an expert cannot be selected.
@@ -141,6 +171,8 @@ def group_error(biased: Float64, errors: Float64, spec: RoutingSpec) -> Float64:
 
     """
     groups = (len(biased), spec.num_expert_group, spec.group_size)
+    if spec.group_terms == 1:
+        return np.asarray(errors.reshape(groups).max(axis=2))
     largest = np.partition(biased.reshape(groups), -2, axis=2)[:, :, -2:]
     g = np.where(np.isfinite(largest), np.abs(largest), 0.0).sum(axis=2)
     twice = 2.0 * errors.reshape(groups).max(axis=2)
@@ -178,15 +210,25 @@ def weight_error(
 
     """
     if profile.recovered:
-        s_error = s_error + SECOND_ORDER * U * (np.abs(s + bias) + s)
+        s_error = s_error + formulas.recovery_error(s, bias)
     scale, inexact = spec.routed_scaling_factor, abs(scale_rounding(spec))
-    flushed = (1.0 + scale) * TINY
     if not spec.renormalize:
-        return np.asarray(scale * SECOND_ORDER * (s_error + (2 * U + inexact) * s) + flushed)
+        return np.asarray(formulas.plain_error(s, s_error, inexact, scale))
+    last = formulas.last_steps(profile.divide, inexact)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = s.sum(axis=1, keepdims=True)
-        moved = s_error.sum(axis=1, keepdims=True) / total
-        moved = moved + (s.shape[1] - 1) * U * (1.0 + moved)
-        last = 1.0 + SECOND_ORDER * ((profile.divide + 2.0) * U + inexact)
-        above = ((s + s_error) * last / (1.0 - moved) - s) / total
-    return np.asarray(np.where(moved < 1.0, scale * above + flushed, np.inf))
+        error = s_error.sum(axis=1, keepdims=True)
+        moved = np.asarray(formulas.sum_error(error, total, s.shape[1]))
+        bound = formulas.renormalised_error(s, s_error, total, moved, last, scale)
+    return np.asarray(np.where(moved < 1.0, bound, np.inf))
+
+
+def row_sum_error(spec: RoutingSpec, profile: Profile) -> float:
+    """Return a bound on |sum of a row's weights - scale| of a router that renormalises.
+
+    It holds for every row, also where nothing bounds a single weight: what the kernel divides by
+    is the sum of what it divides. That sum errs by (k - 1) u, division and scale as in
+    `weight_error`, and each weight may be flushed.
+    """
+    last = formulas.last_steps(profile.divide, abs(scale_rounding(spec)))
+    return float(formulas.row_sum_error(spec.top_k, last, spec.routed_scaling_factor))

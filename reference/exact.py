@@ -80,6 +80,9 @@ class ExactRow:
             ArithmeticError: sqrtsoftplus only: 2**16 bits do not decide.
 
         """
+        gap, slack = self._gap(left, right)
+        if abs(gap) > slack:
+            return 1 if gap > 0 else -1
         terms = Counter(self._x[i] for i in left)
         terms.subtract(Counter(self._x[j] for j in right))
         offset = sum((Fraction(self._b[i]) for i in left), Fraction(0))
@@ -89,6 +92,18 @@ class ExactRow:
         if self._scoring == "sigmoid":
             return _sigmoid_sign(terms, offset)
         return _sqrtsoftplus_sign(terms, offset)
+
+    def _gap(self, left: Sequence[int], right: Sequence[int]) -> tuple[float, float]:
+        """Return sum(c over left) - sum(c over right) in float64, and a bound on its error.
+
+        Each addition errs by u64 of its result, itself at most the sum of all sizes. NaN where a
+        score is infinite, so that the gap settles nothing.
+        """
+        added, subtracted = [self._c[i] for i in left], [self._c[j] for j in right]
+        sizes = sum(map(abs, added)) + sum(map(abs, subtracted))
+        rounding = (len(added) + len(subtracted)) * U64 * sizes
+        error = sum(self._e[i] for i in left) + sum(self._e[j] for j in right)
+        return sum(added) - sum(subtracted), 1.001 * (error + rounding)
 
     def ranks(self, experts: Sequence[int]) -> list[int]:
         """Return the dense rank of each expert by c: 0 is the largest, ties share a rank."""

@@ -1,8 +1,9 @@
 """The golden router: the routing contract in float64, its ids proven.
 
 1. s = score(logits); c = s + bias. Selection uses c, weights use s.
-2. With more than one group: a group's score is the sum of its two largest c; the topk_group best
-   groups stay (equal: the lower group first) and the others' experts are excluded.
+2. With more than one group: a group's score is the sum of its two largest c, or its largest c
+   (`RoutingSpec.group_score`); the topk_group best groups stay (equal: the lower group first) and
+   the others' experts are excluded.
 3. ids: the k largest c of what stays, descending; equal c: the lower expert id first.
 4. weights: s at the ids; renormalised: divided by their sum, no epsilon; times the scale.
 
@@ -91,10 +92,15 @@ def route(gating_output: ArrayLike, correction_bias: ArrayLike, spec: RoutingSpe
 
 
 def group_scores(biased: NDArray[np.float64], spec: RoutingSpec) -> NDArray[np.float64]:
-    """Return g [T, G]: the sum of each group's two largest c; -inf with fewer than two."""
+    """Return g [T, G]: the sum of each group's two largest c, or its largest, by the router's rule.
+
+    -inf where fewer of the group's experts can be selected.
+    """
     grouped = biased.reshape(len(biased), spec.num_expert_group, spec.group_size)
     if spec.num_expert_group == 1:
         return np.zeros((len(biased), 1))
+    if spec.group_terms == 1:
+        return np.asarray(grouped.max(axis=2))
     with np.errstate(invalid="ignore"):
         g = np.partition(grouped, -2, axis=2)[:, :, -2:].sum(axis=2)
     return np.asarray(np.where(np.isnan(g), -np.inf, g))  # +inf beside nothing selectable
@@ -112,7 +118,7 @@ def _keep_groups(
     np.put_along_axis(stays, order[:, : spec.topk_group], values=True, axis=1)
     ranked = np.take_along_axis(g, order, axis=1)
     last, first_out = ranked[:, spec.topk_group - 1], ranked[:, spec.topk_group]
-    slack = 4 * e + 2 * U64 * np.abs(np.nan_to_num(last, neginf=0.0))
+    slack = 2 * spec.group_terms * e + 2 * U64 * np.abs(np.nan_to_num(last, neginf=0.0))
     with np.errstate(invalid="ignore"):
         doubtful = ~(last - first_out > slack) & (last > -np.inf)
     return g, stays, doubtful
@@ -155,13 +161,14 @@ def _route_exactly(
         return row.compare(j, i) or i - j
 
     def groups_descending(g: int, h: int) -> int:
-        return _compare_groups(row, members, h, g) or g - h
+        return compare_groups(row, heads[h], heads[g], spec.group_terms) or g - h
 
     best_first = functools.cmp_to_key(descending)
     members = [
         sorted((i for i in range(*_bounds(g, spec)) if not np.isnan(x[i])), key=best_first)
         for g in range(groups)
     ]
+    heads = [best[: spec.group_terms] for best in members]
     kept = list(range(groups))
     if spec.topk_group < groups:
         kept = sorted(kept, key=functools.cmp_to_key(groups_descending))[: spec.topk_group]
@@ -171,12 +178,14 @@ def _route_exactly(
     return np.array(best, dtype=np.int64), stays
 
 
-def _compare_groups(row: ExactRow, members: list[list[int]], g: int, h: int) -> int:
-    """Compare two groups' scores; one with fewer than two selectable experts has score -inf."""
-    first, second = members[g][:2], members[h][:2]
-    if len(first) < 2 or len(second) < 2:
-        return (len(first) >= 2) - (len(second) >= 2)
-    return row.compare_sums(first, second)
+def compare_groups(row: ExactRow, first: list[int], second: list[int], terms: int) -> int:
+    """Compare two groups' scores, each given by its best experts, exactly: -1, 0 or 1.
+
+    A group with fewer selectable experts than its score has terms has score -inf.
+    """
+    if len(first) < terms or len(second) < terms:
+        return (len(first) >= terms) - (len(second) >= terms)
+    return row.compare(*first, *second) if terms == 1 else row.compare_sums(first, second)
 
 
 def _bounds(group: int, spec: RoutingSpec) -> tuple[int, int]:

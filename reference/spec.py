@@ -7,6 +7,16 @@ from dataclasses import asdict, dataclass, fields
 
 SCORINGS = ("sigmoid", "softmax", "sqrtsoftplus")
 
+#: How many of a group's largest biased scores its score adds, by the rule's name. With a bias the
+#: engines add the two largest, without one they take the maximum: DeepSeek-V3's inference/model.py
+#: (`Gate.forward`: amax if self.bias is None else topk(2)), vLLM's grouped_topk_router.py
+#: (`grouped_topk`) and sglang's srt/layers/moe/topk.py (`grouped_topk_gpu` without a bias,
+#: `biased_grouped_topk_impl` with one).
+GROUP_SCORES = {"sum of two largest": 2, "maximum": 1}
+
+#: What a router that names no rule has, recordings of before the field among them.
+_DEFAULT_GROUP_SCORE = "sum of two largest"
+
 #: The least and the largest normal float32.
 _LEAST, _LARGEST = 2.0**-126, (2.0 - 2.0**-23) * 2.0**127
 
@@ -19,12 +29,13 @@ class RoutingSpec:
         num_experts: E, the logits a token has; at least 1.
         top_k: k, the experts a token is sent to; 1 to E.
         scoring: how a logit becomes a score: "sigmoid", "softmax" or "sqrtsoftplus".
-        num_expert_group: equal, contiguous groups the experts fall into; divides E. A group's
-            score is the sum of its two largest biased scores, so with more than one group each
-            holds at least two experts.
+        num_expert_group: equal, contiguous groups the experts fall into; divides E. With more
+            than one, each holds at least as many experts as its score adds.
         topk_group: groups that stay; 1 to num_expert_group, together holding at least k experts.
         renormalize: whether the selected weights are divided by their sum.
         routed_scaling_factor: the factor on every weight; above 0, in float32's normal range.
+        group_score: what ranks the groups, a key of `GROUP_SCORES`: "sum of two largest" biased
+            scores of the group, or their "maximum". One group is not ranked.
 
     Raises:
         ValueError: a parameter is outside these limits; the message names it.
@@ -38,6 +49,7 @@ class RoutingSpec:
     topk_group: int = 1
     renormalize: bool = True
     routed_scaling_factor: float = 1.0
+    group_score: str = _DEFAULT_GROUP_SCORE
 
     def __post_init__(self) -> None:
         """Refuse parameters that describe no router."""
@@ -47,6 +59,10 @@ class RoutingSpec:
                 raise ValueError(f"spec.{field} is {value!r}: expected an integer of at least 1")
         if self.scoring not in SCORINGS:
             raise ValueError(f"spec.scoring is {self.scoring!r}: expected one of {SCORINGS}")
+        if self.group_score not in tuple(GROUP_SCORES):
+            raise ValueError(
+                f"spec.group_score is {self.group_score!r}: expected one of {tuple(GROUP_SCORES)}"
+            )
         if type(self.renormalize) is not bool:
             raise ValueError(f"spec.renormalize is {self.renormalize!r}: expected true or false")
         scale = self.routed_scaling_factor
@@ -61,7 +77,7 @@ class RoutingSpec:
                 f"spec.num_expert_group is {self.num_expert_group}: expected a divisor of "
                 f"num_experts, {self.num_experts}"
             )
-        if self.num_expert_group > 1 and self.group_size < 2:
+        if self.num_expert_group > 1 and self.group_size < self.group_terms:
             raise ValueError(
                 f"spec.num_expert_group is {self.num_expert_group}: expected groups of at least "
                 "two experts, since a group's score is the sum of its two largest"
@@ -82,24 +98,38 @@ class RoutingSpec:
         """Experts in a group."""
         return self.num_experts // self.num_expert_group
 
+    @property
+    def group_terms(self) -> int:
+        """How many of a group's largest biased scores its score adds: 2 or 1."""
+        return GROUP_SCORES[self.group_score]
+
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> RoutingSpec:
-        """Build a spec from a file's metadata; every key must be there and none be unknown.
+        """Build a spec from a file's metadata; every key but group_score must be there.
+
+        Without group_score the rule is "sum of two largest": files from before the field.
 
         Raises:
             ValueError: a key is missing or unknown, or a value is outside its limits.
 
         """
         known = {field.name for field in fields(cls)}
-        if missing := sorted(known - values.keys()):
+        if missing := sorted(known - values.keys() - {"group_score"}):
             raise ValueError(f"spec lacks {', '.join(missing)}")
         if unknown := sorted(values.keys() - known):
             raise ValueError(f"spec has unknown {', '.join(unknown)}")
         return cls(**values)  # type: ignore[arg-type]  # __post_init__ checks every type
 
     def to_dict(self) -> dict[str, object]:
-        """Return what a file's metadata stores."""
-        return asdict(self)
+        """Return what a file's metadata stores.
+
+        The default group_score is left out: such files keep their bytes, and earlier versions,
+        which know no other rule, read them.
+        """
+        values = asdict(self)
+        if self.group_score == _DEFAULT_GROUP_SCORE:
+            del values["group_score"]
+        return values
 
 
 #: MiniMax-M2.5: E = 256, k = 8, one group, sigmoid, renormalised, scale 1.0, float32 logits and

@@ -17,7 +17,7 @@ from goldgate.accuracy.fast.thresholds import ERROR64
 from goldgate.accuracy.fast.tile import TILE
 from goldgate.accuracy.fast.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
 from goldgate.reference import U
-from goldgate.reference.bounds import SECOND_ORDER, TINY
+from goldgate.reference.formulas import SECOND_ORDER, TINY
 
 _U64 = 2.0**-53
 
@@ -132,6 +132,7 @@ def reject_rivalled_in(
     ids: NDArray[np.int32],
     groups: int,
     stay: int,
+    group_terms: int,
     error: float,
 ) -> None:
     """Make rows unsound where groups or experts beside the chosen come near."""
@@ -145,7 +146,7 @@ def reject_rivalled_in(
         for t in range(TILE):
             bars[g, t] = cut[t] - 2.0 * error
     if stay < groups:
-        _drop_groups(lines, stay, 4.0 * error, bars, sound)
+        _drop_groups(lines, stay, group_terms, 4.0 * error, bars, sound)
         for t in range(rows):
             for j in range(k):
                 if sound[t]:
@@ -162,6 +163,7 @@ def reject_rivalled_in(
 def _drop_groups(
     lines: Any,  # noqa: ANN401
     stay: int,
+    group_terms: int,
     slack: float,
     bars: Any,  # noqa: ANN401
     sound: NDArray[np.int64],
@@ -169,7 +171,8 @@ def _drop_groups(
     """Raise the bars of the groups that go; rows where that is not certain become unsound.
 
     A group is certain to stay if fewer than `stay` others may have its score or more, and certain
-    to go if as many have more. Its score is the sum of its two largest, which err by `slack`.
+    to go if as many have more. Its score is the sum of its
+    `group_terms` largest, 2 or 1; two scores differ by `slack` at the most more or less.
     """
     groups, size = len(bars), len(lines) // len(bars)
     score = np.empty(bars.shape, lines.dtype)
@@ -187,7 +190,7 @@ def _drop_groups(
                 c = lines[i, t]
                 best[t] = max(best[t], c)
         for t in range(TILE):
-            score[g, t] = best[t] + second[t]
+            score[g, t] = best[t] + second[t] if group_terms == 2 else best[t]
     at_least = np.empty(TILE, np.int32)
     above = np.empty(TILE, np.int32)
     for g in range(groups):

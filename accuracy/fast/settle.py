@@ -36,7 +36,7 @@ from goldgate.accuracy.fast.weigh import (
 def settle(
     stored: Any,  # noqa: ANN401 - float32, or 16 bits of a float
     bias: NDArray[np.float64],
-    router: tuple[bool, int, int],
+    router: tuple[bool, int, int, int],
     base: float,
     least: NDArray[np.float32],
     ids: NDArray[np.int32],
@@ -50,7 +50,7 @@ def settle(
     sums: NDArray[np.float64],
 ) -> int:
     """Fill codes, over, histogram and sums; return the rows that the sums hold."""
-    softmax, groups, stay = router
+    softmax, groups, stay, group_terms = router
     rows, experts = stored.shape
     tile = empty_tile(experts, ids.shape[1])
     error = line_error(bias, softmax)
@@ -64,14 +64,18 @@ def settle(
             transpose(tile, logits)
             softmax_lines(tile, start, stop - start, bias, ids, figures)
             order_chosen(tile, softmax_error(experts))
-            reject_rivalled_in(tile, tile.lines, start, stop - start, ids, groups, stay, error)
+            reject_rivalled_in(
+                tile, tile.lines, start, stop - start, ids, groups, stay, group_terms, error
+            )
         else:
             sigmoid_scores(tile)
             order_chosen(tile, ERROR64)
             if stay < groups:
                 transpose(tile, logits)
                 sigmoid_lines(tile, bias)
-                reject_rivalled_in(tile, tile.across, start, stop - start, ids, groups, stay, error)
+                reject_rivalled_in(
+                    tile, tile.across, start, stop - start, ids, groups, stay, group_terms, error
+                )
             else:
                 reject_rivalled(tile, logits, start, bias, base, least, ids)
         bound_scores(tile, softmax, figures)

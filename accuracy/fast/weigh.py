@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.tile import TILE
 from goldgate.accuracy.systematic_error import BUCKETS
-from goldgate.reference import U
-from goldgate.reference.bounds import SECOND_ORDER, TINY
+from goldgate.reference import U, formulas
+from goldgate.reference.formulas import SECOND_ORDER, TINY
 
 #: Buckets counted here: (16, 32] and (32, 64] ulps are one of `weights.ULP_EDGES`.
 FINE_BUCKETS = 9
@@ -27,6 +28,11 @@ _MARGIN = 1e-9
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
+
+_inline: Any = numba.njit(inline="always")
+_sigmoid_error, _tangent_error = _inline(formulas.sigmoid_error), _inline(formulas.tangent_error)
+_recovery_error, _sum_error = _inline(formulas.recovery_error), _inline(formulas.sum_error)
+_last_steps, _plain_error = _inline(formulas.last_steps), _inline(formulas.plain_error)
 
 _EXPONENT = np.int64(0x7FF0000000000000)
 _FRACTION = np.int64((1 << 52) - 1)
@@ -53,19 +59,19 @@ def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN40
         for t in range(TILE):
             s, x = scores[j, t], abs(xs[j, t])
             if softmax:
-                off = (x * (1.0 + slope) + exp + 1.0 + divide) * s
+                rho = x * (1.0 + slope) + exp + 1.0 + divide  # `reference.bounds`
+                errors[j, t] = SECOND_ORDER * U * rho * s + TINY
             elif tanh > 0.0:
-                off = s + 0.5 * tanh * abs(1.0 - 2.0 * s)
+                errors[j, t] = _tangent_error(s, tanh)
             else:
-                off = ((1.0 - s) * (slope * x + exp) + 1.0 + divide) * s
-            errors[j, t] = SECOND_ORDER * U * off + TINY
+                errors[j, t] = _sigmoid_error(s, x, slope, exp, divide)
         if not renormalize:
             for t in range(TILE):
-                errors[j, t] += scores[j, t] * shared[t]
+                moves = shared[t] / (1.0 - shared[t]) if shared[t] < 1.0 else np.inf
+                errors[j, t] += (scores[j, t] + errors[j, t]) * moves
         if recovered:
             for t in range(TILE):
-                s = scores[j, t]
-                errors[j, t] += SECOND_ORDER * U * (abs(s + b[j, t]) + s)
+                errors[j, t] += _recovery_error(scores[j, t], b[j, t])
         for t in range(TILE):
             total[t] += scores[j, t]
         for t in range(TILE):
@@ -87,11 +93,10 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
     used, count = tile.used, tile.taking
     count[:] = 0
     k = len(scores)
-    last = 1.0 + SECOND_ORDER * ((divide + 2.0) * U + inexact)
+    last = 1.0 + _last_steps(divide, inexact)
     flushed = (1.0 + scale) * TINY
     for t in range(TILE):
-        mean = moved[t] / total[t]
-        moved[t] = mean + (k - 1) * U * (1.0 + mean)
+        moved[t] = _sum_error(moved[t], total[t], k)
     for t in range(TILE):
         sound[t] &= (moved[t] < 0.5) | (renormalize == 0.0)
     for t in range(TILE):
@@ -106,13 +111,12 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
                 weights[j, t] = scores[j, t] * total[t]
             for t in range(TILE):
                 s = scores[j, t]
+                # `formulas.renormalised_error`, its two divisions made once for the row.
                 bounds[j, t] = ((s + errors[j, t]) * moved[t] - s) * total[t] + flushed
         else:
             for t in range(TILE):
-                s = scores[j, t]
-                weights[j, t] = s * scale
-                above = errors[j, t] + (2 * U + inexact) * s
-                bounds[j, t] = scale * SECOND_ORDER * above + flushed
+                weights[j, t] = scores[j, t] * scale
+                bounds[j, t] = _plain_error(scores[j, t], errors[j, t], inexact, scale)
         for t in range(TILE):
             used[j, t] = bounds[j, t] < weights[j, t] * sharp
         for t in range(TILE):

@@ -61,6 +61,12 @@ def _stale(weights: Array, ids: Array) -> tuple[Array, Array]:
     return weights, ids
 
 
+def _packed(weights: Array, ids: Array) -> tuple[Array, Array]:
+    pairs = np.zeros(ids.size, np.int64)
+    pairs[: ids.size // 2] = np.ascontiguousarray(ids).reshape(-1).view(np.int64)
+    return weights, pairs.reshape(ids.shape)
+
+
 def _truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-64])
 
@@ -176,11 +182,18 @@ FAULTS = (
         _edited(lambda w, i: (np.vstack((w[:-5], 0 * w[-5:])), np.vstack((i[:-5], 0 * i[-5:])))),
     ),
     FileFault(
-        "ids saved as int64",
+        "int32 pairs in an int64 buffer",
+        "normal",
+        "id out of range",
+        "a kernel of 32-bit ids given a buffer of 64-bit ones, its second half left at 0: aiter",
+        _edited(_packed),
+    ),
+    FileFault(
+        "ids saved as float32",
         "normal",
         REFUSED,
         "a file of another layout",
-        _edited(lambda w, i: (w, i.astype(np.int64))),
+        _edited(lambda w, i: (w, i.astype(np.float32))),
     ),
     FileFault(
         "one row missing",

@@ -19,8 +19,9 @@ from goldgate.accuracy.calls import run
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording
 from goldgate.kernels import KernelError, Loaded, load_function, registry
+from goldgate.kernels.sglang import topk_sigmoid_arithmetic
 from goldgate.kernels.torch_eager import route
-from goldgate.reference import RoutingSpec
+from goldgate.reference import PROFILES, RoutingSpec
 
 Route = Callable[..., Any]
 
@@ -402,15 +403,33 @@ def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no ROCm device" in str(kernel.missing())
 
 
+@pytest.mark.parametrize(
+    ("release", "profile"),
+    [
+        ("0.4.4", "sgl_kernel_0.4.4"),
+        ("0.4.4.post1+cu130", "sgl_kernel_0.4.4"),
+        ("0.4.40", "conservative"),
+        ("0.5.0", "conservative"),
+        ("unknown", "conservative"),
+    ],
+)
+def test_a_release_of_sgl_kernel_decides_its_profile(release: str, profile: str) -> None:
+    """Only the release whose source was read has a profile of its own."""
+    assert topk_sigmoid_arithmetic(release) == profile
+    assert profile in PROFILES
+
+
 def test_kernels_refuse_routers_beyond_them() -> None:
-    """Kernels that score with sigmoid alone refuse other routers."""
+    """Kernels of sigmoid scores and sums of two refuse other scores and the other group rule."""
     named = {k.name for k in registry().values() if any("scoring" in s.spec for s in k.call_sites)}
     assert named == {"sglang-moe-fused-gate", "sglang-torch-native", "vllm-fused-topk-bias"}
     for kernel in registry().values():
         if kernel.name in named:
             continue
-        assert kernel.supports(RoutingSpec(256, 8)) is None
-        assert "softmax" in str(kernel.supports(RoutingSpec(256, 8, "softmax")))
+        grouped = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
+        assert None in (kernel.supports(RoutingSpec(256, 8)), kernel.supports(grouped))
+        assert kernel.supports(RoutingSpec(256, 8, "softmax")) is not None
+        assert kernel.supports(replace(grouped, group_score="maximum")) is not None
 
 
 @pytest.mark.parametrize(

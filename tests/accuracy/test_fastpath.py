@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from goldgate.accuracy import blocks
 from goldgate.accuracy.blocks import judge_block
 from goldgate.accuracy.fast.weigh import UNSETTLED
 from goldgate.accuracy.fastpath import applies, screen
+from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures.constructed import CONSTRUCTORS, construct
 from goldgate.fixtures.tensorfile import Stored, float32
 from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec, route
@@ -80,8 +82,7 @@ def _assert_screening_changes_nothing(
     np.testing.assert_allclose(fast.over_bound, slow.over_bound, rtol=1e-7, atol=1e-8)
     assert fast.sums.rows == slow.sums.rows
     np.testing.assert_array_equal(fast.sums.sums[:, :, 0], slow.sums.sums[:, :, 0])
-    scale = np.abs(slow.sums.sums).max(axis=(0, 1)) + 1e-30
-    np.testing.assert_allclose(fast.sums.sums / scale, slow.sums.sums / scale, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(fast.sums.sums, slow.sums.sums, rtol=1e-6, atol=2e-5)
     settled = screen(stored, wide, ids, weights, padding, spec, arithmetic, ordered=ordered)
     return float((settled.codes != UNSETTLED).mean())
 
@@ -231,6 +232,84 @@ def test_screening_settles_ordinary_rows(honest: Honest) -> None:
     )
 
     assert (found.codes == UNSETTLED).mean() < 0.01
+
+
+#: Biases and logits at the edges of float32 and of the exponential.
+_BIASES = [0.0, -0.0, 1e-45, 2.0**-126, 7.0, 35.0, 1e4, 1e7, 1e16, 1e30, 8e37, 1e38, 2e38, 3.4e38]
+_LOGITS = [0.0, 0.5, 1.0, 17.0, 40.0, 87.5, 88.8, 104.0, 746.0, 1e16, 3e38, np.inf]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_screened_and_defined_agree_on_extreme_inputs(data: st.DataObject) -> None:
+    """Whatever biases and logits there are: what the pass settles, the definition says too."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    k, rows, experts = data.draw(st.sampled_from([1, 4, 8])), 6, 16
+    spec = RoutingSpec(experts, k, renormalize=data.draw(st.booleans()))
+    profile = PROFILES[data.draw(st.sampled_from(sorted(PROFILES)))]
+    pool = data.draw(st.lists(st.sampled_from(_BIASES), min_size=1, max_size=3))
+    bias = (rng.choice(pool, experts) * rng.choice([-1, 1], experts)).astype(np.float32)
+    bias += data.draw(st.sampled_from([0.0, 0.1])) * rng.standard_normal(experts).astype(np.float32)
+    x = rng.normal(0, data.draw(st.sampled_from([1.0, 30.0])), (rows, experts))
+    edges = rng.choice(_LOGITS, x.shape) * rng.choice([-1, 1], x.shape)
+    x = np.where(rng.random(x.shape) < data.draw(st.sampled_from([0.0, 0.1, 0.9])), edges, x)
+    x[rng.random(x.shape) < 0.02] = np.nan
+    logits, wide = x.astype(np.float32), bias.astype(np.float64)
+    golden = route(logits, wide, spec)
+    ids = golden.ids.astype(np.int32)
+    other = rng.random(ids.shape) < data.draw(st.sampled_from([0.0, 0.1, 0.5]))
+    ids[other] = rng.integers(0, experts, other.sum())
+    s = np.nan_to_num(np.take_along_axis(golden.scores, ids.astype(np.int64), 1), nan=0.5)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weights = (s / s.sum(axis=1, keepdims=True) if spec.renormalize else s).astype(np.float32)
+    arguments = (logits, wide, ids, weights, np.zeros(rows, bool), spec, profile)
+
+    fast = judge_block(*arguments, ordered=False)
+    with mock.patch.object(blocks, "applies", return_value=False):
+        slow = judge_block(*arguments, ordered=False)
+
+    np.testing.assert_array_equal(fast.verdict, slow.verdict)
+    np.testing.assert_array_equal(fast.reason, slow.reason)
+    np.testing.assert_allclose(fast.over_bound, slow.over_bound, rtol=1e-6, atol=1e-8)
+    np.testing.assert_array_equal(fast.histogram, slow.histogram)
+    assert fast.sums.rows == slow.sums.rows
+
+
+@pytest.mark.parametrize("name", ["near_ties_1_bias_7", "few_selectable", "exact_ties", "infinite"])
+def test_ids_alone_have_the_same_verdicts_with_and_without_the_fast_path(
+    honest: Honest, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Without weights the fast path settles rows by their ids, as the definition judges them."""
+    held = construct(name)
+    x, bias32 = held.logits(), held.bias()
+    ids, _ = honest(np.ascontiguousarray(x), bias32, held.spec.top_k, False)
+    ids[np.random.default_rng(5).random(ids.shape) < 0.01] += 1
+    arguments = (x, bias32.astype(np.float64), ids, None, held.padding(), held.spec)
+
+    fast = judge_block(*arguments, PROFILES["ieee"], ordered=False)
+    monkeypatch.setattr(blocks, "applies", lambda _: False)
+    slow = judge_block(*arguments, PROFILES["ieee"], ordered=False)
+
+    np.testing.assert_array_equal(fast.verdict, slow.verdict)
+    np.testing.assert_array_equal(fast.reason, slow.reason)
+    assert (fast.unbounded == -1).all()
+    assert fast.over_bound.max() == fast.histogram.sum() == fast.sums.rows == 0
+
+
+def test_biases_whose_difference_leaves_float32_are_left_to_the_definition() -> None:
+    """Biases of 2e38 and -2e38: an expert of the latter in the last slot is wrong in every row."""
+    x = np.random.default_rng(0).standard_normal((64, 16), dtype=np.float32)
+    bias = np.where(np.arange(16) < 8, 2e38, -2e38).astype(np.float32).astype(np.float64)
+    spec = RoutingSpec(16, 8)
+    golden = route(x, bias, spec)
+    ids, padding = golden.ids.astype(np.int32), np.zeros(64, bool)
+    ids[:, 7] = 12
+    weights = golden.weights.astype(np.float32)
+
+    found = judge_block(x, bias, ids, weights, padding, spec, PROFILES["ieee"], ordered=False)
+
+    assert (found.verdict == Verdict.WRONG).all()
+    assert (found.reason == Reason.OTHER_EXPERTS).all()
 
 
 @pytest.mark.parametrize("centre", [0, 7, 35])

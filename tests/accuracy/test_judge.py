@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import judge_block
 from goldgate.accuracy.evaluate import LISTED, judge
-from goldgate.accuracy.selection import Verdict
+from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.reference import MINIMAX_M2_5, PROFILES, route
+from goldgate.reference import FORMATS, MINIMAX_M2_5, PROFILES, route
 
 ROOT = Path(__file__).parents[2]
 IEEE = PROFILES["ieee"]
@@ -29,7 +29,7 @@ def _golden(held: Recording) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     return golden.ids.astype(np.int32), golden.weights.astype(np.float32)
 
 
-def _output(ids: NDArray[np.int32], weights: NDArray[np.float32]) -> Output:
+def _output(ids: NDArray[np.int32 | np.int64], weights: NDArray[np.float32]) -> Output:
     return Output(KernelInfo("k", "1", "cpu", "hardware", "ieee"), tensor(weights), tensor(ids))
 
 
@@ -104,6 +104,87 @@ def test_rows_that_fail_take_no_part_in_the_drift(
 
     assert (found.verdict == Verdict.WRONG).sum() == 300
     assert found.sums.rows == whole.rows - 300
+
+
+def test_ids_alone_are_judged() -> None:
+    """Without weights every row has its verdict on ids, and no weight counts as judged."""
+    held = construct("tokens_1024")
+    ids, weights = _golden(held)
+    ids[:7, 0] = [min(set(range(256)) - set(row)) for row in ids[:7].tolist()]
+    info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
+
+    result = judge(held, Output(info, None, tensor(ids)), IEEE)
+
+    beside = judge(held, _output(ids, weights), IEEE)
+    assert result.failing.tolist() == list(range(7))
+    assert result.counts == beside.counts
+    assert (result.weight_format, result.weights, result.systematic_error.rows) == (None, 0, 0)
+    assert result.weight_error_over_bound == 0
+    assert result.histogram.sum() == 0
+    assert beside.weights == 8 * 1024
+
+
+def test_ids_of_64_bits_are_judged_as_they_are() -> None:
+    """int64 ids give the same verdicts; one that only 64 bits hold is out of range."""
+    held = construct("tokens_64")
+    ids, weights = _golden(held)
+    wide = ids.astype(np.int64)
+    wide[3, 2] += 2**32  # its lower half is the right id
+    wide[5, 1] = -(2**40)
+
+    result = judge(held, _output(wide, weights), IEEE)
+
+    assert result.failing.tolist() == [3, 5]
+    assert set(result.reasons.tolist()) == {Reason.ID_OUT_OF_RANGE}
+    assert result.counts[Verdict.EXACT] == 62
+
+
+def test_weights_in_bfloat16_are_judged_in_their_own_type() -> None:
+    """Rounded to bfloat16 they pass in a bfloat16 tensor and fail in a float32 one."""
+    held = construct("tokens_64")
+    ids, weights = _golden(held)
+    bits = weights.view(np.uint32).astype(np.uint64)
+    rounded = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)
+    coarse = rounded.astype(np.uint32).view(np.float32)
+    info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
+
+    stated = judge(held, Output(info, tensor(coarse, "BF16"), tensor(ids)), IEEE)
+    hidden = judge(held, _output(ids, coarse), IEEE)
+
+    assert stated.passed
+    assert stated.weight_format == FORMATS["BF16"]
+    assert stated.weights == 8 * 64
+    assert (stated.systematic_error.rows, stated.weights_unbounded) == (0, 0)
+    assert len(hidden.failing) == 64
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_rows_that_nothing_bounds_fail_by_their_sum(value: float) -> None:
+    """All weights 0, the token dropped, or all 1 fail where the profile bounds no weight."""
+    rng = np.random.default_rng(1)
+    x = (rng.standard_normal((64, 256)) - 17).astype(np.float32)
+    bias = (7 + rng.uniform(-0.15, 0.15, 256)).astype(np.float32)
+    held = recording("unbounded", x, bias, MINIMAX_M2_5)
+    ids, weights = _golden(held)
+
+    right = judge(held, _output(ids, weights), PROFILES["conservative"])
+    wrong = judge(held, _output(ids, np.full_like(weights, value)), PROFILES["conservative"])
+
+    assert right.passed
+    assert right.rows_unbounded == 64
+    assert right.weights_unbounded == right.weights == 8 * 64
+    assert len(wrong.failing) == 64
+    assert set(wrong.reasons.tolist()) == {Reason.WEIGHT_SUM}
+
+
+def test_padding_and_undefined_rows_have_no_judged_weights() -> None:
+    """Only the weights of defined rows that are no padding are counted."""
+    held = construct("padded")
+    ids, weights = _golden(held)
+
+    result = judge(held, _output(ids, weights), IEEE)
+
+    assert result.weights == 8 * 48
 
 
 _WIDE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -20,6 +21,7 @@ from goldgate.reference import (
     route,
     selection_error,
 )
+from goldgate.reference.spec import GROUP_SCORES
 
 IEEE = PROFILES["ieee"]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -167,6 +169,53 @@ def test_group_ties_are_ties() -> None:
     found = judge_rows(x, bias, ids, held.spec, IEEE)
 
     assert (found.verdict == Verdict.TIE).all()
+
+
+def test_the_rule_of_the_groups_decides_what_is_right() -> None:
+    """Ids by the sum of two are wrong where the maximum ranks groups, and the other way round."""
+    spec = RoutingSpec(160, 6, "softmax", num_expert_group=8, topk_group=3)
+    rng = np.random.default_rng(6)
+    x, bias = rng.standard_normal((64, 160), dtype=np.float32), np.zeros(160)
+    rules = [dataclasses.replace(spec, group_score=rule) for rule in GROUP_SCORES]
+    answers = [route(x, bias, rule).ids.astype(np.int32) for rule in rules]
+    differs = (np.sort(answers[0], axis=1) != np.sort(answers[1], axis=1)).any(axis=1)
+
+    own = [judge_rows(x, bias, answers[i], rules[i], IEEE).verdict for i in (0, 1)]
+    other = [judge_rows(x, bias, answers[1 - i], rules[i], IEEE).verdict for i in (0, 1)]
+
+    assert 10 < differs.sum() < 40
+    for mine, others in zip(own, other, strict=True):
+        assert (mine == Verdict.EXACT).all()
+        assert (others[differs] == Verdict.WRONG).all()
+
+
+@pytest.mark.parametrize(("multiple", "expected"), [(0.5, 3), (0.9, 3), (1.1, 4), (4, 4)])
+def test_near_ties_of_group_maxima_on_either_side_of_the_bound(
+    multiple: float, expected: int
+) -> None:
+    """Keeping the group whose maximum is second passes inside the bound of maxima only."""
+    spec = RoutingSpec(8, 2, num_expert_group=2, topk_group=1, group_score="maximum")
+    bias = np.array([7.0, 6.9, 6.8, 6.7] * 2).astype(np.float32).astype(np.float64)
+    x = np.array([[1.0, 0.5, 0.3, 0.2] * 2], np.float32)
+    golden = route(x, bias, spec)
+    errors = selection_error(x.astype(np.float64), golden.scores, bias, spec, IEEE)
+    gap = multiple * group_error(golden.biased, errors, spec).sum()
+    s = 1 / (1 + np.exp(-1.0)) - gap
+    x[0, 4] = np.log(s / (1 - s))
+
+    found = judge_rows(x, bias, np.array([[4, 5]], np.int32), spec, IEEE)
+
+    assert found.verdict[0] == (Verdict.ADMISSIBLE, Verdict.WRONG)[expected - 3]
+
+
+def test_ties_of_group_maxima_are_ties() -> None:
+    """Keeping the higher of two groups whose largest scores tie is a tie, not an error."""
+    spec = RoutingSpec(8, 2, num_expert_group=2, topk_group=1, group_score="maximum")
+    x = np.array([[1.0, 0.5, 0.3, 0.2, 1.0, 0.9, 0.3, 0.2]], np.float32)
+
+    found = judge_rows(x, np.zeros(8), np.array([[4, 5]], np.int32), spec, IEEE)
+
+    assert found.verdict[0] == Verdict.TIE
 
 
 def test_excluded_groups_stay_excluded() -> None:

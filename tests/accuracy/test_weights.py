@@ -18,6 +18,7 @@ from goldgate.accuracy.systematic_error import (
 )
 from goldgate.accuracy.weights import WeightVerdicts, expected_weights, judge_weights, ulp_histogram
 from goldgate.reference import (
+    FORMATS,
     MINIMAX_M2_5,
     PROFILES,
     Profile,
@@ -29,6 +30,7 @@ from goldgate.reference import (
 from goldgate.reference.scoring import scores
 
 IEEE = PROFILES["ieee"]
+Weights = NDArray[np.float32]
 
 
 def _judged(x: NDArray[np.float64], weights: NDArray[np.float32]) -> WeightVerdicts:
@@ -78,15 +80,136 @@ def test_weights_that_are_not_finite_are_never_right(value: float) -> None:
         assert np.isnan(_judged(x, weights).over_bound[0, 4])
 
 
-def test_underflow_asks_for_range_alone() -> None:
-    """Where every score may be flushed to 0, weights of 0 pass and weights outside [0, 1] fail."""
+def test_where_no_weight_is_bounded_their_sum_is() -> None:
+    """Where every score may be flushed to 0, weights pass that sum to 1 and none is below 0."""
+    rows = {
+        "equal": [0.125] * 8,
+        "one has all": [1.0] + [0.0] * 7,
+        "rounded": [0.125 + 2.0**-24] * 4 + [0.125] * 4,
+        "all 0": [0.0] * 8,
+        "all 1": [1.0] * 8,
+        "half": [0.0625] * 8,
+        "20 u above": [0.125 * (1 + 20 * U)] * 8,
+        "one negative": [0.625, -0.5] + [0.875 / 6] * 6,
+    }
+    weights = np.array(list(rows.values()), np.float32)
+
+    judged = _judged(np.full((len(rows), 8), -100.0), weights)
+
+    passed = np.flatnonzero((judged.over_bound <= 1).all(axis=1))
+    assert [list(rows)[row] for row in passed] == ["equal", "one has all", "rounded"]
+    assert not judged.alone.any()
+    assert (judged.unbounded == 8).all()
+
+
+def test_a_scale_moves_the_sum_that_is_asked_of_unbounded_weights() -> None:
+    """The weights of a row that nothing bounds sum to the scale, not to 1."""
+    x = np.full((2, 8), -100.0)
+    s = scores(x, "sigmoid")
+    spec = RoutingSpec(256, 8, routed_scaling_factor=2.5)
+    weights = np.array([[0.125] * 8, [0.3125] * 8], np.float32)
+
+    error = score_error(x, s, spec, IEEE)
+    over = judge_weights(weights, s, error, np.zeros_like(s), spec, IEEE).over_bound
+
+    assert (over[0] > 1).all()
+    assert (over[1] <= 1).all()
+
+
+def test_unbounded_weights_are_those_that_would_pass_as_0() -> None:
+    """A weight below what flushing may lose is counted as not bounded, its neighbours are not."""
+    x = np.array([[2.0, 1, 0, -1, 1, 2, 0, -95.0], [2.0, 1, 0, -1, 1, 2, 0, -20.0]])
+
+    judged = _judged(x, _exact(x))
+
+    assert judged.unbounded.tolist() == [1, 0]
+    assert judged.alone.all()
+
+
+def _rounded(weights: NDArray[np.float32], name: str, *, toward_zero: bool = False) -> Weights:
+    """Return weights rounded to float16 or bfloat16, as float32."""
+    if name == "F16":
+        return weights.astype(np.float16).astype(np.float32)
+    bits = weights.view(np.uint32).astype(np.uint64)
+    up = np.uint64(0) if toward_zero else 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))
+    kept = ((bits + up) & np.uint64(0xFFFF0000)).astype(np.uint32)
+    return np.asarray(kept.view(np.float32))
+
+
+@pytest.mark.parametrize("name", ["BF16", "F16"])
+@pytest.mark.parametrize(("renormalize", "scale"), [(True, 1.0), (True, 2.5), (False, 16.0)])
+def test_weights_of_a_narrower_type_are_judged_within_its_rounding(
+    name: str, renormalize: bool, scale: float
+) -> None:
+    """One rounding to nearest passes and nearly reaches the bound; two of its ulps do not pass."""
+    spec = RoutingSpec(256, 8, renormalize=renormalize, routed_scaling_factor=scale)
+    x = np.random.default_rng(3).normal(0, 3, (2000, 8))
+    s = scores(x, "sigmoid")
+    exact = expected_weights(s, spec).astype(np.float32)
+    error, bias = score_error(x, s, spec, IEEE), np.zeros_like(s)
+
+    def over(weights: NDArray[np.float32]) -> float:
+        judged = judge_weights(weights, s, error, bias, spec, IEEE, FORMATS[name])
+        return float(judged.over_bound.max())
+
+    step = np.float32(1 + 2.0 ** (-6 if name == "BF16" else -9))
+    assert 0.9 < over(_rounded(exact, name)) <= 1
+    assert over(_rounded(exact * step, name)) > 1
+    judged = judge_weights(_rounded(exact, name), s, error, bias, spec, IEEE)
+    assert (judged.over_bound > 1).mean() > 0.9  # as float32 they are wrong
+
+
+def test_bfloat16_weights_that_are_truncated_are_wrong() -> None:
+    """Rounding toward zero errs by up to an ulp, twice what rounding to nearest does."""
+    x = np.random.default_rng(3).normal(0, 3, (2000, 8))
+    s = scores(x, "sigmoid")
+    weights = _rounded(_exact(x), "BF16", toward_zero=True)
+    error = score_error(x, s, MINIMAX_M2_5, IEEE)
+
+    judged = judge_weights(weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE, FORMATS["BF16"])
+
+    assert 0.2 < (judged.over_bound > 1).mean() < 0.8
+
+
+@pytest.mark.parametrize("name", ["BF16", "F16"])
+def test_unbounded_weights_of_a_narrower_type_still_sum_to_the_scale(name: str) -> None:
+    """Rounded to a narrower type, a row that nothing bounds sums to 1 within that rounding."""
     x = np.full((3, 8), -100.0)
-    weights = np.array([[0.0] * 8, [1.5] * 8, [-0.5] * 8], np.float32)
+    s = scores(x, "sigmoid")
+    exact = np.random.default_rng(4).dirichlet(np.ones(8), 3).astype(np.float32)
+    weights = _rounded(exact, name)
+    weights[1:] *= np.array([[0.0], [1.0 + 4 * FORMATS[name].roundoff]], np.float32)
+    error = score_error(x, s, MINIMAX_M2_5, IEEE)
 
-    over = _judged(x, weights).over_bound.max(axis=1)
+    over = judge_weights(
+        weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE, FORMATS[name]
+    ).over_bound
 
-    assert over[0] == 0
+    assert (over[0] <= 1).all()
     assert (over[1:] > 1).all()
+
+
+def test_histogram_counts_ulps_of_the_weights_type() -> None:
+    """A weight one bfloat16 step off is one ulp off, not 65,536."""
+    x = np.zeros((1, 8))
+    weights = _exact(x)
+    weights[0, 0] += np.float32(2.0**-10)  # an ulp of 1/8
+    s = scores(x, "sigmoid")
+    error = score_error(x, s, MINIMAX_M2_5, IEEE)
+    held = FORMATS["BF16"]
+
+    judged = judge_weights(weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE, held)
+
+    assert ulp_histogram(weights, judged, np.array([True]), held).tolist() == [
+        7,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_one_deep_expert_does_not_excuse_the_others() -> None:

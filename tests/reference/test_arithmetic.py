@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from goldgate.reference import PROFILES, Profile
+from goldgate.reference import PROFILES, Profile, U
 
 FIGURES = ("exponent", "exp", "exp_per_unit", "divide", "log", "log_absolute")
 
@@ -27,7 +28,10 @@ def test_each_profile_is_found_under_its_own_name() -> None:
 
     assert names == {
         name: name
-        for name in ("rcp_exp2", "expf_div_subtract", "fast_math", "ieee", "tanh", "conservative")
+        for name in (
+            *("rcp_exp2", "expf_div_subtract", "fast_math", "ieee", "sgl_kernel_0.4.4", "tanh"),
+            *("exp2_prescaled", "conservative"),
+        )
     }
 
 
@@ -75,10 +79,30 @@ def test_only_the_tanh_form_is_allowed_the_tangents_error() -> None:
     assert allowed == {"tanh": of_rounded_value(2)}
 
 
+def test_only_scaled_softmax_is_allowed_the_error_of_scaled_logits() -> None:
+    """One rounding of the product, and log2(e) as float32, which is off by 0.22 u."""
+    allowed = {name: profile.prescaled for name, profile in PROFILES.items() if profile.prescaled}
+    constant = abs(float(np.float32(np.log2(np.e))) / np.log2(np.e) - 1.0) / U
+
+    assert allowed == {"exp2_prescaled": 1.0}
+    assert 0.21 < constant < PROFILES["exp2_prescaled"].exponent < 0.3
+
+
+def test_sgl_kernel_recovers_what_fast_math_gathers() -> None:
+    """The release's profile is fast_math in every figure, with weights as (score + bias) - bias."""
+    own, other = PROFILES["sgl_kernel_0.4.4"], PROFILES["fast_math"]
+
+    assert own.recovered
+    assert dataclasses.replace(own, name="", source="", recovered=False) == dataclasses.replace(
+        other, name="", source=""
+    )
+
+
 @pytest.mark.parametrize("figure", FIGURES)
 def test_conservative_takes_the_largest_of_each_figure(figure: str) -> None:
     """A kernel nothing is known of is allowed what the worst exponential form is, and no more."""
-    others = [one for name, one in PROFILES.items() if name not in ("conservative", "tanh")]
+    own_forms = ("conservative", "tanh", "exp2_prescaled")
+    others = [one for name, one in PROFILES.items() if name not in own_forms]
 
     largest = max(getattr(profile, figure) for profile in others)
 
@@ -96,4 +120,4 @@ def test_every_figure_of_a_profile_is_compared_here() -> None:
     """A figure added to profiles is not left out of the comparison above."""
     names = {field.name for field in dataclasses.fields(Profile)}
 
-    assert names == {"name", "recovered", "source", "tanh", *FIGURES}
+    assert names == {"name", "recovered", "source", "tanh", "prescaled", *FIGURES}

@@ -21,13 +21,15 @@ from goldgate.reference import (
     RoutingSpec,
     U,
     group_error,
+    row_sum_error,
     scale_rounding,
     score_error,
     selection_error,
     selection_error_ceiling,
     weight_error,
 )
-from goldgate.reference.bounds import _PEAK, TINY, shared_error
+from goldgate.reference.bounds import _PEAK, shared_error
+from goldgate.reference.formulas import TINY
 from goldgate.reference.scoring import scores
 
 Float32 = NDArray[np.float32]
@@ -35,6 +37,7 @@ Float64 = NDArray[np.float64]
 F = TypeVar("F", np.float32, np.float64)
 
 T, E, K = 96, 256, 8
+OWN_FORMS = {"conservative", "tanh", "exp2_prescaled"}  # not what "conservative" is the largest of
 ONE = np.float32(1.0)
 LOG2E = 1.4426950408889634  # log2(e) to float64
 
@@ -88,13 +91,20 @@ class Arithmetic:
         """Exponentiate; the argument errs by alpha and the result by the profile's eps."""
         exponent = x.astype(np.float64)
         with np.errstate(over="ignore", under="ignore"):
-            if self.profile.exponent:
+            if self.profile.prescaled:
+                value = np.exp2((x * np.float32(LOG2E)).astype(np.float64))
+            elif self.profile.exponent:
                 product = (exponent * LOG2E).astype(np.float32)  # log2e a double, rounded once
                 value = np.exp2(product.astype(np.float64))
             else:
                 value = np.exp(exponent)
             limit = self.profile.exp + self.profile.exp_per_unit * np.abs(exponent)
         return self.rounded(value, np.where(np.isfinite(limit), limit, 0.0))
+
+    def exp2(self, y: Float32) -> Float32:
+        """Raise 2 to y; the result errs by the profile's eps."""
+        with np.errstate(under="ignore"):
+            return self.rounded(np.exp2(y.astype(np.float64)), self.profile.exp)
 
     def divide(self, a: Float32 | np.float32, b: Float32) -> Float32:
         """Return a / b."""
@@ -175,8 +185,12 @@ def sqrtsoftplus32(x: Float32, do: Arithmetic, form: str) -> Float32:
 
 
 def softmax32(x: Float32, do: Arithmetic, order: Callable[[Float32], Float32]) -> Float32:
-    """Return softmax in float32, its sum in the given order."""
-    e = do.exp(x - x.max(axis=1, keepdims=True))
+    """Return softmax in float32, its sum in the given order; scaled first where profiles say so."""
+    if do.profile.prescaled:
+        y = x * np.float32(LOG2E)
+        e = do.exp2(y - y.max(axis=1, keepdims=True))
+    else:
+        e = do.exp(x - x.max(axis=1, keepdims=True))
     return do.divide(e, order(e))
 
 
@@ -409,7 +423,7 @@ def test_the_score_bound_is_nearly_reached_when_all_errors_align(name: str) -> N
     profile, spec = PROFILES[name], spec_of()
     x = np.linspace(-60, 16, 4001)[None]
     s = scores(x, "sigmoid")
-    exponential = np.exp(-x) * (1 - (profile.exponent + profile.exp_per_unit) * np.abs(x) * U)
+    exponential = np.exp(-x) * (1 - profile.slope * np.abs(x) * U)
 
     computed = 1 / ((1 + exponential * (1 - profile.exp * U)) * (1 - U)) * (1 + profile.divide * U)
     if profile.tanh:
@@ -487,6 +501,74 @@ def test_softmax_stays_within_its_bounds(name: str, order: Callable[[Float32], F
         assert (w_error <= w_bound).all()
 
 
+@pytest.mark.parametrize("centre", [30.0, -1000.0, 3000.0, 1e5, 1e7])
+def test_softmax_of_scaled_logits_needs_the_bound_of_its_own(centre: float) -> None:
+    """Exp2(x log2e - max) errs with |x|: inside its own bound, far outside the one of |x - max|."""
+    own, other, spec = PROFILES["exp2_prescaled"], PROFILES["conservative"], spec_of("softmax")
+    rng = np.random.default_rng(8)
+    x = (centre + rng.normal(0, 2, (T, E))).astype(np.float32)
+    wide, none = x.astype(np.float64), np.zeros(E)
+    s = scores(wide, "softmax")
+    y = x * np.float32(LOG2E)
+
+    e = np.exp2(y - y.max(axis=1, keepdims=True))
+    computed = e / e.sum(axis=1, keepdims=True)
+
+    error = np.abs(computed - s)
+    ids = np.argsort(-computed, axis=1, kind="stable")[:, :K]
+    chosen, real = chosen_by(ids, computed), chosen_by(ids, s)
+    w_error = np.abs(chosen / chosen.sum(axis=1, keepdims=True) - real / real.sum(axis=1)[:, None])
+    reached = {}
+    for profile in (own, other):
+        s_error = score_error(wide, s, spec, profile)
+        limit = selection_error(wide, s, none, spec, profile)
+        w_bound = weight_error(real, chosen_by(ids, s_error), none[ids], spec, profile)
+        reached[profile.name] = (over(error, limit), over(w_error, w_bound))
+    assert max(reached["exp2_prescaled"]) <= 1
+    if centre != 30.0:
+        assert min(reached["conservative"]) > 2
+    assert min(reached["exp2_prescaled"]) > 0.02
+
+
+def test_scaled_logits_beyond_the_first_order_are_bounded_or_nothing_is_said() -> None:
+    """Products that err by up to e stay inside the bound; past that it is inf, never too small."""
+    profile, spec = PROFILES["exp2_prescaled"], spec_of("softmax", renormalize=False)
+    size = 10.0 ** np.linspace(2, 12, 400)[:, None]
+    offsets = np.concatenate([np.linspace(0, 8, 60), np.linspace(10, 400, 39)])
+    x = np.concatenate([size, size - offsets], axis=1).astype(np.float32).astype(np.float64)
+    s = scores(x, "softmax")
+    exponent = profile.prescaled * U * np.abs(x)
+
+    for worst in (np.ones(100), -np.ones(100), np.where(np.arange(100) % 2, -1.0, 1.0)):
+        y = x - x[:, :1] + worst * exponent
+        e = np.exp(y - y.max(axis=1, keepdims=True))
+        computed = e / e.sum(axis=1, keepdims=True)
+
+        bound = score_error(x, s, spec, profile)
+        assert over(np.abs(computed - s), bound) <= 1
+        for part in (slice(0, 8), slice(40, 48), slice(60, 100)):
+            renormalised = RoutingSpec(100, len(range(100)[part]), "softmax")
+            some = score_error(x, s, renormalised, profile)[:, part]
+            limit = weight_error(s[:, part], some, np.zeros(some.shape[1]), renormalised, profile)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                w, real = (v[:, part] / v[:, part].sum(axis=1)[:, None] for v in (computed, s))
+                assert not (np.abs(w - real) > limit)[np.isfinite(limit)].any()
+    assert np.isinf(bound[size[:, 0] > 1.7e7]).all()
+    assert np.isfinite(bound[size[:, 0] < 1e4]).all()
+
+
+def test_masked_logits_leave_the_bound_of_scaled_softmax_sharp() -> None:
+    """Logits of -1e30 or -inf, as masks are written, have scores of 0 and excuse nobody else."""
+    profile, spec = PROFILES["exp2_prescaled"], spec_of("softmax")
+    x = np.random.default_rng(9).normal(0, 1, (4, E))
+    x[:2, ::2], x[2:, ::2] = -1e30, -np.inf
+
+    bound = score_error(x, scores(x, "softmax"), spec, profile)
+
+    assert (bound[:, ::2] <= TINY).all()
+    assert (bound[:, 1::2] < 1e-5 * scores(x, "softmax")[:, 1::2]).all()
+
+
 @pytest.mark.parametrize("form", ["log", "log1p", "max"])
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_sqrtsoftplus_stays_within_its_bounds(name: str, form: str) -> None:
@@ -514,6 +596,27 @@ def test_sqrtsoftplus_stays_within_its_bounds(name: str, form: str) -> None:
             w_bound = weight_error(real, s_error, bias[ids], spec, profile)
             w_error = np.abs(w - real / real.sum(axis=1, keepdims=True))
             assert (w_error <= w_bound)[np.isfinite(w_bound)].all()
+
+
+@pytest.mark.parametrize("kind", sorted(BIASES))
+def test_group_maxima_stay_within_their_bound(kind: str) -> None:
+    """The largest c' of a group, or of any c' inside A, is within max A, which it reaches."""
+    profile, b = PROFILES["fast_math"], bias_of(kind)
+    spec = dataclasses.replace(spec_of(groups=8), group_score="maximum")
+    for distribution in ("normal", "wide", "deep", "half lattice"):
+        x = logits_of(distribution)
+        wide, bias = x.astype(np.float64), b.astype(np.float64)
+        s = scores(wide, "sigmoid")
+        a = selection_error(wide, s, bias, spec, profile)
+        g = (s + bias).reshape(T, 8, -1).max(axis=2)
+        bound = group_error(s + bias, a, spec)
+
+        for do in kernels(profile):
+            largest = (sigmoid32(x, do) + b).reshape(T, 8, -1).max(axis=2)
+            assert over(np.abs(largest - g), bound) <= 1
+        for sign in (-1, 1):
+            moved = (s + bias + sign * a).reshape(T, 8, -1).max(axis=2)
+            assert 0.5 <= over(np.abs(moved - g), bound) <= 1 + 1e-6  # float64
 
 
 @pytest.mark.parametrize("groups", [2, 4, 8])
@@ -552,9 +655,9 @@ def test_group_error_takes_minus_infinity_for_experts_that_cannot_be_selected() 
 
 
 @pytest.mark.parametrize("scoring", ["sigmoid", "softmax", "sqrtsoftplus"])
-@pytest.mark.parametrize("name", sorted(set(PROFILES) - {"conservative", "tanh"}))
+@pytest.mark.parametrize("name", sorted(set(PROFILES) - OWN_FORMS))
 def test_conservative_bounds_are_never_the_smaller(name: str, scoring: str) -> None:
-    """Every bound of every exponential form is at most the conservative one."""
+    """Every bound of every form that exponentiates x or x - max is at most the conservative one."""
     spec = spec_of(scoring)
     for distribution in sorted(DISTRIBUTIONS):
         x = logits_of(distribution).astype(np.float64)
@@ -584,6 +687,7 @@ def test_a_larger_figure_never_gives_a_smaller_bound() -> None:
         *((f, "sigmoid") for f in ("exponent", "exp", "exp_per_unit", "divide")),
         ("log", "sqrtsoftplus"),
         ("exp", "softmax"),
+        *(("prescaled", scoring) for scoring in ("sigmoid", "softmax", "sqrtsoftplus")),
     ]:
         spec, s = spec_of(scoring), scores(x, scoring)
         wider = dataclasses.replace(base, **{figure: getattr(base, figure) + 1.0})
@@ -605,6 +709,40 @@ def test_weights_that_may_all_be_flushed_have_no_bound() -> None:
 
         assert np.isinf(bound[:3]).all()
         assert np.isfinite(bound[3]).all() or profile.recovered or profile.tanh
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_the_sum_of_renormalised_weights_stays_within_its_bound(name: str) -> None:
+    """Whatever scores a kernel holds, its weights sum to the scale within the bound."""
+    profile = PROFILES[name]
+    rng = np.random.default_rng(10)
+    held = {
+        "any": rng.uniform(0, 1, (T, K)),
+        "every size": 10.0 ** rng.uniform(-37, 0, (T, K)),
+        "few bits": rng.integers(0, 3, (T, K)) * 2.0**-23,
+        "near the smallest": rng.uniform(1, 9, (T, K)) * TINY,
+        "one": np.where(np.arange(K) == 3, 1.0, 0.0) * rng.uniform(0.5, 1, (T, 1)),
+    }
+    reached = 0.0
+    for scale in (1.0, 2.5, 2.827):
+        spec = spec_of(scale=scale)
+        bound = row_sum_error(spec, profile)
+        for values in held.values():
+            chosen = values.astype(np.float32)
+            chosen = chosen[chosen.sum(axis=1) > 0]
+            for do in kernels(profile):
+                for w in weights32(chosen, spec, do):
+                    usable = np.isfinite(w).all(axis=1)  # 1 / sum may overflow
+                    off = np.abs(w[usable].astype(np.float64).sum(axis=1) - scale)
+                    reached = max(reached, over(off, np.full(len(off), bound)))
+    assert 0.25 <= reached <= 1
+
+
+def test_the_sum_of_two_weights_is_bounded_by_its_roundings() -> None:
+    """One addition, a correctly rounded division and the scale: 4 u for top-2, not more."""
+    spec = RoutingSpec(8, 2)
+
+    assert row_sum_error(spec, PROFILES["ieee"]) == pytest.approx(4 * U, rel=1e-3)
 
 
 def test_selection_errors_are_zero_for_logits_that_cannot_be_selected() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from goldgate.reference import MINIMAX_M2_5, Routing, RoutingSpec, route
 from goldgate.reference.router import _route_exactly, group_scores
 from goldgate.reference.scoring import U64
-from goldgate.reference.spec import SCORINGS
+from goldgate.reference.spec import GROUP_SCORES, SCORINGS
 
 Float64 = NDArray[np.float64]
 
@@ -28,6 +29,9 @@ SMALL = (
     RoutingSpec(num_experts=12, top_k=4, num_expert_group=4, topk_group=2),
     RoutingSpec(num_experts=16, top_k=3, num_expert_group=8, topk_group=3),
     RoutingSpec(num_experts=12, top_k=5, num_expert_group=4, topk_group=4),
+    RoutingSpec(num_experts=8, top_k=2, num_expert_group=2, topk_group=1, group_score="maximum"),
+    RoutingSpec(num_experts=12, top_k=4, num_expert_group=4, topk_group=2, group_score="maximum"),
+    RoutingSpec(num_experts=8, top_k=3, num_expert_group=8, topk_group=5, group_score="maximum"),
 )
 LARGE = (
     (100, 6, 1, 1),
@@ -51,10 +55,14 @@ def with_scoring(spec: RoutingSpec, scoring: str, *, renormalize: bool = True) -
     return RoutingSpec.from_dict({**spec.to_dict(), "scoring": scoring, "renormalize": renormalize})
 
 
-def shaped(shape: tuple[int, int, int, int]) -> RoutingSpec:
+def shaped(
+    shape: tuple[int, int, int, int], group_score: str = "sum of two largest"
+) -> RoutingSpec:
     """Return the sigmoid router of (E, k, groups, groups kept)."""
     experts, k, groups, kept = shape
-    return RoutingSpec(experts, k, num_expert_group=groups, topk_group=kept)
+    return RoutingSpec(
+        experts, k, num_expert_group=groups, topk_group=kept, group_score=group_score
+    )
 
 
 def by_definition(x: list[float], b: list[float], spec: RoutingSpec) -> list[int]:
@@ -80,8 +88,9 @@ def by_definition(x: list[float], b: list[float], spec: RoutingSpec) -> list[int
         kept = range(spec.num_expert_group)
         if spec.topk_group < spec.num_expert_group:
             members = {g: range(g * size, (g + 1) * size) for g in kept}
-            top = {g: best({i: c[i] for i in members[g]}, 2) for g in kept}
-            sums = {g: c[i] + c[j] for g, (i, j) in top.items()}
+            terms = 1 if spec.group_score == "maximum" else 2
+            top = {g: best({i: c[i] for i in members[g]}, terms) for g in kept}
+            sums = {g: sum((c[i] for i in ids), flint.arb(0)) for g, ids in top.items()}
             kept = best(sums, spec.topk_group)  # type: ignore[assignment]  # both are iterables
         return best({i: c[i] for g in kept for i in range(g * size, (g + 1) * size)}, spec.top_k)
 
@@ -153,24 +162,44 @@ def test_rows_agree_with_the_definition_at_400_bits(data: st.DataObject) -> None
     assert routing.ids[0].tolist() == by_definition(x, b, spec)
 
 
-@pytest.mark.parametrize("shape", LARGE, ids=str)
-def test_large_routers_agree_with_exact_comparison(shape: tuple[int, int, int, int]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "group_score"),
+    [
+        *((shape, "sum of two largest") for shape in LARGE),
+        *((shape, "maximum") for shape in LARGE if shape[2] > 1),
+    ],
+    ids=str,
+)
+def test_large_routers_agree_with_exact_comparison(
+    shape: tuple[int, int, int, int], group_score: str
+) -> None:
     """Expert counts that are no powers of two and 1, 2, 4 and 8 groups route as proven."""
+    spec = shaped(shape, group_score)
     for seed in range(2):
         x, b = adversarial_rows(shape, seed)
 
-        routing = route(x, b, shaped(shape))
+        routing = route(x, b, spec)
 
         assert routing.defined.sum() >= 5
-        assert_proven(x, b, shaped(shape), routing)
+        assert_proven(x, b, spec, routing)
 
 
 @pytest.mark.parametrize("scoring", SCORINGS)
-@pytest.mark.parametrize("shape", [(128, 8, 1, 1), (256, 8, 8, 4)], ids=str)
-def test_random_rows_follow_the_definition(shape: tuple[int, int, int, int], scoring: str) -> None:
+@pytest.mark.parametrize(
+    ("shape", "group_score"),
+    [
+        ((128, 8, 1, 1), "maximum"),
+        ((256, 8, 8, 4), "sum of two largest"),
+        ((160, 6, 8, 3), "maximum"),
+    ],
+    ids=str,
+)
+def test_random_rows_follow_the_definition(
+    shape: tuple[int, int, int, int], group_score: str, scoring: str
+) -> None:
     """Rows as models have them route by the five steps at 400 bits, without the exact path."""
     rng = np.random.default_rng(11)
-    spec = with_scoring(shaped(shape), scoring)
+    spec = with_scoring(shaped(shape, group_score), scoring)
     x = rng.normal(0, 2, (8, shape[0])).astype(np.float32)
     b = rng.normal(0, 0.5, shape[0]).astype(np.float32)
 
@@ -288,6 +317,55 @@ def test_a_group_scores_the_sum_of_its_two_largest_biased_scores() -> None:
     expected = [np.sort(routing.biased[0, part])[-2:].sum() for part in (slice(3), slice(3, 6))]
     assert g.tolist() == [expected]
     assert routing.ids.tolist() == [[4, 3]]
+
+
+def test_a_group_scores_its_largest_biased_score_where_the_rule_is_the_maximum() -> None:
+    """One excellent expert makes a better group than two good ones: the other rule's opposite."""
+    spec = RoutingSpec(6, 2, num_expert_group=2, topk_group=1, group_score="maximum")
+    x = [[5.0, -9.0, -9.0, 1.0, 1.0, -9.0]]
+
+    largest = route(x, np.zeros(6), spec)
+    summed = route(x, np.zeros(6), dataclasses.replace(spec, group_score="sum of two largest"))
+
+    assert largest.groups.tolist() == [[True, False]]
+    assert summed.groups.tolist() == [[False, True]]
+    assert group_scores(largest.biased, spec)[0, 0] == largest.biased[0, 0]
+
+
+def test_a_third_of_random_rows_routes_otherwise_by_the_other_group_rule() -> None:
+    """Of DeepSeek-V2's rows with N(0, 1) logits a quarter to a half differ between the rules."""
+    rng = np.random.default_rng(4)
+    x, b = rng.normal(0, 1, (2000, 160)), np.zeros(160)
+    spec = RoutingSpec(160, 6, "softmax", num_expert_group=8, topk_group=3, renormalize=False)
+
+    one, two = (
+        np.sort(route(x, b, dataclasses.replace(spec, group_score=rule)).ids, axis=1)
+        for rule in GROUP_SCORES
+    )
+
+    assert 0.25 < (one != two).any(axis=1).mean() < 0.5
+
+
+def test_one_selectable_expert_is_a_group_by_the_maximum() -> None:
+    """A group with one expert that is not NaN competes with its score; one with none is last."""
+    spec = RoutingSpec(6, 1, num_expert_group=3, topk_group=2, group_score="maximum")
+
+    routing = route([[np.nan, 4.0, 1.0, 1.0, np.nan, np.nan]], np.zeros(6), spec)
+
+    assert routing.groups.tolist() == [[True, True, False]]
+    assert routing.ids.tolist() == [[1]]
+
+
+def test_groups_whose_largest_tie_keep_the_lower_group() -> None:
+    """Equal logits and biases in every group tie their maxima whatever the others are."""
+    rng = np.random.default_rng(5)
+    x = rng.uniform(-9, -3, (100, 32))
+    x[:, ::4] = rng.normal(0, 1, (100, 1))
+    spec = RoutingSpec(32, 2, num_expert_group=8, topk_group=3, group_score="maximum")
+
+    routing = route(x, np.full(32, 7.0), spec)
+
+    assert routing.groups.tolist() == [[True] * 3 + [False] * 5] * 100
 
 
 def test_groups_that_tie_exactly_keep_the_lower_group() -> None:

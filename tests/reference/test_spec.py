@@ -35,6 +35,10 @@ GROUPED = RoutingSpec(
         ("renormalize", 1),
         ("renormalize", "true"),
         ("renormalize", None),
+        ("group_score", "sum"),
+        ("group_score", 2),
+        ("group_score", None),
+        ("group_score", ["maximum"]),
         ("routed_scaling_factor", 0),
         ("routed_scaling_factor", -1.0),
         ("routed_scaling_factor", math.inf),
@@ -79,6 +83,13 @@ def test_parameters_that_contradict_each_other_are_refused(
         {"num_experts": 16, "top_k": 4, "num_expert_group": 4, "topk_group": 1},
         {"num_experts": 16, "top_k": 16, "num_expert_group": 8, "topk_group": 8},
         {"num_experts": 8, "top_k": 2, "routed_scaling_factor": 1},
+        {
+            "num_experts": 8,
+            "top_k": 2,
+            "num_expert_group": 8,
+            "topk_group": 2,
+            "group_score": "maximum",
+        },
     ],
 )
 def test_limits_themselves_are_routers(values: dict[str, Any]) -> None:
@@ -88,7 +99,9 @@ def test_limits_themselves_are_routers(values: dict[str, Any]) -> None:
     assert spec.group_size * spec.num_expert_group == spec.num_experts
 
 
-@pytest.mark.parametrize("spec", [MINIMAX_M2_5, GROUPED])
+@pytest.mark.parametrize(
+    "spec", [MINIMAX_M2_5, GROUPED, dataclasses.replace(GROUPED, group_score="maximum")]
+)
 def test_a_spec_survives_json(spec: RoutingSpec) -> None:
     """A spec written as JSON metadata and read back is the same spec."""
     text = json.dumps(spec.to_dict())
@@ -98,9 +111,20 @@ def test_a_spec_survives_json(spec: RoutingSpec) -> None:
     assert read == spec
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RoutingSpec)])
+def test_a_file_without_the_rule_of_groups_means_the_sum_of_two() -> None:
+    """Files from before group_score are read as they were, and still written without it."""
+    values = GROUPED.to_dict()
+
+    assert "group_score" not in values
+    assert RoutingSpec.from_dict(values).group_score == "sum of two largest"
+    assert dataclasses.replace(GROUPED, group_score="maximum").to_dict()["group_score"] == "maximum"
+
+
+@pytest.mark.parametrize(
+    "field", [f.name for f in dataclasses.fields(RoutingSpec) if f.name != "group_score"]
+)
 def test_from_dict_names_a_missing_key(field: str) -> None:
-    """Every key is needed in a file's metadata, those with a default too."""
+    """Every other key is needed in a file's metadata, those with a default too."""
     values = MINIMAX_M2_5.to_dict()
     del values[field]
 
