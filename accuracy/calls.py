@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from goldgate.accuracy.graphs import replayed
+from goldgate.accuracy.origin import origin
 from goldgate.accuracy.tensors import bits, to_torch
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.tensorfile import tensor
@@ -42,11 +43,15 @@ _POISON_WEIGHTS = (float("nan"), -1e30)
 
 @dataclass(frozen=True)
 class Run:
-    """A kernel's outputs, what its calls did wrong and what was not tried (empty if nothing)."""
+    """A kernel's outputs, what its calls did wrong and what was not tried (empty if nothing).
+
+    `unsaved` says why the outputs are not in the file that was asked for, "" where they are.
+    """
 
     output: Output
     faults: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    unsaved: str = ""
 
 
 def run(
@@ -88,6 +93,7 @@ def run(
         "hardware",
         kernel.arithmetic,
         kernel.note,
+        **origin(kernel),
     )
     return Run(Output(info, tensor(weights), tensor(ids)), tuple(faults), notes + more)
 

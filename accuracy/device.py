@@ -41,6 +41,7 @@ from goldgate.reference.formulas import TINY
 FRACTION = 20
 
 _MARGIN = 1e-9
+_NEAR_EDGE, _NEAR_TIE = int(NEAR_EDGE), int(NEAR_TIE)
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _EXPONENT, _BELOW = 0x7FF0000000000000, (1 << 52) - 1
 
@@ -232,12 +233,12 @@ def _weigh(
     sound = sound & (over <= 1.0 - _MARGIN).all(1)
     power = w.clamp(min=TINY).float().double().view(torch.int64) & _EXPONENT
     q = (signed.abs() / (power.view(torch.float64) * 2.0**-23)).view(torch.int64)
-    near = int(NEAR_EDGE) >> (((q + int(NEAR_EDGE)) >> 52) - 1022).clamp(0, 31)
+    near = _NEAR_EDGE >> (((q + _NEAR_EDGE) >> 52) - 1022).clamp(0, 31)
     on_edge = ((q + near) & _BELOW) < 2 * near
     sound = sound & ~(on_edge & (q >= 1021 << 52)).any(1)
     bucket = (((q - 1) >> 52) - 1021).clamp(0, FINE_BUCKETS - 1)
     dropped = s.view(torch.int64) & ((1 << 29) - 1)
-    sound = sound & ((dropped - (1 << 28)).abs() >= int(NEAR_TIE)).all(1)
+    sound = sound & ((dropped - (1 << 28)).abs() >= _NEAR_TIE).all(1)
     taking = used.sum(1, keepdim=True).clamp(min=1)
     r = torch.where(used, signed / w / U, 0.0)
     z = torch.where(used, x * (1.0 - s), 0.0)

@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Device
+from goldgate.accuracy.ceilings import Rows, excuse
 from goldgate.accuracy.known_failures import KnownFailure
-from goldgate.accuracy.parts import LISTED, judge_part, parts
-from goldgate.accuracy.selection import Reason, Verdict
-from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
-from goldgate.accuracy.weights import ULP_EDGES
+from goldgate.accuracy.parts import judge_part, parts
+from goldgate.accuracy.random_error import RandomError, RandomSums, random_error
+from goldgate.accuracy.selection import Verdict
+from goldgate.accuracy.systematic_error import SystematicError, systematic_error
+from goldgate.accuracy.tally import Tally
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import FORMATS, Profile, WeightFormat
 
@@ -38,11 +40,13 @@ class Result:
         counts: rows of each `Verdict`.
         failing: rows that fail and are no known failure, ascending.
         reasons: why, `Reason` codes, of the same length.
-        ties: the first `LISTED` rows of a tie, ascending.
+        ties: the first `goldgate.accuracy.tally.LISTED` rows of a tie, ascending.
         admissible: the first `LISTED` admissible rows, ascending.
         known: rows that fail as a known failure says.
         known_failures: the known failures that were met.
         stale: known failures with the rows that they list and that no longer fail.
+        beyond: known failures with the rows that they list and that fail by more than their
+            ceiling; these rows are among the failing.
         weight_format: the type in which the weights are returned; None if there are none, so that
             the ids alone were judged.
         weights: weights that were judged.
@@ -52,7 +56,8 @@ class Result:
         weight_error_over_bound: the largest; 0 if no weight was judged.
         unlisted_weight_error_over_bound: likewise, without the rows that `known` counts.
         histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
-        systematic_error: of the weights.
+        systematic_error: the systematic error of the weights.
+        random_error: their random error, over a sample of the rows.
         bias_changed: values of the bias that the kernel consumed that differ from the checkpoint's;
             None if the recording does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
@@ -68,7 +73,8 @@ class Result:
     admissible: tuple[int, ...]
     known: int
     known_failures: tuple[KnownFailure, ...]
-    stale: tuple[tuple[KnownFailure, tuple[int, ...]], ...]
+    stale: Rows
+    beyond: Rows
     weight_format: WeightFormat | None
     weights: int
     weights_unbounded: int
@@ -77,13 +83,27 @@ class Result:
     unlisted_weight_error_over_bound: float
     histogram: NDArray[np.int64]
     systematic_error: SystematicError
+    random_error: RandomError
     bias_changed: int | None
     rerouted: int | None
 
     @property
+    def nothing(self) -> str:
+        """Why the verdict would be on nothing, "" where there is something."""
+        counts = self.counts
+        if counts[Verdict.PADDING] == self.rows:
+            return "every row is padding"
+        if counts[Verdict.PADDING] + counts[Verdict.UNDEFINED] == self.rows:
+            return "the contract defines no row of it that is not padding"
+        if self.weight_format is not None and 0 < self.weights == self.weights_unbounded:
+            return "no weight of it has a bound"
+        return ""
+
+    @property
     def passed(self) -> bool:
-        """No row fails, no known failure is stale and no systematic error is found."""
-        return not (len(self.failing) or self.stale or self.systematic_error.found)
+        """No row fails, no known failure is stale and the weights err by rounding alone."""
+        inside = self.systematic_error.found or self.random_error.found
+        return not (len(self.failing) or self.stale or inside)
 
 
 def judge(
@@ -122,57 +142,42 @@ def judge(
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
     if held is not None and held.dtype not in FORMATS:
         raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
+    spec = recording.spec
     bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
-    counts = np.zeros(len(Verdict), dtype=np.int64)
-    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
-    sums, worst, moved = ResidualSums(), 0.0, 0
-    judged_rows = unbounded_weights = unbounded_rows = 0
-    failing, reasons = [np.empty(0, np.int64)], [np.empty(0, np.int8)]
-    passing_worst, failing_over = 0.0, [np.empty(0)]
-    listed: dict[Verdict, list[int]] = {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
+    tally = Tally(RandomSums.none(spec), spec.top_k)
     todo = list(parts(recording, output, profile, ordered=ordered, device=device))
     with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
-        for found in pool.map(judge_part, todo):
-            counts += found.counts
-            histogram += found.histogram
-            sums += found.sums
-            worst = max(worst, found.weight_error_over_bound)
-            judged_rows += found.judged
-            unbounded_weights += found.unbounded_weights
-            unbounded_rows += found.unbounded_rows
-            passing_worst = max(passing_worst, found.passing_worst)
-            failing_over.append(found.failing_over)
-            moved += found.rerouted
-            failing.append(found.failing)
-            reasons.append(found.reasons)
-            for verdict, some in listed.items():
-                some.extend(found.listed[verdict][: LISTED - len(some)])
-            advance(found.rows)
+        for part, found in zip(todo, pool.map(judge_part, todo), strict=True):
+            tally.add(part.start, found.block, found.inside, found.rerouted)
+            advance(part.recording.rows)
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
-    bad, why = np.concatenate(failing), np.concatenate(reasons)
-    excused, stale = _excuse(bad, why, met)
-    unlisted = np.concatenate(failing_over)[~excused]
+    failing, reasons = np.concatenate(tally.failing), np.concatenate(tally.reasons)
+    overs = np.concatenate(tally.overs)
+    known = excuse(failing, reasons, overs, met, recording, output)
+    unlisted = float(overs[~known.rows].max(initial=0.0))
     return Result(
         rows=recording.rows,
-        counts={verdict: int(counts[verdict]) for verdict in Verdict},
-        failing=bad[~excused],
-        reasons=why[~excused],
-        ties=tuple(listed[Verdict.TIE]),
-        admissible=tuple(listed[Verdict.ADMISSIBLE]),
-        known=int(excused.sum()),
+        counts={verdict: int(tally.counts[verdict]) for verdict in Verdict},
+        failing=failing[~known.rows],
+        reasons=reasons[~known.rows],
+        ties=tuple(tally.listed[Verdict.TIE]),
+        admissible=tuple(tally.listed[Verdict.ADMISSIBLE]),
+        known=int(known.rows.sum()),
         known_failures=met,
-        stale=stale,
+        stale=known.stale,
+        beyond=known.beyond,
         weight_format=None if held is None else FORMATS[held.dtype],
-        weights=judged_rows * recording.spec.top_k,
-        weights_unbounded=unbounded_weights,
-        rows_unbounded=unbounded_rows,
-        weight_error_over_bound=worst,
-        unlisted_weight_error_over_bound=max(passing_worst, float(unlisted.max(initial=0.0))),
-        histogram=histogram,
-        systematic_error=systematic_error(sums, recording.spec, profile),
+        weights=tally.judged_rows * spec.top_k,
+        weights_unbounded=tally.unbounded_weights,
+        rows_unbounded=tally.unbounded_rows,
+        weight_error_over_bound=tally.worst,
+        unlisted_weight_error_over_bound=max(tally.worst_passing, unlisted),
+        histogram=tally.histogram,
+        systematic_error=systematic_error(tally.sums, spec, profile),
+        random_error=random_error(tally.inside, spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),
-        rerouted=None if other is None else moved,
+        rerouted=None if other is None else tally.rerouted,
     )
 
 
@@ -183,19 +188,3 @@ def _threads(most: int) -> ThreadPoolExecutor:
 def _checkpoint_bias(recording: Recording) -> NDArray[np.float64] | None:
     held = recording.checkpoint_bias
     return None if held is None else held.rows().astype(np.float64)
-
-
-def _excuse(
-    failing: NDArray[np.int64], reasons: NDArray[np.int8], met: Sequence[KnownFailure]
-) -> tuple[NDArray[np.bool_], tuple[tuple[KnownFailure, tuple[int, ...]], ...]]:
-    """Return which failing rows a known_failure lists, and the listed rows that do not fail so."""
-    excused = np.zeros(len(failing), dtype=bool)
-    stale = []
-    names = np.array([reason.text for reason in Reason])
-    for known_failure in met:
-        so = names[reasons] == known_failure.reason
-        excused |= so & np.isin(failing, known_failure.rows)
-        gone = tuple(sorted(set(known_failure.rows) - set(failing[so].tolist())))
-        if gone:
-            stale.append((known_failure, gone))
-    return excused, tuple(stale)

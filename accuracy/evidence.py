@@ -1,21 +1,29 @@
-"""What is reported of a verdict: the first offending rows, JSON and JUnit."""
+"""What is reported of a verdict: the first offending rows, what is wrong, and its JSON."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
+from goldgate.accuracy.inputs import Inputs
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights, sum_bound
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import FORMATS, PROFILES, Profile, score_error
+
+__all__ = [
+    "Evidence",
+    "EvidenceError",
+    "Judged",
+    "complaints",
+    "offences",
+    "read_evidence",
+    "result_json",
+]
 
 #: Offending rows that are shown.
 SHOWN = 5
@@ -34,8 +42,10 @@ class Judged:
         faults: what calls did wrong, for a kernel that was run.
         notes: what its calls did not try.
         offences: text on the first offending rows.
-        refusal: why nothing could be judged.
+        refusal: why nothing could be judged, or "" where the result says.
         recording_sha256: of the file read, if it could be.
+        inputs: what was found of the recording's inputs.
+        unsaved: why the outputs are not in the file that was asked for.
 
     """
 
@@ -49,13 +59,27 @@ class Judged:
     refusal: str = ""
     recording_sha256: str | None = None
     notes: tuple[str, ...] = ()
+    inputs: Inputs | None = None
+    unsaved: str = ""
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL or REFUSED."""
+        """PASS, FAIL or REFUSED; a result that is right about nothing is refused."""
+        if self.faults or (self.result is not None and not self.result.passed):
+            return "FAIL"
+        return "REFUSED" if self.why_refused else "PASS"
+
+    @property
+    def why_refused(self) -> str:
+        """Why this is no verdict, "" where it is one."""
         if self.result is None:
-            return "FAIL" if self.faults else "REFUSED"
-        return "PASS" if self.result.passed and not self.faults else "FAIL"
+            return self.refusal
+        return f"nothing was judged: {self.result.nothing}" if self.result.nothing else ""
+
+    @property
+    def input_verdict(self) -> str:
+        """PASS or FAIL for what the kernel was given; "" where nothing can be said."""
+        return self.inputs.verdict if self.inputs else ""
 
 
 def offences(
@@ -137,13 +161,8 @@ def _gap_lines(
     ]
 
 
-def to_json(judged: Sequence[Judged]) -> str:
-    """Return the evidence as JSON; the same input gives the same text."""
-    document = {"schema": 1, "results": [_result(one) for one in judged]}
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
-
-
-def _result(one: Judged) -> dict[str, object]:
+def result_json(one: Judged) -> dict[str, object]:
+    """Return a verdict as the evidence has it (`evidence.schema.json`)."""
     about: dict[str, object] = {
         "kernel": one.kernel,
         "recording": one.recording,
@@ -155,6 +174,8 @@ def _result(one: Judged) -> dict[str, object]:
     }
     if one.result is None or one.output is None:
         return about | {"refusal": one.refusal, "call_faults": list(one.faults)}
+    if one.why_refused:
+        about |= {"refusal": one.why_refused}
     result, info = one.result, one.output.kernel
     about |= {"rows": result.rows}
     about |= {verdict.name.lower(): result.counts[verdict] for verdict in Verdict}
@@ -181,55 +202,36 @@ def _result(one: Judged) -> dict[str, object]:
             "rows": drift.rows,
             "units": drift.units,
         },
-        "bias_values_changed": result.bias_changed,
-        "rerouted_by_bias_cast": result.rerouted,
+        "random_error": result.random_error.as_json(),
+        "input": one.inputs.as_json() if one.inputs else None,
         "profile": one.profile,
         "execution": info.execution,
         "ran": {"name": info.name, "version": info.version, "device": info.device},
         "call_faults": list(one.faults),
         "call_notes": list(one.notes),
-        "known_deviations": [
-            {"reason": d.reason, "rows": list(d.rows), "why": d.why, "link": d.link}
+        "unsaved": one.unsaved or None,
+        "known_failures": [
+            {
+                "reason": d.reason,
+                "rows": list(d.rows),
+                "ceiling": d.ceiling,
+                "why": d.why,
+                "link": d.link,
+            }
             for d in result.known_failures
         ],
-        "stale_deviations": [{"reason": d.reason, "rows": list(rows)} for d, rows in result.stale],
+        "stale_known_failures": [
+            {"reason": d.reason, "rows": list(rows)} for d, rows in result.stale
+        ],
+        "beyond_ceiling": [{"reason": d.reason, "rows": list(rows)} for d, rows in result.beyond],
         "first_failures": list(one.offences),
     }
-
-
-def to_junit(judged: Sequence[Judged]) -> str:
-    """Return the evidence as JUnit XML: a test case a kernel and recording."""
-    suite = ET.Element(
-        "testsuite",
-        name="kernel-parity",
-        tests=str(len(judged)),
-        failures=str(sum(one.verdict == "FAIL" for one in judged)),
-        errors=str(sum(one.verdict == "REFUSED" for one in judged)),
-    )
-    for one in judged:
-        case = ET.SubElement(suite, "testcase", classname=one.kernel, name=one.recording)
-        if one.verdict == "REFUSED":
-            ET.SubElement(case, "error", message=one.refusal)
-        elif one.verdict == "FAIL":
-            reasons = complaints(one)
-            failure = ET.SubElement(case, "failure", message=reasons[0])
-            failure.text = "\n".join((*reasons, *one.offences))
-    for node in suite.iter():  # whatever a kernel's exception or a file's name says
-        node.attrib.update({key: _xml(value) for key, value in node.attrib.items()})
-        node.text = _xml(node.text) if node.text else node.text
-    ET.indent(suite)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n"
-
-
-def _xml(text: str) -> str:
-    """Replace what XML 1.0 has no way to write (control characters, lone surrogates)."""
-    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
 
 
 def complaints(one: Judged) -> list[str]:
     """Return what is wrong, one line each; empty for a pass."""
     if one.result is None:
-        return list(one.faults) or [one.refusal]
+        return list(one.faults) or [one.why_refused]
     result, drift = one.result, one.result.systematic_error
     lines = []
     if len(result.failing):
@@ -243,10 +245,18 @@ def complaints(one: Judged) -> list[str]:
             f"{slope_allowance(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
             f"(limit {mean_limit(PROFILES[one.profile])})"
         )
+    lines += result.random_error.findings
     lines += [f"the call is at fault: {fault}" for fault in one.faults]
+    for known_failure, rows in result.beyond:
+        lines.append(
+            f"known failure {known_failure.reason!r} is worse than its ceiling "
+            f"({known_failure.ceiling}) in rows {list(rows)}"
+        )
     for known_failure, rows in result.stale:
         lines.append(
             f"known failure {known_failure.reason!r} no longer happens in rows {list(rows)}: "
             "remove them from the file of known failures"
         )
+    if not lines and one.why_refused:
+        lines.append(one.why_refused)
     return lines

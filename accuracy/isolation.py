@@ -17,7 +17,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from goldgate.accuracy.calls import Run, run
-from goldgate.fixtures import Recording, open_output, open_recording, write_output
+from goldgate.errors import GoldgateError
+from goldgate.fixtures import (
+    FixtureError,
+    Output,
+    Recording,
+    open_output,
+    open_recording,
+    write_output,
+)
 from goldgate.kernels import KernelError, load
 
 if TYPE_CHECKING:
@@ -36,6 +44,10 @@ class Order:
     name: str
     profile: str | None
     device: str | None
+
+
+class UnwrittenError(GoldgateError):
+    """Outputs that could not be written: the fault of a disk, not of the kernel."""
 
 
 class Runner:
@@ -65,26 +77,30 @@ class Runner:
         Args:
             order: the kernel.
             recording: opened from a file.
-            save: where the outputs' file is to stay; None for a temporary one.
+            save: where the outputs' file is to stay; None for a temporary one, which also takes
+                them where this one cannot be written.
 
         Raises:
             KernelError: the kernel raised, or its process died.
+            UnwrittenError: its outputs could not be written.
 
         """
         self._count += 1
-        path = save or Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
+        spare = Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
         if order != self._order:
             self._stop()
             self._start(order)
         try:
-            self._pipe.send((recording.path, path))
-            faults, notes, failure = self._pipe.recv()
+            self._pipe.send((recording.path, save, spare))
+            faults, notes, failure, path, unsaved = self._pipe.recv()
         except (EOFError, OSError):
             failure = f"{order.name} on {recording.name}: its process died ({self._end()})"
         if failure:
             self._stop()  # what the kernel left behind may fail every later call
             raise KernelError(failure)
-        return Run(open_output(path, recording), faults, notes)
+        if path is None:
+            raise UnwrittenError(unsaved)
+        return Run(open_output(path, recording), faults, notes, unsaved)
 
     def _start(self, order: Order) -> None:
         self._pipe, theirs = _CONTEXT.Pipe()
@@ -114,20 +130,36 @@ def _serve(pipe: Connection, order: Order) -> None:
     loaded = None
     while True:
         try:
-            recording, path = pipe.recv()
+            recording, save, spare = pipe.recv()
         except EOFError:
             return
         faults: tuple[str, ...] = ()
         notes: tuple[str, ...] = ()
-        failure = ""
+        failure = unsaved = ""
+        path: Path | None = None
         try:
             loaded = loaded or load(order.name, order.profile, order.device)
             held = open_recording(recording)
             ran = run(loaded, held)
-            write_output(path, ran.output, held)
             faults, notes = ran.faults, ran.notes
+            path, unsaved = _write(ran.output, held, save, spare)
         except KernelError as error:
             failure = str(error)
+        except FixtureError as error:  # the recording was there a moment ago
+            unsaved = str(error)
+        pipe.send((faults, notes, failure, path, unsaved))
+
+
+def _write(output: Output, recording: Recording, *files: Path | None) -> tuple[Path | None, str]:
+    """Write outputs to the first of the files that takes them; return it and what failed."""
+    failed = []
+    for path in files:
+        if path is None:
+            continue
+        try:
+            write_output(path, output, recording)
         except OSError as error:
-            failure = f"{path}: cannot be written ({error.strerror})"
-        pipe.send((faults, notes, failure))
+            failed.append(f"{path}: the outputs cannot be written ({error.strerror})")
+            continue
+        return path, "; ".join(failed)
+    return None, "; ".join(failed)

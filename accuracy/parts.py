@@ -10,20 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from goldgate.accuracy.blocks import Device, judge_block, rerouted
+from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
+from goldgate.accuracy.random_error import RandomSums, random_sums, sampled
 from goldgate.accuracy.selection import Reason, Verdict
-from goldgate.accuracy.systematic_error import ResidualSums
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part as output_part
+from goldgate.fixtures.tensorfile import float32
 from goldgate.reference import FLOAT32, FORMATS, Profile
 
 #: Logits a part has at the most: 16 MiB of float32, 16,384 rows at E = 256.
 PART_LOGITS = 1 << 22
-
-#: Rows of a tie and admissible rows that a result lists, each.
-LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Part:
     """Rows start to start + n of a recording.
 
     Attributes:
-        start: the first row's number in the whole recording.
+        start: the first row's number in the whole recording, of whose rows there are `whole`.
         recording: the n rows.
         output: likewise.
         profile: the kernel's arithmetic.
@@ -41,6 +38,7 @@ class Part:
     """
 
     start: int
+    whole: int
     recording: Recording
     output: Output
     profile: Profile
@@ -53,34 +51,14 @@ class Found:
     """What was found in a part.
 
     Attributes:
-        rows: how many it has.
-        counts: rows of each `Verdict`, int64.
-        failing: rows that fail, ascending; reasons: their `Reason` codes.
-        listed: the first `LISTED` rows that tie, and that are admissible.
-        weight_error_over_bound: the largest.
-        judged: rows whose weights were judged.
-        unbounded_weights: of these rows, the weights that nothing bounds alone.
-        unbounded_rows: those that have no other.
-        passing_worst: the largest of the rows that do not fail; failing_over: each failing row's.
-        histogram: weight errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
-        sums: for the systematic error.
+        block: the verdicts on its rows.
+        inside: for the random error, of the sample's rows in it.
         rerouted: rows that the checkpoint's bias routes to other experts.
 
     """
 
-    rows: int
-    counts: NDArray[np.int64]
-    failing: NDArray[np.int64]
-    reasons: NDArray[np.int8]
-    listed: dict[Verdict, list[int]]
-    weight_error_over_bound: float
-    judged: int
-    unbounded_weights: int
-    unbounded_rows: int
-    passing_worst: float
-    failing_over: NDArray[np.float64]
-    histogram: NDArray[np.int64]
-    sums: ResidualSums
+    block: Block
+    inside: RandomSums
     rerouted: int
 
 
@@ -99,7 +77,9 @@ def parts(
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
         rows = recording.part(start, stop)
-        yield Part(start, rows, output_part(output, start, stop), profile, ordered, device)
+        yield Part(
+            start, recording.rows, rows, output_part(output, start, stop), profile, ordered, device
+        )
 
 
 def judge_part(part: Part) -> Found:
@@ -129,24 +109,20 @@ def judge_part(part: Part) -> Found:
         other = recording.checkpoint_bias.rows().astype(np.float64)
         if (other != bias).any():
             moved = int((rerouted(logits, bias, other, spec) & ~padding).sum())
-    fails = found.reason != Reason.NONE
-    failing = np.flatnonzero(fails)
-    return Found(
-        rows=recording.rows,
-        counts=np.bincount(found.verdict, minlength=len(Verdict)),
-        failing=failing + part.start,
-        reasons=found.reason[failing],
-        listed={
-            verdict: (np.flatnonzero(found.verdict == verdict)[:LISTED] + part.start).tolist()
-            for verdict in (Verdict.TIE, Verdict.ADMISSIBLE)
-        },
-        weight_error_over_bound=float(found.over_bound.max()),
-        judged=int((found.unbounded >= 0).sum()),
-        unbounded_weights=int(np.maximum(found.unbounded, 0).sum()),
-        unbounded_rows=int((found.unbounded == spec.top_k).sum()),
-        passing_worst=float(found.over_bound.max(where=~fails, initial=0)),
-        failing_over=found.over_bound[fails],
-        histogram=found.histogram,
-        sums=found.sums,
-        rerouted=moved,
-    )
+    inside = RandomSums.none(spec)
+    if held is not None and FORMATS[held.dtype] == FLOAT32:
+        sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
+        chosen = np.flatnonzero(
+            sound & sampled(part.start, part.start + recording.rows, part.whole)
+        )
+        inside = random_sums(
+            float32(logits[chosen]),
+            bias,
+            part.output.ids()[chosen],
+            part.output.weights()[chosen],
+            chosen + part.start,
+            part.whole,
+            spec,
+            part.profile,
+        )
+    return Found(found, inside, moved)

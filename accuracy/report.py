@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.evidence import Judged, complaints
-from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.selection import Verdict
 
 _COLOURS = {"PASS": "green", "FAIL": "bold red", "REFUSED": "bold yellow"}
 
@@ -35,7 +36,7 @@ def console() -> Console:
     return Console(highlight=False, emoji=False, width=_PLAIN_WIDTH)
 
 
-def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
+def show(to: Console, judged: Sequence[Judged], not_run: Sequence[NotRun]) -> None:
     """Print the table, the first failures, the known failures and the notes."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("kernel", "recording", "execution"):
@@ -54,22 +55,34 @@ def show(to: Console, judged: Sequence[Judged], notes: Sequence[str]) -> None:
             to.print("\n" + _indented(text), markup=False)
     _show_known(to, judged)
     _show_listed(to, judged)
-    for one in judged:
-        if one.result and one.result.bias_changed:
-            to.print(
-                f"\n{one.kernel} on {one.recording}: {one.result.bias_changed} values of the bias "
-                "that the kernel consumed are not the checkpoint's: that routes "
-                f"{one.result.rerouted} of {one.result.rows} rows to other experts, an input "
-                "change, not rounding",
-                markup=False,
-            )
-    _show_weights(to, judged)
+    _show_inputs(to, judged)
     called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)
-    notes = [*called, *notes]
+    notes = [*called, *_grouped(not_run)]
     if notes:
         to.print()
     for note in notes:
         to.print(note, markup=False)
+
+
+def _show_inputs(to: Console, judged: Sequence[Judged]) -> None:
+    """Say what is wrong with a recording, once, whichever kernels were judged on it."""
+    found = {one.recording: one.inputs for one in judged if one.inputs and one.inputs.text}
+    for recording, inputs in found.items():
+        what = "INPUT FAIL" if inputs.verdict == "FAIL" else "input"
+        to.print(f"\n{what} {recording}: {inputs.text}", markup=False)
+
+
+def _grouped(not_run: Sequence[NotRun]) -> list[str]:
+    """Return a line for each kernel and reason, with the recordings that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for note in not_run:
+        about.setdefault((note.kernel, note.why), []).append(note.recording)
+    lines = []
+    for (kernel, why), recordings in about.items():
+        more = len(recordings) - _NAMED
+        named = ", ".join(recordings[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        lines.append(str(NotRun(kernel, named, why)))
+    return lines
 
 
 def _cells(one: Judged) -> list[str]:
@@ -125,10 +138,9 @@ def _show_known(to: Console, judged: Sequence[Judged]) -> None:
         to.print("\nKnown failures (strict: one that stops happening fails too):")
     for one, d in met:
         link = f" {d.link}" if d.link else ""
-        if one.result and d.reason == Reason.WEIGHT.text:
-            link = f" (weight/bound {one.result.weight_error_over_bound:.3g}){link}"
         to.print(
-            f"  {one.kernel} on {one.recording}: {d.reason} in {len(d.rows)} rows: {d.why}{link}",
+            f"  {one.kernel} on {one.recording}: {d.reason} in {len(d.rows)} rows, {d.ceiling}: "
+            f"{d.why}{link}",
             markup=False,
         )
 

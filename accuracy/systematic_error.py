@@ -196,10 +196,10 @@ def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[floa
     total = float(below[0].sum())
     if not total:
         return 0.0, 0.0
-    return float(above[0].sum()) / total, max(map(_jackknife, above, below))
+    return float(above[0].sum()) / total, max(map(jackknife, above, below))
 
 
-def _jackknife(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
+def jackknife(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
     """Return the standard error of sum(above) / sum(below), units left out one at a time.
 
     B. Efron and C. Stein, The jackknife estimate of variance, Annals of Statistics 9 (1981) 586.

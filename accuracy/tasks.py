@@ -5,18 +5,19 @@ An input that cannot be used becomes a refusal of its own; the other tasks go on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, offences
-from goldgate.accuracy.isolation import Order, Runner
-from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.accuracy.inputs import inputs
+from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
+from goldgate.accuracy.known_failures import KnownFailure, KnownInput
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording
-from goldgate.fixtures.output import check_recording, open_unchecked
 from goldgate.kernels import KernelError, by_default, find, load
 from goldgate.reference import PROFILES
 
@@ -31,6 +32,8 @@ class Criteria:
         profile: judge by this arithmetic profile; None: by what an output's metadata names.
         ordered: whether ids must be in descending order.
         known_failures: the known ones.
+        known_inputs: recordings whose bias is known not to be the checkpoint's.
+        bias_dtype: the type that the bias is cast to on purpose; None: it is not cast.
         executor: what runs the parts of recordings in files; None: threads of this process.
         device: what screens rows first; None: the processor.
 
@@ -39,6 +42,8 @@ class Criteria:
     profile: str | None
     ordered: bool
     known_failures: tuple[KnownFailure, ...]
+    known_inputs: tuple[KnownInput, ...] = ()
+    bias_dtype: str | None = None
     executor: Executor | None = None
     device: Device | None = None
 
@@ -99,35 +104,6 @@ def recordings_in(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
     return opened, refused
 
 
-def judge_tasks(recordings: Path, outputs: Path, options: Criteria) -> Iterator[Task]:
-    """Yield a task for each output file of KERNEL/NAME.safetensors under a folder.
-
-    Raises:
-        FixtureError: a folder is missing or holds nothing to judge.
-
-    """
-    opened, refused = recordings_in(recordings)
-    for name, why in refused.items():
-        yield _refusal("-", name, why)
-    if not outputs.is_dir():
-        raise FixtureError(f"{outputs}: no such folder: expected KERNEL/NAME.safetensors in it")
-    folders = sorted(path for path in outputs.iterdir() if path.is_dir())
-    if any(outputs.glob("*.safetensors")):  # a single kernel's folder
-        folders = [outputs]
-    files = [(folder, path) for folder in folders for path in sorted(folder.rglob("*.safetensors"))]
-    if not files:
-        raise FixtureError(f"{outputs}: no outputs: expected KERNEL/NAME.safetensors")
-    for folder, path in files:
-        name = str(path.relative_to(folder).with_suffix(""))
-        if name in opened:
-            yield _output_task(folder.name, opened[name], path, options)
-        elif name in refused:
-            yield _refusal(folder.name, name, f"{path}: its recording was refused")
-        else:
-            why = f"{path}: no recording {name!r} in {recordings}: outputs need theirs"
-            yield _refusal(folder.name, name, why)
-
-
 def live_tasks(
     named: Sequence[str],
     folders: Sequence[Path],
@@ -136,7 +112,7 @@ def live_tasks(
     device: str | None,
     runner: Runner,
     save: Path | None,
-) -> tuple[list[Task], list[str]]:
+) -> tuple[list[Task], list[NotRun]]:
     """Return a task for each kernel and recording, and what is not run here and why.
 
     Args:
@@ -156,40 +132,31 @@ def live_tasks(
         except FixtureError as error:
             found, refused = {}, {str(folder): str(error)}
         opened |= found
-        tasks += [_refusal("-", name, why) for name, why in refused.items()]
-    notes = []
+        tasks += [refusal("-", name, why) for name, why in refused.items()]
+    notes: list[NotRun] = []
     for name in named or by_default():
         order = Order(name, options.profile, device)
         try:
             load(name, options.profile, device)  # here too: what is missing is said at once
         except KernelError as error:
             if named:
-                tasks.append(_refusal(name, "-", str(error)))
+                tasks.append(refusal(name, "-", str(error)))
             else:
-                notes.append(f"{name}: not run here: {error}")
+                notes.append(NotRun(name, "", str(error)))
             continue
         kernel = find(name)
         for title, recording in opened.items():
             beyond = kernel.supports(recording.spec) if kernel else None
             if beyond:
-                notes.append(f"{name}: not run on {title}: it {beyond}")
+                notes.append(NotRun(name, title, f"it {beyond}"))
             else:
                 tasks.append(_live_task(order, title, recording, options, runner, save))
     return tasks, notes
 
 
-def _output_task(kernel: str, recording: Recording, path: Path, options: Criteria) -> Task:
-    def do(advance: Advance) -> Judged:
-        # The files are hashed while they are judged; nothing is reported before the hashes agree.
-        try:
-            output = open_unchecked(path, recording)
-            judged = _judged(kernel, recording.name, recording, output, options, (), advance)
-            check_recording(path, output, recording)
-        except FixtureError as error:
-            return _refused(kernel, recording.name, str(error), recording)
-        return judged
-
-    return Task(kernel, recording.name, recording.rows, do)
+def folder_of(kernel: str) -> str:
+    """Return the folder that a kernel's outputs are saved in."""
+    return kernel.replace(":", ".").replace("/", ".")
 
 
 def _live_task(
@@ -201,21 +168,22 @@ def _live_task(
     save: Path | None,
 ) -> Task:
     name = order.name
-    folder = name.replace(":", ".").replace("/", ".")
-    path = save / folder / f"{title}.safetensors" if save is not None else None
+    path = save / folder_of(name) / f"{title}.safetensors" if save is not None else None
 
     def do(advance: Advance) -> Judged:
         try:
             ran = runner.run(order, recording, path)
+        except UnwrittenError as error:
+            return refused(name, title, str(error), recording)
         except KernelError as error:
             return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
-        judged = _judged(name, title, recording, ran.output, options, ran.faults, advance)
-        return replace(judged, notes=ran.notes)
+        judged = judged_output(name, title, recording, ran.output, options, ran.faults, advance)
+        return replace(judged, notes=ran.notes, unsaved=ran.unsaved)
 
     return Task(name, title, recording.rows, do)
 
 
-def _judged(
+def judged_output(
     kernel: str,
     title: str,
     recording: Recording,
@@ -224,10 +192,11 @@ def _judged(
     faults: tuple[str, ...],
     advance: Advance,
 ) -> Judged:
+    """Judge outputs and the inputs that they are for."""
     name = options.profile or output.kernel.arithmetic
     if name not in PROFILES:
         why = f"{kernel}/{title}: arithmetic {name!r}: expected one of {', '.join(PROFILES)}"
-        return _refused(kernel, title, why, recording)
+        return refused(kernel, title, why, recording)
     profile = PROFILES[name]
     result = judge(
         recording,
@@ -240,12 +209,22 @@ def _judged(
         device=options.device,
     )
     shown = offences(recording, output, profile, result, ordered=options.ordered)
+    found = inputs(recording, result, bias_dtype=options.bias_dtype, known=options.known_inputs)
     return Judged(
-        kernel, title, result, name, output, faults, shown, recording_sha256=recording.sha256
+        kernel,
+        title,
+        result,
+        name,
+        output,
+        faults,
+        shown,
+        recording_sha256=recording.sha256,
+        inputs=found,
     )
 
 
-def _refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
+def refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
+    """Return the refusal of an opened recording's outputs."""
     try:
         digest = recording.sha256
     except FixtureError:  # it went away, which may be the reason
@@ -253,5 +232,6 @@ def _refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
     return Judged(kernel, title, refusal=why, recording_sha256=digest)
 
 
-def _refusal(kernel: str, title: str, why: str) -> Task:
+def refusal(kernel: str, title: str, why: str) -> Task:
+    """Return a task whose verdict is a refusal."""
     return Task(kernel, title, 0, lambda _: Judged(kernel, title, refusal=why))

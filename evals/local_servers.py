@@ -87,4 +87,4 @@ def _address(printed: queue.Queue[str], command: Sequence[str], log: Path | None
             written = log.read_text(encoding="utf-8").split("\n") if log is not None else []
             reason = "".join(f" ({words})" for words in list(filter(None, written))[-1:])
             shown = " ".join(command[1:])
-            raise EvalError(f"the embedded server did not start: python {shown}{reason}")
+            raise EvalError(f"the local server did not start: python {shown}{reason}")

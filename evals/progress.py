@@ -16,7 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from goldgate.evals.records.summary import MAX_TRUNCATED
+from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation
+from goldgate.text import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -83,7 +84,7 @@ class RunProgress:
         if (
             not self._warned
             and self._done >= _FIRST
-            and self._truncated > MAX_TRUNCATED * self._done
+            and Truncation(self._done, self._truncated).exceeds()
         ):
             self._warned = True
             self._say(
@@ -104,7 +105,7 @@ class RunProgress:
             )
 
     def _say(self, words: str) -> None:
-        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(words), highlight=False, markup=False, soft_wrap=True)
 
     def _score(self) -> str:
         return f"{100 * self._right / self._done:.2f} % right so far" if self._done else ""

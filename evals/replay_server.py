@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What stands before the question in the prompts of gsm8k and gsm8k_cot, and after it.
-_BEFORE, _AFTER = ("Question: ", "Q: "), ("\nAnswer:", "\nA:")
+_BEFORE = ("Question: ", "Q: ")
+_AFTER = ("\nAnswer:", "\nA:", "\nA: Let's think step by step.")
 
 
 def read_completions(path: Path, arm: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -17,11 +18,16 @@ from typing import NoReturn
 
 import goldgate
 from goldgate.errors import GoldgateError
+from goldgate.text import printable
 
 #: name -> module and summary, in the order of the help text.
 COMMANDS = {
     "parity": ("goldgate.accuracy.commands.parity", "run routing kernels and judge their outputs"),
     "judge": ("goldgate.accuracy.commands.judge", "judge recorded outputs of a kernel"),
+    "compare-kernels": (
+        "goldgate.accuracy.commands.compare_kernels",
+        "compare a new routing kernel with the old one, row by row",
+    ),
     "kernels": ("goldgate.accuracy.commands.kernels", "list kernels and whether they run here"),
     "sweep": (
         "goldgate.accuracy.commands.sweep",
@@ -61,7 +67,6 @@ EXTRAS = {
     "matplotlib": "plot",
     "requests": "evals",
     "scipy": "evals",
-    "tenacity": "evals",
     "torch": "model",
     "transformers": "model",
     "typing_extensions": "evals",
@@ -100,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - a ca
     except OSError as error:
         # A file or folder that the user named; what a server does is a GoldgateError.
         reason = error.strerror or type(error).__name__
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason += "; make room on the disk and run this again"
         return _refuse(command, f"{error.filename or 'output'}: cannot be used ({reason})")
     except KeyboardInterrupt:
         print(f"{command}: interrupted", file=sys.stderr)
@@ -138,7 +145,7 @@ def _sentence(summary: str) -> str:
 
 def _refuse(command: str, message: str) -> int:
     with contextlib.suppress(OSError):  # stderr itself may be closed
-        print(f"{command}: {message}", file=sys.stderr)
+        print(printable(f"{command}: {message}"), file=sys.stderr)
     return REFUSED
 
 

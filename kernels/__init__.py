@@ -8,13 +8,13 @@ What a kernel runs has aiter's signature, `RoutingKernel`.
 
 from goldgate.kernels.call_site import CallSite, UnsupportedCallError, by_module
 from goldgate.kernels.catalogue import by_default, call_sites, find, load, load_function, registry
+from goldgate.kernels.hosts import default_device, distribution_version
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
     KernelError,
     Loaded,
     RoutingKernel,
-    default_device,
     one_line,
     recorded_only,
     sigmoid_only,
@@ -32,6 +32,7 @@ __all__ = [
     "by_module",
     "call_sites",
     "default_device",
+    "distribution_version",
     "find",
     "load",
     "load_function",

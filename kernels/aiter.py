@@ -7,12 +7,18 @@ instruction-set emulator (fixtures/outputs/aiter-*).
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from goldgate.kernels.aiter_sites import ARITHMETIC, CALL_SITES
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
+from goldgate.kernels.hosts import distribution_version, no_gpu
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    one_line,
+    sigmoid_only,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -21,15 +27,7 @@ _PACKAGES = ("amd-aiter", "aiter")
 
 
 def _missing() -> str | None:
-    if not find_spec("aiter"):
-        return "no aiter here; a ROCm host with aiter (for example sglang's container) runs it"
-    if not find_spec("torch"):
-        return "no torch here; aiter needs the ROCm build of torch"
-    import torch  # noqa: PLC0415 - imported only where a kernel may run
-
-    if torch.version.hip is None or not torch.cuda.is_available():
-        return "aiter is here but no ROCm device; an MI300X or MI355X runs it"
-    return None
+    return no_gpu("aiter", "hip", "a ROCm host with aiter (for example sglang's container)")
 
 
 def _load() -> Loaded:
@@ -69,16 +67,9 @@ def _load() -> Loaded:
     # It takes the ids' stride for the weights' too (seen under the emulator); sglang passes
     # contiguous tensors.
     name = "aiter.biased_grouped_topk"
-    return Loaded(route, name, _version(), "cuda", ARITHMETIC, contiguous=True)
-
-
-def _version() -> str:
-    for package in _PACKAGES:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
+    return Loaded(
+        route, name, distribution_version(*_PACKAGES), "cuda", ARITHMETIC, contiguous=True
+    )
 
 
 KERNELS = (

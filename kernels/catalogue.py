@@ -9,7 +9,8 @@ from dataclasses import replace
 from types import ModuleType
 
 from goldgate.kernels.call_site import CallSite
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, default_device, one_line
+from goldgate.kernels.hosts import default_device
+from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line
 
 
 def registry() -> dict[str, Kernel]:

@@ -7,10 +7,9 @@ refused, so the routers of MiniMax-M2.5, Kimi-K2 and GLM-4.5 are beyond it.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
 from goldgate.reference import RoutingSpec
 
@@ -19,13 +18,7 @@ if TYPE_CHECKING:
 
 
 def _missing() -> str | None:
-    if not find_spec("torch") or not find_spec("flashinfer"):
-        return "no flashinfer here; an NVIDIA host with flashinfer-python and nvcc runs it"
-    import torch  # noqa: PLC0415 - imported only where a kernel may run
-
-    if torch.version.cuda is None or not torch.cuda.is_available():
-        return "flashinfer is here but no NVIDIA GPU"
-    return None
+    return no_gpu("flashinfer", "cuda", "an NVIDIA host with flashinfer-python and nvcc")
 
 
 def _load() -> Loaded:
@@ -60,10 +53,7 @@ def _load() -> Loaded:
             topk_ids,
         )
 
-    try:
-        release = version("flashinfer-python")
-    except PackageNotFoundError:
-        release = "unknown"
+    release = distribution_version("flashinfer-python")
     name = "flashinfer fused_topk_deepseek"
     return Loaded(route, name, release, "cuda", "conservative", contiguous=True)
 

@@ -6,7 +6,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import goldgate
-from goldgate.kernels.kernel import Kernel, Loaded, sigmoid_only
+from goldgate.kernels.kernel import (
+    Kernel,
+    Loaded,
+    sigmoid_only,
+    spec_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -25,15 +30,15 @@ def golden(
     """Route by the golden router, rounding its weights once, to float32."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
-    from goldgate.reference import RoutingSpec, route  # noqa: PLC0415 - python-flint, for the same
+    from goldgate.reference import route  # noqa: PLC0415 - python-flint, for the same
 
-    spec = RoutingSpec(
-        num_experts=gating_output.shape[1],
-        top_k=topk_ids.shape[1],
-        num_expert_group=num_expert_group,
-        topk_group=topk_group,
-        renormalize=need_renorm,
-        routed_scaling_factor=routed_scaling_factor,
+    spec = spec_of(
+        gating_output,
+        topk_ids,
+        num_expert_group,
+        topk_group,
+        need_renorm,
+        routed_scaling_factor,
     )
     # bfloat16 logits have no numpy dtype; float64 holds them, and float32 ones, exactly.
     routing = route(gating_output.double().cpu().numpy(), correction_bias.double().cpu(), spec)

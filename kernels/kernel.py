@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from goldgate import text
 from goldgate.errors import GoldgateError
 from goldgate.kernels.call_site import CallSite
 from goldgate.reference import RoutingSpec
@@ -44,8 +45,7 @@ FOREIGN = (Exception, SystemExit)
 
 def one_line(error: BaseException) -> str:
     """Return an exception's type and words in one printable line of at most 300 characters."""
-    words = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: " + "".join(c if c.isprintable() else "?" for c in words)
+    return f"{type(error).__name__}: {text.one_line(str(error), 300)}"
 
 
 @dataclass(frozen=True)
@@ -122,15 +122,21 @@ def sigmoid_only(spec: RoutingSpec) -> str | None:
     return None
 
 
-def default_device() -> str:
-    """Return "cuda" where torch has a CUDA or ROCm device, else "cpu"; torch must be there.
+def spec_of(gating_output: Any, topk_ids: Any, *arguments: Any) -> RoutingSpec:  # noqa: ANN401 - as in RoutingKernel
+    """Return the router that a call of a `RoutingKernel` asks for.
 
-    Raises:
-        KernelError: there is no torch.
+    Args:
+        gating_output: [T, E].
+        topk_ids: [T, k].
+        *arguments: num_expert_group, topk_group, need_renorm and routed_scaling_factor.
 
     """
-    try:
-        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
-    except ImportError:
-        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    groups, kept, renormalize, scale = arguments
+    return RoutingSpec(
+        num_experts=gating_output.shape[1],
+        top_k=topk_ids.shape[1],
+        num_expert_group=groups,
+        topk_group=kept,
+        renormalize=renormalize,
+        routed_scaling_factor=scale,
+    )

@@ -8,11 +8,10 @@ the second where it is 1, its default. Read in the wheels of sglang 0.5.15 and s
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from goldgate.kernels import sglang_sites as sites
+from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
@@ -31,27 +30,8 @@ if TYPE_CHECKING:
 _PACKAGES = ("sglang-kernel", "sgl-kernel")
 
 
-def _no_gpu(package: str) -> str | None:
-    """Say why a kernel of this package cannot run here, or None."""
-    for needed in ("torch", package):
-        if not find_spec(needed):
-            return (
-                f"no {needed} here; an NVIDIA host with sglang (for example its container) runs it"
-            )
-    import torch  # noqa: PLC0415 - imported only where a kernel may run
-
-    if torch.version.cuda is None or not torch.cuda.is_available():
-        return f"{package} is here but no NVIDIA GPU"
-    return None
-
-
-def _version() -> str:
-    for package in _PACKAGES:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
+def _missing(package: str) -> str | None:
+    return no_gpu(package, "cuda", "an NVIDIA host with sglang (for example its container)")
 
 
 def one_group_sigmoid(spec: RoutingSpec) -> str | None:
@@ -97,7 +77,7 @@ def _load_topk_sigmoid() -> Loaded:
         del num_expert_group, topk_group, routed_scaling_factor  # `supports` refuses others
         topk_sigmoid(topk_weights, topk_ids, gating_output, need_renorm, correction_bias)
 
-    release = _version()
+    release = distribution_version(*_PACKAGES)
     arithmetic = topk_sigmoid_arithmetic(release)
     return Loaded(route, "sgl_kernel.topk_sigmoid", release, "cuda", arithmetic, contiguous=True)
 
@@ -135,10 +115,7 @@ def _load_moe_fused_gate() -> Loaded:
         topk_weights.copy_(weights)
         topk_ids.copy_(ids)
 
-    try:
-        release = version("sglang")
-    except PackageNotFoundError:
-        release = "unknown"
+    release = distribution_version("sglang")
     return Loaded(route, "sglang Triton moe_fused_gate", release, "cuda", "fast_math")
 
 
@@ -152,7 +129,7 @@ KERNELS = (
     Kernel(
         name="sglang-topk-sigmoid",
         summary="sgl_kernel.topk_sigmoid (CUDA), what pull request 23611 replaced on AMD",
-        missing=lambda: _no_gpu("sgl_kernel"),
+        missing=lambda: _missing("sgl_kernel"),
         load=_load_topk_sigmoid,
         supports=one_group_sigmoid,
         call_sites=(sites.TOPK_SIGMOID, sites.TOPK_SIGMOID_AOT),
@@ -160,7 +137,7 @@ KERNELS = (
     Kernel(
         name="sglang-moe-fused-gate",
         summary="sglang's Triton moe_fused_gate, its default on NVIDIA since 0.5.15",
-        missing=lambda: _no_gpu("sglang"),
+        missing=lambda: _missing("sglang"),
         load=_load_moe_fused_gate,
         supports=_sigmoid,
         call_sites=(sites.MOE_FUSED_GATE, sites.MOE_FUSED_GATE_JIT),

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 from shutil import which
 from typing import Any
 
+from goldgate.kernels.hosts import default_device
 from goldgate.kernels.kernel import (
     Kernel,
     Loaded,
     RoutingKernel,
-    default_device,
     sigmoid_only,
 )
 from goldgate.kernels.torch_eager import route

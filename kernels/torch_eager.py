@@ -5,7 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels.kernel import Kernel, Loaded, default_device, sigmoid_only
+from goldgate.kernels.hosts import default_device
+from goldgate.kernels.kernel import (
+    Kernel,
+    Loaded,
+    sigmoid_only,
+)
 
 if TYPE_CHECKING:
     import torch

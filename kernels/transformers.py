@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from goldgate.kernels.hosts import default_device, distribution_version
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
     KernelError,
     Loaded,
-    default_device,
     one_line,
     sigmoid_only,
+    spec_of,
 )
 from goldgate.reference import RoutingSpec
 
@@ -34,13 +34,6 @@ def _missing() -> str | None:
     if not find_spec("torch") or not find_spec("transformers"):
         return "no transformers here; any host runs it: pip install 'goldgate[model]'"
     return None
-
-
-def _version() -> str:
-    try:
-        return version("transformers")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _logits(logits: torch.Tensor, _: torch.Tensor, bias: object = None) -> torch.Tensor:
@@ -111,13 +104,13 @@ def _loader(make: Callable[[RoutingSpec], Router], name: str) -> Callable[[], Lo
             need_renorm: bool,
             routed_scaling_factor: float = 1.0,
         ) -> None:
-            spec = RoutingSpec(
-                num_experts=gating_output.shape[1],
-                top_k=topk_ids.shape[1],
-                num_expert_group=num_expert_group,
-                topk_group=topk_group,
-                renormalize=need_renorm,
-                routed_scaling_factor=routed_scaling_factor,
+            spec = spec_of(
+                gating_output,
+                topk_ids,
+                num_expert_group,
+                topk_group,
+                need_renorm,
+                routed_scaling_factor,
             )
             linear = patch.object(torch.nn.functional, "linear", _logits)
             with torch.inference_mode(), linear:
@@ -126,7 +119,7 @@ def _loader(make: Callable[[RoutingSpec], Router], name: str) -> Callable[[], Lo
             topk_weights.copy_(weights)
             topk_ids.copy_(ids)
 
-        return Loaded(route, name, _version(), default_device(), "ieee")
+        return Loaded(route, name, distribution_version("transformers"), default_device(), "ieee")
 
     return load
 

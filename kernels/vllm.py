@@ -8,12 +8,12 @@ reach `topk_sigmoid` (fused_topk_bias_router.py), several groups `grouped_topk`
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldgate.kernels import vllm_sites as sites
+from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
@@ -42,12 +42,8 @@ def _libraries() -> list[Path]:
 
 
 def _missing() -> str | None:
-    if not find_spec("torch") or not find_spec("vllm"):
-        return "no vllm here; an NVIDIA host with vLLM (such as its container) runs it"
-    import torch  # noqa: PLC0415 - imported only where a kernel may run
-
-    if torch.version.cuda is None or not torch.cuda.is_available():
-        return "vllm is here but no NVIDIA GPU"
+    if why := no_gpu("vllm", "cuda", "an NVIDIA host with vLLM (such as its container)"):
+        return why
     return None if _libraries() else "vllm is here without its library _moe_C"
 
 
@@ -60,13 +56,6 @@ def _operators() -> Any:  # noqa: ANN401 - torch's namespace of operators
     except FOREIGN as error:
         raise KernelError(f"vLLM's _moe_C cannot be loaded ({one_line(error)})") from None
     return torch.ops._moe_C  # noqa: SLF001 - the namespace's name
-
-
-def _version() -> str:
-    try:
-        return version("vllm")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _load_topk_sigmoid() -> Loaded:
@@ -91,7 +80,9 @@ def _load_topk_sigmoid() -> Loaded:
         )
 
     name = "vLLM topk_sigmoid"
-    return Loaded(route, name, _version(), "cuda", "conservative", contiguous=True)
+    return Loaded(
+        route, name, distribution_version("vllm"), "cuda", "conservative", contiguous=True
+    )
 
 
 def _load_grouped_topk() -> Loaded:
@@ -121,7 +112,9 @@ def _load_grouped_topk() -> Loaded:
         topk_ids.copy_(ids)
 
     name = "vLLM grouped_topk"
-    return Loaded(route, name, _version(), "cuda", "conservative", contiguous=True)
+    return Loaded(
+        route, name, distribution_version("vllm"), "cuda", "conservative", contiguous=True
+    )
 
 
 def _grouped(spec: RoutingSpec) -> str | None:

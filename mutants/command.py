@@ -8,15 +8,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from goldgate.kernels import KernelError
+from goldgate.options import positive
 from goldgate.progress import progress
+
+if TYPE_CHECKING:
+    from goldgate.mutants.conforming.volume import VolumeResult
 
 #: Questions of each arm of the default set: the fewest hundreds with which one lost answer is still
 #: PRESERVED at the margin of 1.5 points (Tango's bound: -1.48 points).
@@ -30,10 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--rows",
-        type=_count,
+        type=positive,
         default=5_000_000,
         help="rows on which honest kernels must pass (default 5000000); with --write, what "
         "100000000 or more find is kept",
+    )
+    parser.add_argument(
+        "--rows-only",
+        type=Path,
+        metavar="FILE",
+        help="only judge honest kernels on --rows rows; what was found is kept in FILE as it goes, "
+        "and a run that was ended goes on from there",
     )
     parser.add_argument(
         "--write",
@@ -50,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limit",
-        type=_count,
+        type=positive,
         help=f"questions of each served kernel (default {_DEFAULT_LIMIT} for default, else all)",
     )
     parser.add_argument(
@@ -61,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: a new gsm8k-runs/mutants-TIME)",
     )
     parser.add_argument(
-        "--jobs", type=_count, default=1, help="kernels served at once, sharing the processors"
+        "--jobs", type=positive, default=1, help="kernels served at once, sharing the processors"
     )
 
 
@@ -69,6 +82,8 @@ def main(options: argparse.Namespace) -> int:
     """Return 0 if every fault was caught, no honest kernel was and the document is current."""
     if not find_spec("torch"):
         raise KernelError("no torch here: faults are planted in kernels of torch tensors")
+    if options.rows_only:
+        return _rows_only(options.rows_only, options.rows, write=options.write)
     asked: list[str] = options.end_to_end or ["default"]
     if asked == ["list"]:
         return _list()
@@ -85,15 +100,49 @@ def main(options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def _rows_only(path: Path, rows: int, *, write: bool) -> int:
+    """Judge honest kernels on rows, from where the file says; return 1 if one is called wrong."""
+    from goldgate.mutants.conforming import volume  # noqa: PLC0415 - needs torch
+
+    partial = volume.kept_partial(path, rows)
+    try:
+        with progress(Console(stderr=True)) as add_task:
+            left = volume.blocks(rows) - partial.blocks
+            judged = add_task("blocks of honest rows", left)
+            for kind, kernel, trial in volume.volume(rows, partial.blocks):
+                found = partial.found.added(kind, kernel, trial)
+                partial = replace(partial, blocks=partial.blocks + 1, found=found)
+                volume.keep_partial(partial, path)
+                judged(1, kernel.name)
+    except KeyboardInterrupt:
+        print(f"goldgate mutants: interrupted; {path} keeps what was found", file=sys.stderr)
+        return _INTERRUPTED
+    found = partial.found
+    if write and found.rows >= volume.LONG:
+        volume.keep(found)
+    print(_honest_rows(found))
+    for alarm in found.alarms:
+        print(f"honest kernel called wrong: {alarm}", file=sys.stderr)
+    return 1 if found.alarms else 0
+
+
+def _honest_rows(found: VolumeResult) -> str:
+    return (
+        f"honest kernels: {found.rows} rows, {len(found.alarms)} alarms; the largest weight error "
+        f"{found.over_bound:.2f} of its bound ({found.over_bound_of}), random error "
+        f"{found.rms_over_limit:.2f} of its limit ({found.rms_over_limit_of}), mean of a group "
+        f"{found.group:.2f} of its limit ({found.group_of})"
+    )
+
+
 def _planted(options: argparse.Namespace) -> list[str]:
     """Try faults and honest kernels on recordings; return what is wrong."""
     from goldgate.mutants import matrix  # noqa: PLC0415 - need torch
     from goldgate.mutants.conforming import volume  # noqa: PLC0415 - need torch
-    from goldgate.mutants.report import matrix_page as document  # noqa: PLC0415 - need torch
-    from goldgate.mutants.report import page  # noqa: PLC0415 - need torch
+    from goldgate.mutants.report import matrix_page, page  # noqa: PLC0415 - need torch
 
     lines = []
-    found = volume.Found()
+    found = volume.VolumeResult()
     with progress(Console(stderr=True)) as add_task:
         tried = add_task("faults and honest kernels", matrix.count())
         lines = matrix.all_lines(lambda line: tried(1, line.name))
@@ -114,13 +163,10 @@ def _planted(options: argparse.Namespace) -> list[str]:
     elif differing := page.stale(lines):
         wrong.append(f"{page.SUMMARY}: not current; goldgate mutants --write")
         wrong += differing
-    faults = [line for line in lines if line.family not in (*document.RIGHT, document.KNOWN)]
+    faults = [line for line in lines if line.family not in (*matrix_page.RIGHT, matrix_page.KNOWN)]
     caught = sum(bool(line.caught[0]) for line in faults)
     print(f"{caught} of {len(faults)} planted faults caught")
-    print(
-        f"honest kernels: {found.rows} rows, the largest weight error {found.over_bound:.2f} of "
-        f"its bound ({found.over_bound_of})"
-    )
+    print(_honest_rows(found))
     return wrong
 
 
@@ -194,13 +240,3 @@ def _new_folder() -> Path:
     """Return a new folder: answers of an earlier checkout are never taken up by accident."""
     now = datetime.now().astimezone()
     return Path("gsm8k-runs") / f"mutants-{now:%Y%m%d-%H%M%S}"
-
-
-def _count(text: str) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 1")
-    return count

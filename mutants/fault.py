@@ -13,6 +13,13 @@ PlantedKernel = Callable[..., object]
 #: the refusal of a file, and a known failure that no longer shows.
 DRIFT, CALL, REFUSED, STALE = "drift", "call", "refused", "stale known failure"
 
+#: What the tier of random errors sees: weights on a narrower type's grid, a mean square that
+#: roundings do not reach, a group of weights that leans.
+GRID, SCATTER, GROUP = "grid", "scatter", "group"
+
+#: What is seen of errors inside the bound.
+INSIDE = frozenset({DRIFT, GRID, SCATTER, GROUP})
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -20,10 +27,10 @@ class Fault:
 
     Attributes:
         name: what goes wrong.
-        family: arithmetic, selection, memory, rare, drift or inside rounding.
+        family: arithmetic, selection, memory, rare, drift, scatter or inside rounding.
         on: the recording on which it shows.
-        seen_as: what must catch it: a `Reason`'s text, `DRIFT` or `CALL`; None for a fault inside
-            rounding, which must pass.
+        seen_as: what must catch it: a `Reason`'s text, `CALL` or one of `INSIDE`; None for a fault
+            inside rounding, which must pass.
         stands_for: the real case.
         make: a fresh kernel that has it.
 

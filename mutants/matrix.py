@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldgate.accuracy.known_failures import SHIPPED as DEVIATIONS
 from goldgate.accuracy.known_failures import read_known_failures
 from goldgate.mutants.conforming.kernels import HONEST, PADDED, Honest
-from goldgate.mutants.fault import DRIFT, Fault, FileFault
+from goldgate.mutants.fault import INSIDE, Fault, FileFault
 from goldgate.mutants.other_suites import CHECKS, Given, Outputs, given, outputs, reference
 from goldgate.mutants.recordings import DEVIATING, SHIPPED, made, shipped_outputs
 from goldgate.mutants.trial import (
@@ -58,8 +58,9 @@ def fault_line(fault: Fault) -> Line:
     """Try a kernel fault before the judge and every check."""
     own, unknown = try_fault(fault)
     # What leans inside the bound must be seen by nothing else, or it is not inside the bound.
-    only = fault.seen_as in (DRIFT, None)
-    met = set(own.seen) == ({fault.seen_as} - {None}) if only else fault.seen_as in own.seen
+    met = fault.seen_as in own.seen if fault.seen_as else not own.seen
+    if fault.seen_as in INSIDE:
+        met = met and set(own.seen) <= INSIDE
     others = _complaints(fault.on, lambda *how: outputs(fault.make(), made(fault.on), *how))
     caught = (bool(own.seen), bool(unknown.seen), *others)
     return Line(fault.name, fault.family, fault.on, fault.stands_for, met, words(own), caught)

@@ -47,7 +47,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Check:
+class OtherSuite:
     """A criterion in use elsewhere.
 
     Attributes:
@@ -202,7 +202,7 @@ _FLASHINFER_BENCH = (
 )
 
 CHECKS = (
-    Check(
+    OtherSuite(
         "aiter",
         "https://github.com/ROCm/aiter/blob/e4048607a535ace3a2b51ded31b1c8c2d45c0879"
         "/op_tests/test_moeTopkSoftmax.py",
@@ -215,7 +215,7 @@ CHECKS = (
         1,
         _aiter,
     ),
-    Check(
+    OtherSuite(
         "sgl-kernel gate",
         "https://github.com/sgl-project/sglang/blob/02d1424fb64a62adf80ed2765552cb967d1ec5ee"
         "/sgl-kernel/tests/test_moe_fused_gate.py",
@@ -225,7 +225,7 @@ CHECKS = (
         1,
         _sgl_fused_gate,
     ),
-    Check(
+    OtherSuite(
         "sgl-kernel top-k",
         "https://github.com/sgl-project/sglang/blob/fd24a1b521969a359af3379f30faa35b5fc4e944"
         "/sgl-kernel/tests/test_moe_topk_sigmoid.py",
@@ -235,7 +235,7 @@ CHECKS = (
         1,
         _sgl_topk_sigmoid,
     ),
-    Check(
+    OtherSuite(
         "vLLM",
         "https://github.com/vllm-project/vllm/blob/01a12652c86d980bb12c261d07d45864d9cce005"
         "/tests/kernels/moe/test_grouped_topk.py",
@@ -246,7 +246,7 @@ CHECKS = (
         1,
         _vllm,
     ),
-    Check(
+    OtherSuite(
         "flashinfer-bench",
         f"{_FLASHINFER_BENCH}/evaluators/default.py",
         "three trials, each with inputs and buffers of its own (here of the same kind: rows in "
@@ -261,7 +261,7 @@ CHECKS = (
         3,
         _flashinfer_bench,
     ),
-    Check(
+    OtherSuite(
         "torch.testing",
         "https://docs.pytorch.org/docs/stable/testing.html#torch.testing.assert_close",
         "assert_close's defaults: float32 to rtol 1.3e-6, atol 1e-5; ids equal in order",

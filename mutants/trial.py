@@ -25,7 +25,18 @@ from goldgate.fixtures import (
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError, Loaded
 from goldgate.mutants.conforming.steps import kernel
-from goldgate.mutants.fault import CALL, DRIFT, REFUSED, STALE, Fault, FileFault, PlantedKernel
+from goldgate.mutants.fault import (
+    CALL,
+    DRIFT,
+    GRID,
+    GROUP,
+    REFUSED,
+    SCATTER,
+    STALE,
+    Fault,
+    FileFault,
+    PlantedKernel,
+)
 from goldgate.mutants.faults import (
     arithmetic,
     groups,
@@ -34,6 +45,7 @@ from goldgate.mutants.faults import (
     rare,
     reading,
     rounding,
+    scatter,
     selection,
     sigmoids,
 )
@@ -50,6 +62,7 @@ FAULTS: tuple[Fault, ...] = (
     *reading.FAULTS,
     *rare.FAULTS,
     *rounding.FAULTS,
+    *scatter.FAULTS,
 )
 FILE_FAULTS = outputs.FAULTS
 
@@ -65,6 +78,8 @@ class Trial:
         size: the systematic part of the weights, in u.
         mean: their mean signed error, in u.
         known: rows that fail as a known failure says.
+        rms_over_limit: the root mean square of the random error over its limit.
+        group: how much of its limit the mean of a group of weights takes for certain.
 
     """
 
@@ -74,6 +89,8 @@ class Trial:
     size: float = 0.0
     mean: float = 0.0
     known: int = 0
+    rms_over_limit: float = 0.0
+    group: float = 0.0
 
 
 def judged(
@@ -92,6 +109,8 @@ def judged(
         result.systematic_error.size,
         result.systematic_error.mean,
         result.known,
+        result.random_error.rms_over_limit,
+        result.random_error.nearest,
     )
 
 
@@ -138,7 +157,7 @@ def words(trial: Trial) -> str:
     parts = [f"{what} {count}" for what, count in trial.seen.items() if count]
     if DRIFT in trial.seen:
         parts.append(f"drift {max(trial.size, abs(trial.mean)):.1f} u")
-    parts += [what for what in (STALE, CALL, REFUSED) if what in trial.seen]
+    parts += [what for what in (GRID, SCATTER, GROUP, STALE, CALL, REFUSED) if what in trial.seen]
     if not parts:
         drift = max(trial.size, abs(trial.mean))
         if trial.known:
@@ -154,6 +173,10 @@ def _seen(result: Result, calls: int) -> dict[str, int]:
     }
     if result.systematic_error.found:
         seen[DRIFT] = 0
+    inside = result.random_error
+    seen |= {GRID: 0} if inside.mantissa_bits < 23 else {}
+    seen |= {SCATTER: 0} if inside.rms_found else {}
+    seen |= {GROUP: 0} if inside.groups else {}
     if result.stale:
         seen[STALE] = 0
     if calls:

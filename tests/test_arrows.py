@@ -31,7 +31,10 @@ STARTS = {
     "mutants": set[str](),
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
-HELPERS = {"errors", "junit", "lazy", "places", "program", "progress"}
+HELPERS = {
+    *("errors", "junit", "lazy", "options", "pictures"),
+    *("places", "program", "progress", "provenance", "text"),
+}
 
 
 def imported(source: str) -> set[str]:

@@ -8,15 +8,17 @@ import json
 import os
 from pathlib import Path
 
+from goldgate.options import positive
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--rows", type=_positive, default=1 << 19, help="rows to judge (default: 524288)"
+        "--rows", type=positive, default=1 << 19, help="rows to judge (default: 524288)"
     )
     parser.add_argument(
         "--threads",
-        type=_positive,
+        type=positive,
         default=min(16, os.cpu_count() or 1),
         help="threads of the judge, of torch and of memory's reading (default: all, up to 16)",
     )
@@ -56,9 +58,3 @@ def main(options: argparse.Namespace) -> int:
 
         draw(options.plot)
     return 0
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
-    return int(text)

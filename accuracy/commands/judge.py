@@ -8,9 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from goldgate.accuracy.blocks import Device
-from goldgate.accuracy.commands.judging import add_judging_options, criteria, do_all, report
+from goldgate.accuracy.commands.judging import (
+    account,
+    add_judging_options,
+    criteria,
+    do_all,
+    one_interrupt,
+    report,
+)
+from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.scheduler import scheduler
-from goldgate.accuracy.tasks import judge_tasks
 from goldgate.fixtures import SHIPPED_RECORDINGS
 
 
@@ -38,15 +45,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="screen rows on this device of torch's, such as cuda (ROCm's is cuda too); what it "
         "does not settle is judged on the processor (default: the processor alone)",
     )
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="leave out recordings that a folder without manifest.json has no output for",
+    )
     add_judging_options(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     """Judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
-    with nullcontext() if options.scheduler is None else scheduler(options.scheduler) as executor:
+    at = options.scheduler
+    with one_interrupt(), nullcontext() if at is None else scheduler(at) as executor:
         how = replace(criteria(options), executor=executor, device=_device(options.judge_device))
-        tasks = list(judge_tasks(options.recordings, options.outputs, how))
-        return report(do_all(tasks), [], options)
+        tasks, not_run = judge_tasks(
+            options.recordings, options.outputs, how, partial=options.partial
+        )
+        about = account(options, not_run)
+        return report(do_all(tasks), about, options)
 
 
 def _device(name: str | None) -> Device | None:

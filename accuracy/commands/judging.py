@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
-from goldgate.accuracy.evidence import Judged, to_json, to_junit
-from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
+from goldgate.accuracy.account import Account, Covered, NotRun, exit_status, missing, to_json
+from goldgate.accuracy.document import write_text
+from goldgate.accuracy.evidence import Judged
+from goldgate.accuracy.inputs import NARROW
+from goldgate.accuracy.junit import to_junit
+from goldgate.accuracy.known_failures import SHIPPED, read_known_failures, read_known_inputs
 from goldgate.accuracy.report import console, show
 from goldgate.accuracy.tasks import Criteria, Task, work
+from goldgate.fixtures.tensorfile import sha256
 from goldgate.progress import progress
 from goldgate.reference import PROFILES
+
+#: Options that say where the evidence goes, not what it is of.
+_DESTINATIONS = ("json", "junit", "save_outputs", "command", "run", "server_arguments", "require")
 
 
 def add_judging_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how outputs are judged and where the evidence goes."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the evidence as JSON")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the evidence as JUnit")
+    parser.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="exit with 2 unless this kernel was run; may be given several times",
+    )
     parser.add_argument(
         "--arithmetic",
         "--profile",
@@ -35,7 +53,12 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         help="fail ids that are out of order by more than ties and rounding",
     )
     parser.add_argument(
-        "--known-failures",
+        "--bias-dtype",
+        choices=NARROW,
+        help="the bias is cast to this type on purpose (default: a bias that is not the "
+        "checkpoint's fails its recording)",
+    )
+    parser.add_argument(
         "--known-failures",
         dest="known_failures",
         type=Path,
@@ -53,10 +76,53 @@ def criteria(options: argparse.Namespace) -> Criteria:
         KnownFailureError: a file of known failures cannot be used.
 
     """
-    known = read_known_failures(SHIPPED)
-    for path in options.known_failures:
-        known += read_known_failures(path)
-    return Criteria(options.profile, options.ordered, known)
+    files = [SHIPPED, *options.known_failures]
+    known = tuple(one for path in files for one in read_known_failures(path))
+    inputs = tuple(one for path in files for one in read_known_inputs(path))
+    return Criteria(options.profile, options.ordered, known, inputs, options.bias_dtype)
+
+
+def account(
+    options: argparse.Namespace, not_run: Sequence[NotRun] = (), coverage: Covered | None = None
+) -> Account:
+    """Return what the options asked for, with what did not run and what was covered."""
+    asked = {
+        name: [str(one) for one in value] if isinstance(value, list) else _plain(value)
+        for name, value in sorted(vars(options).items())
+        if name not in _DESTINATIONS
+    }
+    files = [SHIPPED, *options.known_failures]
+    read = {path.name if path == SHIPPED else str(path): sha256(path) for path in files}
+    return Account(
+        {"command": options.command, **asked},
+        tuple(not_run),
+        tuple(options.require),
+        read,
+        coverage,
+    )
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+@contextmanager
+def one_interrupt() -> Iterator[None]:
+    """Let the first Control-C end the work, and any later one wait for the report."""
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGINT, first)
+    except ValueError:  # not in the main thread, where no interrupt arrives either
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def do_all(tasks: Sequence[Task]) -> list[Judged]:
@@ -66,20 +132,34 @@ def do_all(tasks: Sequence[Task]) -> list[Judged]:
         return work(tasks, advance)
 
 
-def report(judged: Sequence[Judged], notes: Sequence[str], options: argparse.Namespace) -> int:
-    """Print the table, write the evidence, and return the exit status."""
-    to = console()
-    show(to, judged, notes)
+def report(judged: Sequence[Judged], about: Account, options: argparse.Namespace) -> int:
+    """Write the evidence, print the table, and return the exit status.
+
+    A file that cannot be written is named after the table and makes a pass exit with 2.
+    """
+    unwritten = []
     for path, text in ((options.json, to_json), (options.junit, to_junit)):
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(judged), encoding="utf-8")
+            try:
+                write_text(path, text(judged, about))
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+                unwritten.append(f"{path}: the evidence cannot be written ({reason})")
+    unwritten += [one.unsaved for one in judged if one.unsaved]
+    to = console()
+    show(to, judged, about.not_run)
     verdicts = [one.verdict for one in judged]
     passed, failed = verdicts.count("PASS"), verdicts.count("FAIL")
-    to.print(f"\n{passed} passed, {failed} failed, {verdicts.count('REFUSED')} refused")
+    counts = f"{passed} passed, {failed} failed, {verdicts.count('REFUSED')} refused"
+    inputs = {one.recording for one in judged if one.input_verdict == "FAIL"}
+    if inputs:
+        counts += f"; INPUT FAIL of {len(inputs)} recordings"
+    if about.not_run:
+        counts += f"; {len(about.not_run)} not run"
+    to.print(f"\n{counts}")
+    status = exit_status(judged, about)
     if not passed + failed:
         print(f"goldgate {options.command}: nothing was judged", file=sys.stderr)
-        return 2
-    if failed:
-        return 1
-    return 2 if passed < len(verdicts) else 0
+    for line in (*missing(judged, about), *unwritten):
+        print(f"goldgate {options.command}: {line}", file=sys.stderr)
+    return 2 if unwritten and not status else status

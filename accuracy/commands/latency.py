@@ -28,6 +28,7 @@ from goldgate.accuracy.latency import (
 from goldgate.accuracy.report import console as report_console
 from goldgate.errors import GoldgateError
 from goldgate.kernels import KernelError, Loaded, by_default, find, load
+from goldgate.options import positive
 from goldgate.progress import progress
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
 
@@ -50,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline", metavar="NAME", help="ratios are to this kernel (default: the first)"
     )
-    parser.add_argument("--tokens", type=int, nargs="+", default=list(TOKENS), metavar="T")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    parser.add_argument("--tokens", type=positive, nargs="+", default=list(TOKENS), metavar="T")
+    parser.add_argument("--rounds", type=positive, default=ROUNDS, help=f"default: {ROUNDS}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG or SVG")
 

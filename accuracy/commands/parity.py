@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from goldgate.accuracy.commands.judging import add_judging_options, criteria, do_all, report
+from goldgate.accuracy.account import NotRun
+from goldgate.accuracy.commands.judging import (
+    account,
+    add_judging_options,
+    criteria,
+    do_all,
+    one_interrupt,
+    report,
+)
 from goldgate.accuracy.isolation import Runner
-from goldgate.accuracy.tasks import Criteria, Task, judge_tasks, live_tasks
+from goldgate.accuracy.recorded import judge_tasks
+from goldgate.accuracy.saving import saved, to_save
+from goldgate.accuracy.tasks import Task, live_tasks
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, write_recording
 from goldgate.fixtures.constructed import CONSTRUCTORS, construct
 
@@ -51,11 +62,16 @@ def main(options: argparse.Namespace) -> int:
     if options.save_outputs is not None:  # before anything is measured that could not be saved
         options.save_outputs.mkdir(parents=True, exist_ok=True)
     tasks: list[Task] = []
+    not_run: list[NotRun] = []
     if options.shipped:
         # Shipped outputs name their own arithmetic; --arithmetic is about the kernels run here.
-        shipped = Criteria(None, how.ordered, how.known_failures)
-        tasks += judge_tasks(SHIPPED_RECORDINGS, SHIPPED_OUTPUTS, shipped)
-    with Runner() as runner, tempfile.TemporaryDirectory(prefix="goldgate-") as made:
+        shipped = replace(how, profile=None)
+        tasks, not_run = judge_tasks(SHIPPED_RECORDINGS, SHIPPED_OUTPUTS, shipped)
+    with (
+        one_interrupt(),
+        Runner() as runner,
+        tempfile.TemporaryDirectory(prefix="goldgate-") as made,
+    ):
         folders = [options.recordings]
         if options.constructed:
             folders.append(Path(made))
@@ -69,4 +85,10 @@ def main(options: argparse.Namespace) -> int:
             runner=runner,
             save=options.save_outputs,
         )
-        return report(do_all(tasks + live), notes, options)
+        about = account(options, [*not_run, *notes])
+        if options.save_outputs is not None:
+            to_save(options.save_outputs, live, notes)
+        judged = do_all(tasks + live)
+        if options.save_outputs is not None:
+            saved(options.save_outputs, judged[len(tasks) :])
+        return report(judged, about, options)

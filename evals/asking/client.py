@@ -1,56 +1,37 @@
 """lm-eval's API model, extended in one thing: every request is journaled as it ends.
 
-The payload, the chat messages and the few-shot turns stay lm-eval's. What is new is how answers
-come back: each is written to the journal at once, errors are retried with backoff and end the
-run when they stay, null answers and missing fields are kept apart from empty text.
+The payload, the chat messages and the few-shot turns are lm-eval's, with the user's generation
+options on top. What is new is how answers come back: each is written to the journal at once,
+failures that may pass are retried for minutes, and those that stay end the run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
-import json
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import tenacity
 from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
 from goldgate.evals.asking.identity import uses_proxy
 from goldgate.evals.asking.journal import Answer, Failure
+from goldgate.evals.asking.response import MAX_BODY_BYTES, RequestError, check_status, parse
+from goldgate.evals.asking.retrying import Retrying
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.summary import came_to_its_end
 from goldgate.evals.task import prompt_sha256
+from goldgate.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from goldgate.evals.asking.journal import Journal
 
-# Worth asking again; any other 4xx says that the request itself is wrong.
-_RETRIED_STATUS = {408, 409, 425, 429}
-_BACKOFF_MAX_S = 30.0
-
-
-class _RequestError(Exception):
-    """One attempt failed; `name` is short enough to be counted."""
-
-    def __init__(self, name: str, detail: str, *, retried: bool = True) -> None:
-        super().__init__(detail)
-        self.name = name
-        self.retried = retried
-
-
-class _Stopped(tenacity.stop.stop_base):
-    """Stops retrying once a condition holds."""
-
-    def __init__(self, condition: Callable[[], bool]) -> None:
-        self._condition = condition
-
-    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:  # noqa: ARG002 - tenacity's signature
-        return self._condition()
+_CHUNK_BYTES = 2**16
+_unix_time = time.time
 
 
 class _Journaling:
@@ -60,7 +41,6 @@ class _Journaling:
     base_url: str
     header: dict[str, str]
     timeout: int
-    max_retries: int
     _concurrent: int
     _seed: int
     create_message: Callable[..., Any]
@@ -70,36 +50,39 @@ class _Journaling:
         self,
         *,
         journal: Journal,
-        backoff_s: float,
+        retrying: Retrying,
+        overrides: Mapping[str, Any],
         answered: Callable[[Answer], None],
         failed: Callable[[str, str], None],
         **kwargs: Any,  # noqa: ANN401 - lm-eval's own arguments
     ) -> None:
         """Take lm-eval's arguments and the journal.
 
-        `answered` is told of each new answer, `failed` of each attempt that failed: the kind
-        of failure and what was seen.
+        `overrides` replace fields of lm-eval's payload. `answered` is told of each new answer,
+        `failed` of each attempt that failed: the kind of failure and what was seen.
         """
         super().__init__(**kwargs)
         self.journal = journal
-        self.backoff_s = backoff_s
+        self.retrying = retrying
+        self.overrides = overrides
         self.answered = answered
         self.failed = failed
         self.repeat = 0
         self._broken: EvalError | None = None
+        self._stop = asyncio.Event()
+        self._remedy = ""
+        self._first: dict[str, str] = {}
+        # Unix time by a clock that no one sets during a session.
+        self._epoch = _unix_time() - time.perf_counter()
 
-    def generate_until(
-        self,
-        requests: list[Any],
-        disable_tqdm: bool = False,  # noqa: ARG002 - lm-eval's signature
-    ) -> list[str]:
-        """Return the text of every request in order, asking only what the journal lacks.
+    def ask(self, instances: Sequence[Any]) -> None:
+        """Ask what the journal lacks of these questions, in the current repeat.
 
         Raises EvalError for a prompt other than the journaled one, for a question that stayed
-        unanswered after every attempt, and where the served model id changes.
+        unanswered, and where the served model or the server's build changes.
         """
         pending: deque[Any] = deque()
-        for instance in requests:
+        for instance in instances:
             known = self.journal.answers.get((self.repeat, instance.doc_id))
             if known is None:
                 pending.append(instance)
@@ -108,24 +91,23 @@ class _Journaling:
                     f"{self.journal.path}: question {instance.doc_id} had another prompt; "
                     "choose another --out"
                 )
-        self._check_models()
+        self._check_journal()
         if pending:
             asyncio.run(self._ask_all(pending))
-        # As lm-eval does: null is scored as no text. It is counted apart, and no run with one
-        # can be compared.
-        return [
-            self.journal.answers[self.repeat, instance.doc_id].text or "" for instance in requests
-        ]
 
-    def _check_models(self) -> None:
-        served = {answer.model for answer in self.journal.answers.values()} - {None}
-        if len(served) > 1:
-            raise EvalError(
-                f"{self.journal.path}: holds answers of several models "
-                f"({', '.join(sorted(map(str, served)))}); no run can mix them, start anew"
-            )
+    def _check_journal(self) -> None:
+        for what, named in _IDENTITY.items():
+            seen = {named(answer) for answer in self.journal.answers.values()} - {None}
+            if len(seen) > 1:
+                raise EvalError(
+                    f"{self.journal.path}: holds answers of several {what}s "
+                    f"({', '.join(sorted(map(str, seen)))}); no run can mix them: "
+                    "choose another --out"
+                )
+            self._first.update((what, str(one)) for one in seen)
 
     async def _ask_all(self, pending: deque[Any]) -> None:
+        self._stop = asyncio.Event()
         connector = aiohttp.TCPConnector(limit=self._concurrent)
         timeout = aiohttp.ClientTimeout(total=self.timeout)
         async with aiohttp.ClientSession(
@@ -133,7 +115,10 @@ class _Journaling:
         ) as session:
             await asyncio.gather(*(self._work(session, pending) for _ in range(self._concurrent)))
         if self._broken is not None:
-            raise self._broken
+            # Counted here: answers that were under way have come in since.
+            raise EvalError(
+                f"{self._broken}; {len(self.journal.answers)} answers are kept, {self._remedy}"
+            ) from self._broken
 
     async def _work(self, session: aiohttp.ClientSession, pending: deque[Any]) -> None:
         # One of `concurrency` workers. After the first failure no question is begun, but those
@@ -145,60 +130,77 @@ class _Journaling:
             self.journal.answered(answer)
             self.answered(answer)
             try:
-                self._check_model(answer)
+                self._check_identity(answer)
             except EvalError as error:
-                self._broken = error
+                self._break(error, "correct the server and start a new run folder")
 
-    def _check_model(self, answer: Answer) -> None:
-        first = next(
-            (known.model for known in self.journal.answers.values() if known.model), answer.model
-        )
-        if answer.model is not None and answer.model != first:
-            raise EvalError(
-                f"question {answer.doc_id} was answered by model {answer.model!r}, "
-                f"earlier ones by {first!r}: one run needs one model; "
-                "mend the server and start a new run folder"
-            )
+    def _break(self, error: EvalError, remedy: str) -> None:
+        if self._broken is None:
+            self._broken, self._remedy = error, remedy
+        self._stop.set()  # wakes those that wait before another attempt
+
+    def _check_identity(self, answer: Answer) -> None:
+        for what, named in _IDENTITY.items():
+            now = named(answer)
+            if now is None:
+                continue
+            first = self._first.setdefault(what, now)
+            if now != first:
+                raise EvalError(
+                    f"question {answer.doc_id} was answered by {what} {now!r}, "
+                    f"earlier ones by {first!r}: one run needs one {what}"
+                )
 
     async def _ask(self, session: aiohttp.ClientSession, instance: Any) -> Answer | None:  # noqa: ANN401 - lm-eval's Instance
         prompt, gen_kwargs = instance.args
-        payload = self._create_payload(
-            self.create_message([prompt]),
-            generate=True,
-            gen_kwargs=copy.deepcopy(gen_kwargs),
-            seed=self._seed,
-        )
+        payload = {
+            **self._create_payload(
+                self.create_message([prompt]),
+                generate=True,
+                gen_kwargs=copy.deepcopy(gen_kwargs),
+                # Another seed for each repeat: with one seed a sampled answer only comes again.
+                seed=self._seed + self.repeat,
+            ),
+            **self.overrides,
+        }
+        if not payload.get("stop"):  # a server may refuse an empty list
+            payload.pop("stop", None)
         errors: list[str] = []
-        try:
-            async for attempt in tenacity.AsyncRetrying(
-                stop=tenacity.stop_any(
-                    tenacity.stop_after_attempt(self.max_retries),
-                    _Stopped(lambda: self._broken is not None),
-                ),
-                wait=tenacity.wait_exponential(multiplier=self.backoff_s, max=_BACKOFF_MAX_S),
-                retry=tenacity.retry_if_exception(
-                    lambda error: isinstance(error, _RequestError) and error.retried
-                ),
-                reraise=True,
-            ):
-                with attempt:
-                    try:
-                        return await self._attempt(session, instance, payload, tuple(errors))
-                    except _RequestError as error:
-                        errors.append(error.name)
-                        self.failed(error.name, str(error))
-                        raise
-        except _RequestError as error:
-            self.journal.failed(
-                Failure(self.repeat, instance.doc_id, round(time.time(), 3), tuple(errors))
-            )
-            self._broken = self._broken or EvalError(
-                f"question {instance.doc_id} stayed unanswered after {len(errors)} "
-                f"attempt{'s' if len(errors) > 1 else ''}: {error}; "
-                f"{len(self.journal.answers)} answers are kept, "
-                "mend the server and continue with --resume"
-            )
-        return None
+        began: float | None = None
+        while True:
+            try:
+                return await self._attempt(session, instance, payload, tuple(errors))
+            except RequestError as error:
+                errors.append(error.name)
+                self.failed(error.name, str(error))
+                now = time.perf_counter()
+                began = now if began is None else began
+                wait_s = self.retrying.wait_s(error, len(errors), now - began)
+                if wait_s is None or self._broken is not None:
+                    self._give_up(instance.doc_id, errors, error, now - began)
+                    return None
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), wait_s)
+            if self._stop.is_set():
+                self._note(instance.doc_id, errors)
+                return None
+
+    def _give_up(self, doc_id: int, errors: list[str], error: RequestError, waited: float) -> None:
+        self._note(doc_id, errors)
+        attempts = f"{len(errors)} attempt{'s' if len(errors) > 1 else ''}"
+        self._break(
+            EvalError(
+                f"question {doc_id} stayed unanswered after {attempts}"
+                f"{self.retrying.explain(error, len(errors), waited)}: {error}"
+            ),
+            "correct the server and continue with --resume",
+        )
+
+    def _note(self, doc_id: int, errors: list[str]) -> None:
+        self.journal.failed(Failure(self.repeat, doc_id, self._now(3), tuple(errors)))
+
+    def _now(self, digits: int) -> float:
+        return round(self._epoch + time.perf_counter(), digits)
 
     async def _attempt(
         self,
@@ -209,31 +211,55 @@ class _Journaling:
     ) -> Answer:
         start = time.perf_counter()
         try:
-            async with session.post(self.base_url, json=payload, headers=self.header) as response:
-                body = await response.read()
-                status = response.status
+            async with session.post(
+                self.base_url, json=payload, headers=self.header, allow_redirects=False
+            ) as response:
+                body = await _body(response)
+                status, headers = response.status, response.headers
         except asyncio.TimeoutError as error:  # not TimeoutError before Python 3.11
-            raise _RequestError("timeout", f"no answer within {self.timeout} s") from error
+            raise RequestError(
+                "timeout", f"no answer within {self.timeout} s", retried=True
+            ) from error
         except (aiohttp.ClientError, OSError) as error:
             name = type(error).__name__
-            raise _RequestError(name, f"{_broke(error)} ({name})") from error
+            raise RequestError(
+                name, printable(f"{_broke(error)} ({name})"), retried=True
+            ) from error
         latency_s = time.perf_counter() - start
-        if status >= 400:
-            at = f" at {self.base_url}" if status == 404 else ""  # the address may be what is wrong
-            raise _RequestError(
-                f"HTTP {status}",
-                f"HTTP {status}{at} {_excerpt(body)}".strip(),
-                retried=status >= 500 or status in _RETRIED_STATUS,
-            )
+        check_status(status, headers, body, self.base_url)
         return parse(
             body,
+            headers,
             repeat=self.repeat,
             doc_id=instance.doc_id,
             prompt_sha256=prompt_sha256(instance.arguments[0]),
             latency_s=round(latency_s, 6),
-            ended=round(time.time(), 6),
+            ended=self._now(6),
             errors=errors,
+            session=self.journal.session,
         )
+
+
+_IDENTITY: dict[str, Callable[[Answer], str | None]] = {
+    "model": lambda answer: answer.model,
+    "system_fingerprint": lambda answer: answer.fingerprint,
+    "server build": lambda answer: answer.build,
+}
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Read a body, decompressed, up to MAX_BODY_BYTES; raises RequestError where it is longer."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_chunked(_CHUNK_BYTES):
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            response.close()
+            raise RequestError(
+                "answer too long", f"a body of more than {MAX_BODY_BYTES // 2**20} MB"
+            )
+        parts.append(part)
+    return b"".join(parts)
 
 
 class JournaledCompletions(_Journaling, LocalCompletionsAPI):  # type: ignore[misc] # lm-eval is untyped
@@ -247,48 +273,6 @@ class JournaledChat(_Journaling, LocalChatCompletion):  # type: ignore[misc] # l
 MODELS: Mapping[str, Any] = {"completions": JournaledCompletions, "chat": JournaledChat}
 
 
-def parse(body: bytes, **request: Any) -> Answer:  # noqa: ANN401 - the other fields of Answer
-    """Turn the body of a 200 response into an answer.
-
-    Raises _RequestError for a body that is not a completion at all, such as a proxy's error page,
-    an error object or no choices, and for an answer that did not come to its end.
-    """
-    try:
-        outputs = json.loads(body)
-        choice = outputs["choices"][0]
-        said = choice.get("message", choice)
-        name = "content" if "message" in choice else "text"
-        text, missing = said.get(name), name not in said
-        usage = outputs.get("usage") or {}
-        counts = {key: value for key, value in usage.items() if isinstance(value, int)}
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise _RequestError("malformed answer", f"malformed answer {_excerpt(body)}") from error
-    if text is not None and not isinstance(text, str):
-        raise _RequestError("malformed answer", f"text is no string in {_excerpt(body)}")
-    reason = choice.get("finish_reason")
-    if reason is not None and not isinstance(reason, str):
-        raise _RequestError("malformed answer", f"finish_reason is no string in {_excerpt(body)}")
-    if reason is not None and not came_to_its_end(reason):
-        # The text so far is no answer: an aborted request is a failed one, whatever its status.
-        words = f"finish_reason {_excerpt(reason.encode())}"
-        raise _RequestError(words, f"the answer was broken off ({words})")
-    # vLLM's stop_reason, sglang's matched_stop: the stop string that cut the text, or a token id.
-    stop = choice.get("stop_reason", choice.get("matched_stop"))
-    return Answer(
-        text=text,
-        text_missing=missing,
-        finish_reason=reason,
-        stop_reason=_text(stop),
-        usage=counts,
-        model=_text(outputs.get("model")),
-        **request,
-    )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _broke(error: Exception) -> str:
     # aiohttp's own words name sockets and TLS settings.
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -296,9 +280,3 @@ def _broke(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         return "what came back is no HTTP"
     return "the connection broke"
-
-
-def _excerpt(body: bytes) -> str:
-    # A server's words end up on a terminal: nothing in them may steer it.
-    words = " ".join(body.decode("utf-8", "replace").split())[:200]
-    return "".join(letter if letter.isprintable() else "?" for letter in words)

@@ -11,7 +11,8 @@ import requests
 
 from goldgate.evals.asking.journal import END, START
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.flatten import leaves
+from goldgate.evals.records.differences import leaves
+from goldgate.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +33,8 @@ _VOLATILE = {
 # journal, while a restart in the middle of a run is told by it.
 _OF_THIS_START = {"random_seed", "nccl_port", "dist_init_addr"}
 _SECRET = ("api_key", "password", "secret", "hf_token", "auth_token", "ssl_keyfile_password")
+
+MAX_PAGE_BYTES = 2**22
 
 ENDPOINTS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 
@@ -86,6 +89,12 @@ def model_to_ask(named: str | None, base_url: str, *, key: str, timeout_s: float
         raise EvalError(
             f"{base_url}: no server answers ({type(error).__name__}); start it, or mend --base-url"
         ) from error
+    if 300 <= response.status_code < 400:
+        target = one_line(response.headers.get("Location", "an unnamed address"))
+        raise EvalError(
+            f"{base_url}: HTTP {response.status_code}, redirects to {target}; if that is the "
+            "server to ask, name it as the address"
+        )
     if response.status_code in (401, 403):
         raise EvalError(
             f"{base_url}: HTTP {response.status_code}; put the server's key into OPENAI_API_KEY"
@@ -206,6 +215,21 @@ def changes_within(sightings: Iterable[Sighting]) -> tuple[list[str], list[str]]
     return list(dict.fromkeys(changed)), list(dict.fromkeys(started))
 
 
+def sameness_rests_on_the_name(facts: Mapping[str, Any]) -> bool:
+    """Whether a run's server named nothing but its model: no page, fingerprint or build.
+
+    `facts` is run.json. A `Server` header names the kind of program, not the build.
+    """
+    pages = [name for name in facts["server"]["at_start"] if not name.startswith("/v1/models")]
+    builds = [
+        part
+        for build in facts["totals"]["builds"]
+        for part in build.split("; ")
+        if not part.startswith(("server=", "x-powered-by="))
+    ]
+    return not (pages or builds or facts["totals"]["fingerprints"])
+
+
 def across_starts(identity: Mapping[str, str]) -> Identity:
     """Leave out what a server draws anew when it is started again."""
     return {
@@ -216,19 +240,33 @@ def across_starts(identity: Mapping[str, str]) -> Identity:
 
 
 def _get(url: str, key: str, timeout_s: float) -> requests.Response:
+    """Get a page without following redirects; a body beyond MAX_PAGE_BYTES is cut off."""
     with requests.Session() as session:
         session.trust_env = uses_proxy(url)
-        return session.get(
-            url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=timeout_s
+        response = session.get(
+            url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=timeout_s,
+            allow_redirects=False,
+            stream=True,
         )
+        body = b""
+        for part in response.iter_content(2**16):
+            body += part
+            if len(body) > MAX_PAGE_BYTES:
+                body = b""  # no page of a server about itself
+                break
+        response._content = body  # noqa: SLF001 - what `response.content` returns from now on
+        response.close()
+        return response
 
 
 def _json(response: requests.Response) -> Any:  # noqa: ANN401 - whatever the server sent
-    if not response.ok:
+    if not 200 <= response.status_code < 300:
         return None
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

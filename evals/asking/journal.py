@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.flatten import differences
+from goldgate.evals.records.differences import differences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-SCHEMA = 2
-_READ = (1, SCHEMA)  # 1 had no records of the server
+SCHEMA = 3
+_READ = (1, 2, SCHEMA)  # 1 had no records of the server
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,11 @@ class Answer:
 
     `repeat` counts the passes over the questions from 0, `text` is None where the server sent
     null or left the field out (`text_missing` tells which), `latency_s` is the time of the
-    attempt that succeeded in seconds, `ended` the moment it ended in seconds of Unix time,
-    `errors` names the attempts that failed before it.
+    attempt that succeeded in seconds, `ended` the moment it ended in seconds of Unix time as a
+    clock tells it that no one sets while a session lasts, `errors` names the attempts that failed
+    before it. `usage_refused` names counts of tokens that were none. `reasoning` is the thought
+    that the server sent apart from the text, `fingerprint` its system_fingerprint, `build` the
+    headers that name its program; `session` counts from 1.
     """
 
     repeat: int
@@ -52,6 +55,11 @@ class Answer:
     latency_s: float
     ended: float
     errors: tuple[str, ...] = ()
+    usage_refused: tuple[str, ...] = ()
+    reasoning: str | None = None
+    fingerprint: str | None = None
+    build: str | None = None
+    session: int = 1
 
     @property
     def attempts(self) -> int:
@@ -154,7 +162,9 @@ def _parse(line: bytes, where: str) -> Answer | Failure | Sighting | Mapping[str
             schema, settings = record["schema"], dict(record["settings"])
         elif kind == "answer":
             record.pop("attempts")
-            return Answer(**{**record, "errors": tuple(record["errors"])})
+            tuples = ("errors", "usage_refused")
+            listed = {name: tuple(record.get(name, ())) for name in tuples}
+            return Answer(**{**record, **listed})
         elif kind == "server":
             return Sighting(record["at"], dict(record["identity"]))
         else:
@@ -172,10 +182,13 @@ def _parse(line: bytes, where: str) -> Answer | Failure | Sighting | Mapping[str
     return settings
 
 
-def _with_passes(contents: Contents, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    # Passes over the questions can be added: every answer names its pass. What was asked or
-    # begun cannot be taken away.
+def _grown(contents: Contents, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    # Repeats and questions can be added: every answer names both, and its prompt. What was asked
+    # or begun cannot be taken away.
     held = dict(contents.settings or {})
+    if held.get("population", 0) < wanted.get("population", 0):
+        held |= {name: wanted[name] for name in ("limit", "questions", "population")}
+        held["prompts_hash"] = wanted["prompts_hash"]  # over all prompts of a run
     if "runs" in held and "runs" in wanted:
         passes = max([held["runs"], *(repeat + 1 for repeat, _ in contents.answers)])
         held["runs"] = max(passes, wanted["runs"])
@@ -235,7 +248,7 @@ class Journal:
             os.ftruncate(self._file.fileno(), 0)
             self._append({"kind": "settings", "schema": SCHEMA, "settings": wanted})
             return contents
-        held = _with_passes(contents, wanted)
+        held = _grown(contents, wanted)
         if held != wanted:
             found = "; ".join(differences(wanted, held))
             if contents.unseen and _another_server(held, wanted):
@@ -266,6 +279,11 @@ class Journal:
     ) -> None:
         """Close the file, which also gives its lock back."""
         self._file.close()
+
+    @property
+    def session(self) -> int:
+        """Which session this is, from 1; a run has one more each time it is resumed."""
+        return max(sum(sighting.at == START for sighting in self.sightings), 1)
 
     def answered(self, answer: Answer) -> None:
         """Append one answer; when this returns the operating system has the line."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from goldgate.evals.records.summary import MAX_TRUNCATED
-from goldgate.evals.task import FILTERS
+from goldgate.evals.asking.identity import sameness_rests_on_the_name
+from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation
+from goldgate.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
     lines = [f"{settings['task']} of {settings['model']} at {settings['base_url']}"]
     if facts["data"] != "GSM8K":
         lines.append("own questions, not GSM8K's: no published score applies")
-    for name in FILTERS:
+    for name in settings["filters"]:
         right = counted["right"][name]
         score = 100 * sum(right) / asked
         passes = f" (passes: {', '.join(map(str, right))})" if len(right) > 1 else ""
@@ -28,24 +29,25 @@ def run_report(facts: Mapping[str, Any], out: Path) -> str:
             f"  {name:<17} {sum(right)} of {asked} right, {score:.2f} %{passes}; "
             f"no number found in {failed} ({100 * failed / asked:.2f} %)"
         )
-    cut, limit = counted["truncated"], settings["generation"]["max_tokens"]
-    unknown = counted["truncation_unknown"]
-    rest = f", unknown for {unknown} (neither finish_reason nor usage)" if unknown else ""
+    truncation, limit = Truncation.of(counted), settings["generation"]["max_tokens"]
+    unknown = f", unknown for {truncation.unknown} (neither finish_reason nor usage)"
+    rest = unknown if truncation.unknown else ""
     void = f"{counted['null']} null, {counted['missing']['text']} without a text field"
     limits = f": compare refuses more than {100 * MAX_TRUNCATED:g} % without --max-truncated"
     lines += [
-        f"  truncated         {cut} at {limit} tokens ({100 * cut / asked:.2f} %){rest}"
-        + (limits if cut > MAX_TRUNCATED * asked else ""),
+        f"  truncated         {truncation.cut} at {limit} tokens ({truncation.percent}){rest}"
+        + (limits if truncation.exceeds() else ""),
         f"  no answer         {counted['empty']} empty, {void}",
         f"  ended by          {_reasons(counted)}",
         *_oddities(counted, settings),
+        *_identity(facts),
         _speed_line(speed),
         f"  evidence          {out} (run.json, samples.jsonl, journal.jsonl, junit.xml)",
     ]
     if facts["status"] == "refused":
         lines += [f"REFUSED: {reason}" for reason in facts["reasons"]]
         lines.append("This run is no evidence: no verdict can be drawn from it.")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _reasons(counted: Mapping[str, Any]) -> str:
@@ -62,6 +64,14 @@ def _oddities(counted: Mapping[str, Any], settings: Mapping[str, Any]) -> list[s
     if counted["cut_by_stop"]:
         named = ", ".join(f"{count} x {stop!r}" for stop, count in counted["cut_by_stop"].items())
         lines.append(f"  cut by a stop     {named}")
+    for kind, count in counted["thoughts"].items():
+        if kind != "none":
+            lines.append(f"  thoughts          {count} {kind}")
+    if counted["usage_refused"]:
+        lines.append(
+            f"  usage             {counted['usage_refused']} answers have token counts that are "
+            "none, which are left out"
+        )
     if counted["stop_left_in_text"]:
         lines.append(
             f"  stop not honoured {counted['stop_left_in_text']} answers run on past a stop string"
@@ -77,6 +87,15 @@ def _oddities(counted: Mapping[str, Any], settings: Mapping[str, Any]) -> list[s
     if absent:
         lines.append(f"  missing fields    {', '.join(absent)} answers")
     return lines
+
+
+def _identity(facts: Mapping[str, Any]) -> list[str]:
+    """Say what identifies the server, or that nothing but the model's name does."""
+    if sameness_rests_on_the_name(facts):
+        return ["  identity          the model's name alone: the server offers no build or version"]
+    named = [*facts["totals"]["fingerprints"], *facts["totals"]["builds"]]
+    pages = {name.partition(".")[0] for name in facts["server"]["at_start"]} - {"/v1/models"}
+    return [f"  identity          {', '.join([*sorted(pages), *named])}"]
 
 
 def _speed_line(speed: Mapping[str, Any]) -> str:

@@ -2,61 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from lm_eval.evaluator import evaluate
-from lm_eval.models.api_models import JsonChatStr
 
 from goldgate.evals.asking import identity as server
 from goldgate.evals.asking.client import MODELS
 from goldgate.evals.asking.journal import CUT, END, START, Journal, Sighting
+from goldgate.evals.asking.request import (
+    Request,
+    max_tokens_of,
+    overrides_of,
+    settings_of,
+    task_of,
+)
+from goldgate.evals.asking.response import split_thought
 from goldgate.evals.errors import EvalError
+from goldgate.evals.order import asked, order_of
 from goldgate.evals.progress import RunProgress
 from goldgate.evals.records import evidence, folder
-from goldgate.evals.records import summary as totals
-from goldgate.evals.task import LoadedTask, is_right, load_task, reseed
+from goldgate.evals.records.truncation import truncated
+from goldgate.evals.task import LoadedTask, Mark, score
+from goldgate.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from rich.console import Console
 
     from goldgate.evals.asking.journal import Answer
 
-# lm-eval's API models send this seed with every request (TemplateAPI's default).
-SEED = 1234
 _LOOK_S = 30.0  # how long a page of the server may take
 _LOOK_AFTER_CUT_S = 5.0  # where it may be the server that does not answer
-DEFAULT_MAX_TOKENS = 256  # lm-eval's default for a task that names none, as gsm8k
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for; the fields are the options of `goldgate gsm8k`.
-
-    `timeout_s` and `backoff_s` are seconds, `limit` counts questions, `runs` passes over them.
-    """
-
-    base_url: str
-    model: str | None = None
-    api: str = "completions"
-    task: str = "gsm8k"
-    data: Path | None = None
-    own_data: bool = False
-    num_fewshot: int | None = None
-    max_tokens: int = DEFAULT_MAX_TOKENS
-    concurrency: int = 32
-    limit: int | None = None
-    runs: int = 1
-    timeout_s: int = 600
-    attempts: int = 5
-    backoff_s: float = 0.5
 
 
 def run(
@@ -65,24 +43,27 @@ def run(
     *,
     resume: bool,
     console: Console,
+    task: LoadedTask | None = None,
     advance: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Run or continue one arm and return what run.json says.
 
-    `advance` is called with a number of answers whenever so many more are there, those of earlier
-    sessions first.
-    Raises EvalError, after writing run.json with status "incomplete", where the run cannot
-    finish; every answer it had is in the journal.
+    `task` saves loading the request's task again. `advance` is called with a number of answers
+    whenever so many more are there, those of earlier sessions first. Raises EvalError, after
+    writing run.json with status "incomplete", where the run cannot finish; every answer it had is
+    in the journal.
     """
     base_url = server.normalise(request.base_url)
     key = os.environ.get("OPENAI_API_KEY", "")
     model = server.model_to_ask(request.model, base_url, key=key, timeout_s=_LOOK_S)
-    task = task_of(request)
+    task = task or task_of(request)
     before = server.stable_identity(base_url, key=key, timeout_s=_LOOK_S)
     settings = settings_of(request, base_url, model, task)
-    asked = {**settings, "server": server.across_starts(before)}
-    with Journal(out / folder.JOURNAL, asked, resume=resume) as journal:
-        opening = _opening(journal, settings, task)
+    # What is asked of an order may grow: every answer names its question.
+    journaled = {**settings, "questions": settings["population"]}
+    journaled["server"] = server.across_starts(before)
+    with Journal(out / folder.JOURNAL, journaled, resume=resume) as journal:
+        opening = printable(_opening(journal, settings))
         console.print(opening, highlight=False, markup=False, soft_wrap=True)
         started = datetime.now(timezone.utc)
         facts = {
@@ -90,15 +71,13 @@ def run(
             "settings": settings,
             "data": "GSM8K" if not request.own_data else "own",
             "server": {"at_start": before},
-            "client": {
-                "timeout_s": request.timeout_s,
-                "attempts": request.attempts,
-                "backoff_s": request.backoff_s,
-            },
+            "client": {"timeout_s": request.timeout_s, **asdict(request.retrying)},
             "environment": evidence.environment(),
             "started": started.isoformat(timespec="seconds"),
         }
-        left = task.questions * request.runs - len(journal.answers)
+        ids = asked(settings)
+        wanted = {(repeat, doc_id) for repeat in range(request.runs) for doc_id in ids}
+        left = len(wanted - journal.answers.keys())
         # A finished run that is resumed leaves its journal as it is: nothing is asked.
         session = bool(left or journal.unseen)
         try:
@@ -106,7 +85,7 @@ def run(
                 _check_unchanged(journal)
             if session:
                 journal.saw(Sighting(START, before))
-            samples = _ask(request, settings, task, journal, console, advance)
+            marks = _ask(request, settings, task, journal, console, advance)
             if session:
                 journal.saw(Sighting(END, _look_again(base_url, key, before)))
         except (EvalError, KeyboardInterrupt) as error:
@@ -118,6 +97,7 @@ def run(
             raise
         # A finished journal of schema 1 has no sightings of its own.
         seen = journal.sightings or [Sighting(START, before)]
+        samples = evidence.samples(journal, task, marks, settings)
         return evidence.finish(out, facts, samples, journal, seen)
 
 
@@ -150,46 +130,13 @@ def _look_after_cut(journal: Journal, base_url: str, key: str) -> None:
         journal.saw(Sighting(CUT, found))
 
 
-def task_of(request: Request) -> LoadedTask:
-    """Load the questions that a request asks, with its examples and in its form."""
-    return load_task(
-        request.task,
-        data=request.data,
-        own_data=request.own_data,
-        num_fewshot=request.num_fewshot,
-        limit=request.limit,
-        chat_template=_chat_template if request.api == "chat" else None,
-    )
-
-
-def settings_of(request: Request, base_url: str, model: str, task: LoadedTask) -> dict[str, Any]:
-    """Everything that the answers depend on, as far as a client can say it."""
-    return {
-        "base_url": base_url,
-        "model": model,
-        "api": request.api,
-        "task": task.name,
-        "task_hash": task.task_hash,
-        "prompts_hash": task.prompts_hash,
-        "extractor_hash": task.extractor_hash,
-        "questions": task.questions,
-        "limit": request.limit,
-        "num_fewshot": task.task.config.num_fewshot,
-        "generation": {**task.generation, "max_tokens": request.max_tokens, "seed": SEED},
-        "concurrency": request.concurrency,
-        "order": "as in the data set",
-        "runs": request.runs,
-        "lm_eval": version("lm_eval"),
-    }
-
-
-def _opening(journal: Journal, settings: Mapping[str, Any], task: LoadedTask) -> str:
-    total = task.questions * settings["runs"]
-    asked = f"{settings['task']}, {settings['num_fewshot']}-shot, {total} questions"
+def _opening(journal: Journal, settings: Mapping[str, Any]) -> str:
+    total = settings["questions"] * settings["runs"]
+    what = f"{settings['task']}, {settings['num_fewshot']}-shot, {total} questions"
     at = f"{settings['base_url']}, {settings['concurrency']} at a time"
-    words = [f"{asked} to {settings['model']} at {at}"]
+    words = [f"{what} to {settings['model']} at {at}"]
     if journal.resumed:
-        words.append(f"{journal.resumed} answered before, {total - journal.resumed} left")
+        words.append(f"{journal.resumed} answered before, {max(total - journal.resumed, 0)} left")
     if journal.cut_bytes:
         words.append(
             f"a line that was cut off while written ({journal.cut_bytes} bytes) is asked again"
@@ -204,62 +151,58 @@ def _ask(
     journal: Journal,
     console: Console,
     advance: Callable[[int], object],
-) -> list[dict[str, Any]]:
-    advance(len(journal.answers))
-    right = sum(
-        is_right(task, answer.doc_id, answer.text or "") for answer in journal.answers.values()
-    )
+) -> dict[tuple[int, int], dict[str, Mark]]:
+    """Ask what is missing and mark every answer of the run, by repeat and question."""
+    limit = max_tokens_of(request, task)
+    order = _order(settings)
+    wanted = [(repeat, doc_id) for repeat in range(request.runs) for doc_id in order]
+    known = [journal.answers[key] for key in wanted if key in journal.answers]
+    marks = {answer.key: _marks(task, answer) for answer in known}
+    main = task.filters[0]
+    advance(len(known))
 
     def cut(answer: Answer) -> bool:
-        return totals.truncated(answer, request.max_tokens) is True
+        return truncated(answer, limit) is True
 
-    samples: list[dict[str, Any]] = []
     with RunProgress(
         console,
-        total=task.questions * request.runs,
-        done=len(journal.answers),
-        right=right,
-        truncated=sum(cut(answer) for answer in journal.answers.values()),
+        total=len(wanted),
+        done=len(known),
+        right=sum(mark[main].right for mark in marks.values()),
+        truncated=sum(map(cut, known)),
     ) as progress:
 
         def answered(answer: Answer) -> None:
-            right = is_right(task, answer.doc_id, answer.text or "")
-            progress.answered(right=right, truncated=cut(answer))
+            marks[answer.key] = _marks(task, answer)
+            progress.answered(right=marks[answer.key][main].right, truncated=cut(answer))
             advance(1)
 
-        lm = MODELS[request.api](
+        lm = MODELS[request.endpoint](
             journal=journal,
-            backoff_s=request.backoff_s,
+            retrying=request.retrying,
+            overrides=overrides_of(request, task),
             answered=answered,
             failed=progress.failed,
             model=settings["model"],
-            base_url=settings["base_url"] + server.ENDPOINTS[request.api],
+            base_url=settings["base_url"] + server.ENDPOINTS[request.endpoint],
             tokenizer_backend=None,
             tokenized_requests=False,
             num_concurrent=request.concurrency,
-            max_retries=request.attempts,
-            max_gen_toks=request.max_tokens,
-            seed=SEED,
+            max_gen_toks=limit,
+            seed=request.seed,
             timeout=request.timeout_s,
         )
         for repeat in range(request.runs):
             lm.repeat = repeat
-            reseed(task)
-            results = evaluate(
-                lm,
-                {"tasks": {task.name: task.task}, "groups": {}},
-                limit=request.limit,
-                bootstrap_iters=0,
-                apply_chat_template=request.api == "chat",
-                fewshot_as_multiturn=request.api == "chat",
-            )
-            samples += evidence.join(
-                results["samples"][task.name], journal, repeat, task, request.max_tokens
-            )
-    return samples
+            lm.ask([task.instances[doc_id] for doc_id in order])
+    return marks
 
 
-def _chat_template(history: list[dict[str, str]], *, add_generation_prompt: bool = True) -> Any:  # noqa: ANN401, ARG001 - lm-eval's signature
-    # What lm-eval's TemplateAPI.apply_chat_template does without a tokenizer: the server applies
-    # the template.
-    return JsonChatStr(json.dumps(history, ensure_ascii=False))
+def _order(settings: Mapping[str, Any]) -> list[int]:
+    return order_of(settings["order"], settings["population"])[: settings["questions"]]
+
+
+def _marks(task: LoadedTask, answer: Answer) -> dict[str, Mark]:
+    # As lm-eval does, null is scored as no text.
+    text, _, _ = split_thought(answer.text or "")
+    return score(task, answer.doc_id, text)

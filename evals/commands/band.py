@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from goldgate.evals.options import FILTERS, not_negative
+from goldgate.evals.commands.requests import REFUSED
+from goldgate.evals.options import PROTOCOLS
+from goldgate.options import not_negative, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,13 +21,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("LOW", "HIGH"),
         help="the published scores in percent, such as 93.3 93.4",
     )
-    parser.add_argument("--filter", choices=FILTERS, default=FILTERS[0])
+    parser.add_argument("--filter", metavar="NAME", help="default: the task's first")
+    parser.add_argument(
+        "--published-protocol",
+        choices=PROTOCOLS,
+        help="the protocol that the score was measured with",
+    )
+    parser.add_argument(
+        "--published-questions",
+        type=positive,
+        default=1319,
+        metavar="N",
+        help="how many questions it is over (default: 1319)",
+    )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Check; return 0 if the run is consistent with the published score, else 1."""
+    """Check; return 0 if the run is consistent with the score, 1 if below, 2 if not comparable."""
     from goldgate.evals.published import band_report, check_band  # noqa: PLC0415 - scipy
 
-    band = check_band(options.run_folder, tuple(options.published), options.filter)
+    band = check_band(
+        options.run_folder,
+        tuple(options.published),
+        options.filter,
+        protocol=options.published_protocol,
+        published_questions=options.published_questions,
+    )
     print(band_report(band))
+    if not band.comparable:
+        return REFUSED
     return 0 if band.consistent else 1

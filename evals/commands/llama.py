@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run folder")
     add_run_options(parser)
     # The server answers one request at a time, in seconds.
-    parser.set_defaults(limit=20, concurrency=2, max_tokens=128)
+    parser.set_defaults(limit=20, concurrency=(2,), max_tokens=128)
 
 
 def main(options: argparse.Namespace) -> int:

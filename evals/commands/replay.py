@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from goldgate.evals.options import not_negative, port
+from goldgate.options import not_negative, port
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.asking.identity import across_starts, changes
-from goldgate.evals.records.flatten import differences
-from goldgate.evals.records.summary import MAX_TRUNCATED, came_to_its_end
+from goldgate.evals.comparing.reading import ONE_SIDED
+from goldgate.evals.records.differences import differences
+from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation, came_to_its_end
 from goldgate.evals.stats import paired as verdict
-from goldgate.evals.task import FILTERS
 from goldgate.junit import Check
 
 if TYPE_CHECKING:
@@ -20,26 +20,48 @@ if TYPE_CHECKING:
 # What both arms must share; base_url and model are what a swap may change (the model id only
 # where the user says so).
 _SHARED = (
-    "api", "task", "task_hash", "prompts_hash", "extractor_hash", "questions", "limit",
-    "num_fewshot", "generation", "concurrency", "order", "lm_eval",
+    "api", "protocol", "task", "task_hash", "prompts_hash", "extractor_hash", "filters",
+    "questions", "population", "limit", "num_fewshot", "generation", "concurrency", "order",
+    "lm_eval",
 )  # fmt: skip
 # Of these, what the others decide.
-_FOLLOWS = {"task_hash", "prompts_hash", "extractor_hash", "questions"}
+_FOLLOWS = {
+    "task_hash", "prompts_hash", "extractor_hash", "filters", "questions", "population",
+}  # fmt: skip
+
+
+MIN_SCORE = 0.5
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is fixed before the runs are looked at; fractions, not points."""
+    """What is fixed before the runs are looked at; fractions, not points.
+
+    `main_filter` decides if it qualifies; None takes the task's own first. `min_score` is the
+    share of right answers below which a baseline does not represent the model. `single_look`
+    spends all of alpha on the first look at a candidate.
+    """
 
     margin: float = verdict.DEFAULT_MARGIN
     alpha: float = verdict.DEFAULT_ALPHA
     max_truncated: float = MAX_TRUNCATED
-    main_filter: str = FILTERS[0]
+    main_filter: str | None = None
     models_differ: bool = False
+    min_score: float = MIN_SCORE
+    single_look: bool = False
 
 
 def checks_of(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
-    """Say what has to hold between the baseline and another run, and whether it does."""
+    """Say what has to hold between the baseline and another run, and whether it does.
+
+    Of files that other programs wrote only what they hold is checked.
+    """
+    if base.foreign or other.foreign:
+        return [
+            two_runs(base, other, f"baseline and {name}"),
+            _same_filters(base, other, name),
+            _same_prompts(base, other, name),
+        ]
     refused = [
         f"{arm}: {reason}"
         for arm, run in (("baseline", base), (name, other))
@@ -69,10 +91,18 @@ def reasons(run: Run) -> list[str]:
     """Why a run is no evidence: as it says itself, else as its own fields say."""
     if run.facts["reasons"]:
         return list(run.facts["reasons"])
-    void = sum(sample["text"] is None for sample in run.samples)
+    void = sum(sample["text"] is None and sample["truncated"] is not True for sample in run.samples)
     # Only in runs of an earlier version: today such an answer is a failed request.
     broken_off = sum(not came_to_its_end(sample["finish_reason"]) for sample in run.samples)
-    models = _models(run)
+    named = [
+        (f"answered by {', '.join(sorted(seen))}")
+        for seen in (
+            _models(run),
+            run.facts["totals"]["fingerprints"],
+            run.facts["totals"]["builds"],
+        )
+        if len(seen) > 1
+    ]
     # The first look of all sessions and the last: in between a server may have been started anew,
     # which only a session itself can tell from a change (server.changes_within).
     first, last = (across_starts(run.facts["server"][at]) for at in ("at_start", "at_end"))
@@ -80,21 +110,20 @@ def reasons(run: Run) -> list[str]:
     return [
         *([f"{void} answers without a text"] if void else []),
         *([f"{broken_off} answers broken off by the server"] if broken_off else []),
-        *([f"answered by {', '.join(sorted(models))}"] if len(models) > 1 else []),
+        *named,
         *changed,
     ]
 
 
 def unfit(run: Run, rules: Rules) -> list[str]:
     """Say why no comparison would take a run, whatever the other arm is; empty where one would."""
-    totals = run.facts["totals"]
-    rate, unknown = totals["truncated"] / totals["answers"], totals["truncation_unknown"]
+    truncation = Truncation.of(run.facts["totals"])
     why = reasons(run)
-    if unknown:
-        why.append(f"truncation is unknown for {unknown} answers")
-    if rate > rules.max_truncated:
+    if truncation.unknown:
+        why.append(f"truncation is unknown for {truncation.unknown} answers")
+    if truncation.exceeds(rules.max_truncated):
         why.append(
-            f"{100 * rate:.2f} % truncated, limit {100 * rules.max_truncated:g} % "
+            f"{truncation.percent} truncated, limit {100 * rules.max_truncated:g} % "
             "(--max-truncated); ask again with more --max-tokens"
         )
     return why
@@ -132,15 +161,20 @@ def _models(run: Run) -> set[str]:
 
 
 def _same_settings(base: Run, other: Run, name: str) -> Check:
-    differing = [
-        f"{key} {base.settings.get(key)!r} and {other.settings.get(key)!r}"
-        for key in _SHARED
-        if base.settings.get(key) != other.settings.get(key)
-    ]
+    differing = differing_settings(other.settings, base.settings)
     return Check(
         f"baseline and {name} were asked alike",
         not differing,
         "; ".join(differing) or "same task, extractor, generation settings, concurrency, order",
+    )
+
+
+def _same_filters(base: Run, other: Run, name: str) -> Check:
+    ours, theirs = base.filters, other.filters
+    return Check(
+        f"baseline and {name} were read alike",
+        ours == theirs and base.settings["runs"] == other.settings["runs"],
+        f"{', '.join(ours)} and {', '.join(theirs)}",
     )
 
 
@@ -168,26 +202,33 @@ def _same_prompts(base: Run, other: Run, name: str) -> Check:
 
 
 def _truncation(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
-    totals = [run.facts["totals"] for run in (base, other)]
-    unknown = [total["truncation_unknown"] for total in totals]
-    rates = [total["truncated"] / max(total["answers"], 1) for total in totals]
-    shown = f"{100 * rates[0]:.2f} % and {100 * rates[1]:.2f} % truncated"
+    ours, theirs = (Truncation.of(run.facts["totals"]) for run in (base, other))
+    unknown, limit = ours.unknown or theirs.unknown, rules.max_truncated
+    apart = abs(ours.rate - theirs.rate) > rules.margin
+    # A candidate that is cut off so much more often is broken by itself: reading.py judges it.
+    one_sided = name == "candidate" and theirs.rate - ours.rate > ONE_SIDED
+    shown = f"{ours.percent} and {theirs.percent} truncated"
     return [
         Check(
             f"truncations of baseline and {name} are known",
-            not any(unknown),
-            f"unknown for {unknown[0]} and {unknown[1]} answers"
-            + (": the server sends neither finish_reason nor usage" if any(unknown) else ""),
+            not unknown,
+            f"unknown for {ours.unknown} and {theirs.unknown} answers"
+            + (": the server sends neither finish_reason nor usage" if unknown else ""),
         ),
         Check(
             f"truncations of baseline and {name} are within the limit",
-            max(rates) <= rules.max_truncated,
-            f"{shown}, limit {100 * rules.max_truncated:g} % (--max-truncated)"
-            + ("; ask again with more --max-tokens" if max(rates) > rules.max_truncated else ""),
+            not ours.exceeds(limit) and (not theirs.exceeds(limit) or one_sided),
+            f"{shown}, limit {100 * limit:g} % (--max-truncated)"
+            + (
+                "; ask again with more --max-tokens"
+                if ours.exceeds(limit) or theirs.exceeds(limit)
+                else ""
+            ),
         ),
         Check(
             f"baseline and {name} are truncated alike",
-            abs(rates[0] - rates[1]) <= rules.margin,
-            f"{shown}, at most the margin of {100 * rules.margin:g} points apart",
+            not apart or one_sided,
+            f"{shown}, at most the margin of {100 * rules.margin:g} points apart"
+            + ("; raise --max-tokens" if apart else ""),
         ),
     ]

@@ -13,9 +13,10 @@ from rich.text import Text
 from goldgate.evals.comparing.compare import right
 from goldgate.evals.comparing.compatibility import served
 from goldgate.evals.comparing.warnings import cautions, points
+from goldgate.evals.records.truncation import Truncation
 from goldgate.evals.stats import paired as verdict
 from goldgate.evals.stats import sample_size
-from goldgate.evals.task import FILTERS
+from goldgate.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,32 +30,44 @@ if TYPE_CHECKING:
 def comparison_report(found: Comparison) -> str:
     """Describe a comparison; the last line is the verdict's sentence."""
     lines = [*_arms(found)]
-    if found.paired is not None:
+    if found.paired:
         lines += ["", *_paired(found)]
     failed = [check for check in found.checks if not check.passed]
     lines += [""]
     lines += [f"  not comparable    {check.name}: no, {check.detail}" for check in failed]
     if not failed:
         lines.append(f"  comparable        yes, {len(found.checks)} checks (--json lists them)")
-    lines += [*cautions(found), "", f"{found.verdict}: {sentence(found)}"]
-    return "\n".join(lines)
+    lines += [f"  caution           {caution}" for caution in cautions(found)]
+    lines += ["", f"{found.verdict}: {sentence(found)}"]
+    # Model ids, addresses and reasons are a server's or a folder's words.
+    return printable("\n".join(lines))
 
 
 def sentence(found: Comparison) -> str:
     """One sentence that a release manager can read."""
-    if found.paired is None:
+    if found.refused or found.decides is None or found.look is None:
         failed = [check for check in found.checks if not check.passed]
         return (
             f"these runs cannot be compared ({failed[0].name}: no), so nothing is known about "
             "the candidate; this is not a pass."
         )
-    paired = found.paired[found.rules.main_filter]
+    paired = found.paired[found.decides]
     margin = 100 * paired.margin
     confidence = f"{100 * (1 - paired.alpha):g} %"
     change = (
         f"{paired.losses:g} answers turned wrong and {paired.gains:g} turned right "
         f"of {paired.questions}"
     )
+    if found.look.decided is not None:
+        return (
+            f"a sequential plan decided on these data; {change}. The plan's verdict.json has its "
+            "looks."
+        )
+    if found.withheld:
+        return (
+            f"not decided: {change}, and {'; '.join(found.withheld)}. Look at the answers with "
+            "--show."
+        )
     if paired.verdict == verdict.PRESERVED:
         bound = (
             f"lost less than {-100 * paired.lower:.2f} points (allowed: {margin:g})"
@@ -79,17 +92,18 @@ def sentence(found: Comparison) -> str:
 def _more(paired: verdict.Paired, found: Comparison) -> str:
     now = min(found.baseline.settings["runs"], found.candidate.settings["runs"])
     needed = paired.repeats_needed
-    fewest = sample_size.fewest_questions(paired.margin, paired.alpha)
+    further = found.next_level
+    if not further:
+        return "Alpha is spent: no further look at this candidate decides."
+    fewest = sample_size.fewest_questions(paired.margin, further)
     if paired.questions < fewest:
         return f"This margin needs at least {fewest} questions, however often they are asked."
     often = f"{100 * sample_size.TARGET_POWER:g} times in 100 if nothing truly changed"
     if found.baseline.settings["limit"] is not None:
-        more = sample_size.questions_needed(
-            paired.discordance, margin=paired.margin, alpha=paired.alpha
-        )
+        more = sample_size.questions_needed(paired.discordance, margin=paired.margin, alpha=further)
         return (
-            f"About {math.ceil(more)} questions would decide {often}: ask without --limit, and "
-            "with --runs if there are not so many."
+            f"About {math.ceil(more)} questions would decide {often}: ask both arms on with "
+            "--resume and without --limit, and with --runs if there are not so many."
         )
     if needed is None:
         return "No number of repeats would decide at this margin: the changes are not noise."
@@ -109,8 +123,11 @@ def _arms(found: Comparison) -> Iterator[str]:
     for name, run in found.runs():
         settings, totals, speed = run.settings, run.facts["totals"], run.facts["speed"]
         asked = max(totals["answers"], 1)
-        yield f"{name:<9} {served(run)} at {settings['base_url']} ({run.path})"
-        for filter_name in FILTERS:
+        if run.foreign:
+            yield f"{name:<9} {run.foreign} ({run.path})"
+        else:
+            yield f"{name:<9} {served(run)} at {settings['base_url']} ({run.path})"
+        for filter_name in run.filters:
             marks = totals["right"][filter_name]
             failed = totals["not_extracted"][filter_name]
             yield (
@@ -118,9 +135,11 @@ def _arms(found: Comparison) -> Iterator[str]:
                 f"{100 * sum(marks) / asked:.2f} %; no number found in {failed} "
                 f"({100 * failed / asked:.2f} %)"
             )
-        tokens = speed["tokens_per_s"]
+        if run.foreign:
+            continue
+        tokens, truncation = speed["tokens_per_s"], Truncation.of(totals)
         yield (
-            f"  truncated         {totals['truncated']} ({100 * totals['truncated'] / asked:.2f} %)"
+            f"  truncated         {truncation.cut} ({truncation.percent})"
             f"; {totals['empty']} empty; "
             + (f"{tokens:.1f} tokens/s" if tokens is not None else "tokens/s unknown")
         )
@@ -129,9 +148,11 @@ def _arms(found: Comparison) -> Iterator[str]:
 def _paired(found: Comparison) -> Iterator[str]:
     rules = found.rules
     fixed = f"margin {100 * rules.margin:g} points, alpha {rules.alpha:g} one-sided"
+    if found.look is not None and found.look.level:
+        fixed += f", {found.look.level:.3g} of it at look {found.look.number}"
     yield f"paired, candidate - baseline ({fixed})"
-    for name, paired in (found.paired or {}).items():
-        decides = "decides" if name == rules.main_filter else "for information"
+    for name, paired in found.paired.items():
+        decides = "decides" if name == found.decides and not found.refused else "for information"
         yield (
             f"  {name:<17} {points(paired.difference)} points, lower bound "
             f"{points(paired.lower)}; right to wrong {paired.losses:g}, wrong to right "
@@ -164,20 +185,28 @@ def _ratio(speed: Ratio) -> str:
     )
 
 
+def changed(found: Comparison) -> tuple[list[int], list[int], str]:
+    """Return the questions that turned wrong and right in the first repeat, and by which filter."""
+    name = found.decides or next(iter(found.paired))
+    change = right(found.candidate, name)[:, 0] - right(found.baseline, name)[:, 0]
+    ids = [sample["doc_id"] for sample in found.baseline.samples if not sample["repeat"]]
+    return (
+        [one for one, sign in zip(ids, change, strict=True) if sign < 0],
+        [one for one, sign in zip(ids, change, strict=True) if sign > 0],
+        name,
+    )
+
+
 def side_by_side(found: Comparison, most: int) -> RenderableType:
     """Show the questions whose answer changed, losses first, both texts beside each other."""
-    name = found.rules.main_filter
-    change = right(found.candidate, name)[:, 0] - right(found.baseline, name)[:, 0]
+    losses, gains, name = changed(found)
     texts = [
         {sample["doc_id"]: sample for sample in run.samples if sample["repeat"] == 0}
         for run in (found.baseline, found.candidate)
     ]
-    ids = sorted(texts[0])
-    losses = [ids[i] for i in range(len(ids)) if change[i] < 0]
-    gains = [ids[i] for i in range(len(ids)) if change[i] > 0]
     shown: list[RenderableType] = [
         Text(
-            f"{len(losses)} turned wrong, {len(gains)} turned right (first pass, {name}); "
+            f"{len(losses)} turned wrong, {len(gains)} turned right (first repeat, {name}); "
             f"showing {min(most, len(losses) + len(gains))}"
         )
     ]
@@ -186,12 +215,13 @@ def side_by_side(found: Comparison, most: int) -> RenderableType:
         heading = f"question {doc_id}: {'right to wrong' if doc_id in losses else 'wrong to right'}"
         answer = str(one["target"]).rpartition("####")[2].strip()
         shown += [
-            Text(f"\n{heading}\n{one['question']}\nexpected: {answer}"),
+            Text(printable(f"\n{heading}\n{one['question']}\nexpected: {answer}")),
             Columns(
                 [
                     Panel(
-                        Text(_printable(sample["text"] or "")),
-                        title=f"{arm}: {sample['extracted'][name]}",
+                        Text(printable(sample["text"] or "")),
+                        # Text, not markup: "[invalid]" would vanish.
+                        title=Text(printable(f"{arm}: {sample['extracted'][name]}")),
                         width=60,
                     )
                     for arm, sample in (("baseline", one), ("candidate", other))
@@ -199,8 +229,3 @@ def side_by_side(found: Comparison, most: int) -> RenderableType:
             ),
         ]
     return Group(*shown)
-
-
-def _printable(text: str) -> str:
-    # Half a surrogate pair, which a server can send, cannot be written to any terminal.
-    return text.encode("utf-8", "replace").decode("utf-8")

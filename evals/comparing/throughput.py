@@ -82,7 +82,7 @@ def _correlation(batches: NDArray[np.float64]) -> float:
 
 
 def _batch_rates(answers: Sequence[Answer]) -> NDArray[np.float64] | None:
-    ordered = sorted(answers, key=lambda answer: answer.ended)
+    ordered = sorted(answers, key=lambda answer: (answer.session, answer.ended))
     if len(ordered) < MIN_ANSWERS or any("completion_tokens" not in a.usage for a in ordered):
         return None
     tokens = np.array([a.usage["completion_tokens"] for a in ordered], dtype=float)

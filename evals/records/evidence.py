@@ -12,63 +12,72 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.asking import identity as server
-from goldgate.evals.errors import EvalError
-from goldgate.evals.records import folder
-from goldgate.evals.records import summary as totals
+from goldgate.evals.asking.response import split_thought
+from goldgate.evals.order import asked
+from goldgate.evals.records import folder, summary
+from goldgate.evals.records.truncation import truncated
+from goldgate.evals.task import doc_sha256, text_sha256
 from goldgate.junit import Check, write_junit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from goldgate.evals.asking.journal import Journal, Sighting
-    from goldgate.evals.task import LoadedTask
+    from goldgate.evals.asking.journal import Answer, Journal, Sighting
+    from goldgate.evals.task import LoadedTask, Mark
 
 
-def join(
-    listed: Sequence[Mapping[str, Any]],
+def samples(
     journal: Journal,
-    repeat: int,
     task: LoadedTask,
-    max_tokens: int,
+    marks: Mapping[tuple[int, int], Mapping[str, Mark]],
+    settings: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """Join lm-eval's samples, one a filter, with the journal: one a question."""
-    joined: dict[int, dict[str, Any]] = {}
-    for sample in listed:
-        answer = journal.answers[repeat, sample["doc_id"]]
-        if sample["prompt_hash"] != answer.prompt_sha256:
-            raise EvalError(
-                f"question {sample['doc_id']}: scored with another prompt than it was asked with; "
-                "this is a defect of goldgate, please report it"
+    """Join the answers of a run with their marks: one record a repeat and question, in order."""
+    generation = settings["generation"]
+    listed = []
+    for repeat in range(settings["runs"]):
+        for doc_id in asked(settings):
+            answer, mark = journal.answers[repeat, doc_id], marks[repeat, doc_id]
+            instance = task.instances[doc_id]
+            target = str(task.task.doc_to_target(instance.doc))
+            text, thought, closed = split_thought(answer.text or "")
+            listed.append(
+                {
+                    "repeat": repeat,
+                    "doc_id": doc_id,
+                    "doc_hash": doc_sha256(instance.doc),
+                    "prompt_hash": answer.prompt_sha256,
+                    "target_hash": text_sha256(target),
+                    "question": str(instance.doc.get("question", "")) or _tail(instance),
+                    "target": target,
+                    "text": None if answer.text is None else text,
+                    "thought": _thought(answer, thought, closed=closed),
+                    "finish_reason": answer.finish_reason,
+                    "truncated": truncated(answer, generation["max_tokens"]),
+                    "stop_left_in_text": any(stop in text for stop in generation["until"]),
+                    "extracted": {name: one.extracted for name, one in mark.items()},
+                    "right": {name: one.right for name, one in mark.items()},
+                }
             )
-        entry = joined.setdefault(
-            sample["doc_id"],
-            {
-                "repeat": repeat,
-                "doc_id": sample["doc_id"],
-                "doc_hash": sample["doc_hash"],
-                "prompt_hash": sample["prompt_hash"],
-                "target_hash": sample["target_hash"],
-                "question": sample["doc"]["question"],
-                "target": sample["target"],
-                "text": answer.text,
-                "finish_reason": answer.finish_reason,
-                "truncated": totals.truncated(answer, max_tokens),
-                "stop_left_in_text": any(
-                    stop in (answer.text or "") for stop in task.generation["until"]
-                ),
-                "extracted": {},
-                "right": {},
-            },
-        )
-        entry["extracted"][sample["filter"]] = sample["filtered_resps"][0]
-        entry["right"][sample["filter"]] = bool(sample["exact_match"])
-    return [joined[doc_id] for doc_id in sorted(joined)]
+    return listed
+
+
+def _tail(instance: Any) -> str:  # noqa: ANN401 - lm-eval's Instance
+    # Of a task whose documents have no field "question": the end of what was asked.
+    return str(instance.args[0])[-400:]
+
+
+def _thought(answer: Answer, in_text: str | None, *, closed: bool) -> str:
+    """Say where the model's thought is: "none", "apart", "in text" or "unfinished"."""
+    if in_text is not None:
+        return "in text" if closed else "unfinished"
+    return "apart" if answer.reasoning else "none"
 
 
 def finish(
     out: Path,
     facts: dict[str, Any],
-    samples: list[dict[str, Any]],
+    listed: list[dict[str, Any]],
     journal: Journal,
     sightings: Sequence[Sighting],
 ) -> dict[str, Any]:
@@ -78,10 +87,10 @@ def finish(
     not hold, else "complete".
     """
     settings = facts["settings"]
-    answers = [journal.answers[sample["repeat"], sample["doc_id"]] for sample in samples]
-    counted = totals.count(samples, answers, journal.failures, model=settings["model"])
+    answers = [journal.answers[sample["repeat"], sample["doc_id"]] for sample in listed]
+    counted = summary.count(listed, answers, journal.failures, model=settings["model"])
     checks = _checks(settings, facts["data"], counted, sightings)
-    folder.write_lines(out / folder.SAMPLES, samples)
+    folder.write_lines(out / folder.SAMPLES, listed)
     reasons = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     facts |= {
         "status": "refused" if reasons else "complete",
@@ -89,7 +98,7 @@ def finish(
         "checks": [asdict(check) for check in checks],
         "server": {"at_start": sightings[0].identity, "at_end": sightings[-1].identity},
         "totals": counted,
-        "speed": totals.speed(answers),
+        "speed": summary.speed(answers),
         "hashes": {
             "samples": folder.sha256(out / folder.SAMPLES),
             "journal": folder.sha256(out / folder.JOURNAL),
@@ -107,8 +116,9 @@ def _checks(
     counted: Mapping[str, Any],
     sightings: Sequence[Sighting],
 ) -> list[Check]:
-    asked = settings["questions"] * settings["runs"]
-    void = counted["null"] + counted["missing"]["text"]
+    expected = settings["questions"] * settings["runs"]
+    # Cut at the limit before the answer began: a truncated answer, within the stated limit.
+    void = counted["null"] + counted["missing"]["text"] - counted["void_truncated"]
     changed, started = server.changes_within(sightings)
     steady = "it says the same at the start and at the end"
     if started:
@@ -117,8 +127,8 @@ def _checks(
     return [
         Check(
             "every question is answered",
-            counted["answers"] == asked and void == 0 and not counted["broken_off"],
-            f"{counted['answers'] - void} of {asked} with a text, {counted['null']} null, "
+            counted["answers"] == expected and void == 0 and not counted["broken_off"],
+            f"{counted['answers'] - void} of {expected} answered, {counted['null']} null, "
             f"{counted['missing']['text']} without a text field"
             + _cut_before_text(counted["void_truncated"])
             + _broken_off(counted["broken_off"]),
@@ -127,6 +137,14 @@ def _checks(
             "one model id throughout",
             len(models) <= 1,
             ", ".join(models) or "the server names no model in its answers",
+        ),
+        *(
+            Check(
+                f"one {what} throughout",
+                len(counted[key]) <= 1,
+                ", ".join(counted[key]) or "the server names none",
+            )
+            for key, what in (("fingerprints", "system_fingerprint"), ("builds", "server build"))
         ),
         Check(
             "the server stayed the same",
@@ -146,7 +164,7 @@ def _checks(
 def _cut_before_text(number: int) -> str:
     if not number:
         return ""
-    return f"; {number} of these were cut off at the token limit, raise --max-tokens"
+    return f"; {number} of these were cut off at the token limit and count as truncated"
 
 
 def _broken_off(number: int) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.schema import check_facts, check_samples
+from goldgate.evals.records.schema import check_facts, check_samples, upgraded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-SCHEMA = 1
+SCHEMA = 2
+_READ = (1, SCHEMA)
 RUN, SAMPLES, JOURNAL, JUNIT = "run.json", "samples.jsonl", "journal.jsonl", "junit.xml"
 
 
@@ -36,6 +38,17 @@ class Run:
         settings: Mapping[str, Any] = self.facts["settings"]
         return settings
 
+    @property
+    def foreign(self) -> str | None:
+        """The kind of file that another program wrote, None for a run folder."""
+        kind: str | None = self.facts.get("foreign")
+        return kind
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The ways in which each answer was read, the task's own first."""
+        return tuple(self.settings["filters"])
+
 
 def sha256(path: Path) -> str:
     """Hash a file."""
@@ -44,12 +57,12 @@ def sha256(path: Path) -> str:
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of it."""
-    _replace(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     """Write one JSON object a line, whole or not at all."""
-    _replace(path, "".join(json.dumps(record, sort_keys=True) + "\n" for record in records))
+    write_text(path, "".join(json.dumps(record, sort_keys=True) + "\n" for record in records))
 
 
 def read_run(path: Path) -> Run:
@@ -58,14 +71,17 @@ def read_run(path: Path) -> Run:
     Raises EvalError for a folder that is no run, is incomplete, is damaged or was changed.
     """
     facts = _read_facts(path)
-    if facts.get("schema") != SCHEMA:
+    if facts.get("schema") not in _READ:
         raise EvalError(
-            f"{path}: run.json has schema {facts.get('schema')!r}, this version reads {SCHEMA}"
+            f"{path}: run.json has schema {facts.get('schema')!r}, this version reads "
+            f"{' and '.join(map(str, _READ))}"
         )
     if facts.get("status") == "incomplete":
         reasons = facts.get("reasons")
         reason = reasons[0] if reasons and isinstance(reasons, list) else "no reason is given"
         raise EvalError(f"{path}: the run did not finish ({reason}); continue it with --resume")
+    if facts["schema"] == 1:
+        facts = upgraded(facts)
     check_facts(facts, path)
     try:
         data = (path / SAMPLES).read_bytes()
@@ -104,10 +120,17 @@ def _read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _replace(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text so that a reader sees the old file or the new one, never half of it."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise EvalError(f"{path}: cannot be written ({error.strerror}); name another") from error
+        raise EvalError(f"{path}: cannot be written ({error.strerror}){_remedy(error)}") from error
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "; make room on the disk and run this again, with --resume where it asks"
+    return "; name another"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.errors import EvalError
+from goldgate.evals.order import asked
 from goldgate.evals.task import FILTERS, INVALID
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ _FACTS: dict[str, Callable[[object], bool]] = {
     "server.at_start": _said,
     "server.at_end": _said,
     "totals.answers": _positive,
-    **{f"totals.right.{name}": _counts for name in FILTERS},
-    **{f"totals.not_extracted.{name}": _count for name in FILTERS},
+    "settings.filters": lambda value: _texts(value) and bool(value),
+    "settings.population": _positive,
+    "settings.protocol": _text,
+    "settings.generation.until": _texts,
     "totals.null": _count,
     "totals.missing.text": _count,
     "totals.empty": _count,
@@ -91,6 +94,12 @@ _FACTS: dict[str, Callable[[object], bool]] = {
     "totals.truncation_unknown": _count,
     "totals.stop_left_in_text": _count,
     "totals.served_models": _counted,
+    "totals.void_truncated": _count,
+    "totals.fingerprints": _counted,
+    "totals.builds": _counted,
+    "totals.cut_by_stop": _counted,
+    "totals.usage_refused": _count,
+    "totals.thoughts": _counted,
     "totals.served_another_model": _count,
     "speed.tokens_per_s": _or_null(_rate),
     "hashes.samples": _text,
@@ -107,15 +116,45 @@ _SAMPLE: dict[str, Callable[[object], bool]] = {
     "finish_reason": _or_null(_text),
     "truncated": _or_null(_flag),
     "stop_left_in_text": _flag,
-    **{f"extracted.{name}": _text for name in FILTERS},
-    **{f"right.{name}": _flag for name in FILTERS},
+    "thought": _text,
 }
 _ABSENT = object()
+#: More questions than any data set of this kind; an order is a list of all of them.
+MAX_QUESTIONS = 10**7
+
+
+def upgraded(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return run.json of schema 1 with what schema 2 added, as far as it is known of such runs."""
+    settings, totals = facts.get("settings"), facts.get("totals")
+    if not isinstance(settings, dict) or not isinstance(totals, dict):
+        return dict(facts)  # check_facts names what is missing
+    known = {
+        "filters": list(FILTERS),
+        "population": settings.get("questions"),
+        "protocol": "lm-eval",
+    }
+    unseen = {
+        "void_truncated": 0,
+        "fingerprints": {},
+        "builds": {},
+        "cut_by_stop": {},
+        "usage_refused": 0,
+        "thoughts": {},
+    }
+    return {**facts, "settings": {**known, **settings}, "totals": {**unseen, **totals}}
 
 
 def check_facts(facts: Mapping[str, Any], path: Path) -> None:
     """Raise EvalError for a field of run.json that is absent or not of its kind."""
     wrong = _wrong(facts, _FACTS)
+    if not wrong:
+        by_filter = {"totals.right": _counts, "totals.not_extracted": _count}
+        named = {
+            f"{part}.{name}": fits
+            for part, fits in by_filter.items()
+            for name in facts["settings"]["filters"]
+        }
+        wrong = _wrong(facts, named)
     if wrong:
         raise EvalError(f"{path}: {wrong} in run.json; the folder is damaged")
     if (facts["status"] == "complete") == bool(facts["reasons"]):
@@ -134,21 +173,29 @@ def check_samples(
     be theirs.
     """
     found: list[Mapping[str, Any]] = []
+    filters = facts["settings"]["filters"]
+    shape = {
+        **_SAMPLE,
+        **{f"extracted.{name}": _text for name in filters},
+        **{f"right.{name}": _flag for name in filters},
+    }
     for number, sample in enumerate(samples, start=1):
-        wrong = _wrong(sample, _SAMPLE)
+        if facts["schema"] == 1 and isinstance(sample, dict):
+            sample = {"thought": "none", **sample}  # noqa: PLW2901 - as it is read today
+        wrong = _wrong(sample, shape)
         if wrong or not isinstance(sample, dict):
             raise EvalError(f"{path}: {wrong} in line {number}; the folder is damaged")
         found.append(sample)
     questions, runs = facts["settings"]["questions"], facts["settings"]["runs"]
     # Counted before they are listed: a damaged number may be beyond any memory.
     if len(found) != questions * runs or [(s["repeat"], s["doc_id"]) for s in found] != [
-        (repeat, doc_id) for repeat in range(runs) for doc_id in range(questions)
+        (repeat, doc_id) for repeat in range(runs) for doc_id in _asked(facts, path)
     ]:
         raise EvalError(
             f"{path}: holds {len(found)} answers, expected {runs} x {questions} in order, once "
             "each; the folder was changed after the run"
         )
-    for name, counted in recount(found, runs).items():
+    for name, counted in recount(found, runs, filters).items():
         noted = _at(facts["totals"], name)
         if name == "void":
             noted = facts["totals"]["null"] + facts["totals"]["missing"]["text"]
@@ -160,7 +207,23 @@ def check_samples(
     return tuple(found)
 
 
-def recount(samples: Sequence[Mapping[str, Any]], runs: int) -> dict[str, Any]:
+def _asked(facts: Mapping[str, Any], path: Path) -> list[int]:
+    settings = facts["settings"]
+    # An order is over all questions: a damaged number may be beyond any memory.
+    if not settings["questions"] <= settings["population"] <= MAX_QUESTIONS:
+        raise EvalError(
+            f"{path}: run.json has {settings['questions']} questions of {settings['population']}; "
+            "the folder is damaged"
+        )
+    try:
+        return asked(settings)
+    except ValueError as error:
+        raise EvalError(f"{path}: {error} in run.json; the folder is damaged") from error
+
+
+def recount(
+    samples: Sequence[Mapping[str, Any]], runs: int, filters: Sequence[str]
+) -> dict[str, Any]:
     """Count what run.json's totals say, by dotted name; `void` are answers without a text."""
     return {
         "answers": len(samples),
@@ -169,11 +232,11 @@ def recount(samples: Sequence[Mapping[str, Any]], runs: int) -> dict[str, Any]:
                 sum(s["right"][name] for s in samples if s["repeat"] == repeat)
                 for repeat in range(runs)
             ]
-            for name in FILTERS
+            for name in filters
         },
         **{
             f"not_extracted.{name}": sum(s["extracted"][name] == INVALID for s in samples)
-            for name in FILTERS
+            for name in filters
         },
         "void": sum(s["text"] is None for s in samples),
         "empty": sum(s["text"] == "" for s in samples),

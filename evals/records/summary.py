@@ -7,38 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goldgate.evals.task import FILTERS, INVALID
+from goldgate.evals.records.truncation import came_to_its_end
+from goldgate.evals.task import INVALID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from goldgate.evals.asking.journal import Answer, Failure
-
-# The share of truncated answers that a verdict allows: a stated limit, not a measured one.
-MAX_TRUNCATED = 0.05
-
-
-# How servers say that the model ended its answer: OpenAI's, sglang's and vLLM's "stop", and what
-# others send for the end of the sequence or a stop string. "length" is the token limit.
-_ENDED = {"stop", "eos", "eos_token", "stop_sequence", "end_turn"}
-_LIMIT = "length"
-
-
-def came_to_its_end(finish_reason: str | None) -> bool:
-    """Whether an answer ended by itself or at the token limit, as far as the server says.
-
-    Anything else is no answer: "abort" and "error" are requests that failed, "content_filter" and
-    "tool_calls" are texts that something else than the model or the limit cut.
-    """
-    return not finish_reason or finish_reason == _LIMIT or finish_reason in _ENDED
-
-
-def truncated(answer: Answer, max_tokens: int) -> bool | None:
-    """Whether the token limit cut an answer, or None where the server does not let one tell."""
-    if answer.finish_reason:
-        return answer.finish_reason == _LIMIT
-    tokens = answer.usage.get("completion_tokens")
-    return None if tokens is None else tokens >= max_tokens
 
 
 def count(
@@ -49,6 +24,7 @@ def count(
     model: str,
 ) -> dict[str, Any]:
     """Count what is in the answers; every number is of all passes together unless it says so."""
+    filters = list(samples[0]["right"]) if samples else []
     passes = sorted({sample["repeat"] for sample in samples})
     errors = Counter(name for answer in answers for name in answer.errors)
     errors.update(name for failure in failures for name in failure.errors)
@@ -58,10 +34,10 @@ def count(
             name: [
                 sum(s["right"][name] for s in samples if s["repeat"] == repeat) for repeat in passes
             ]
-            for name in FILTERS
+            for name in filters
         },
         "not_extracted": {
-            name: sum(s["extracted"][name] == INVALID for s in samples) for name in FILTERS
+            name: sum(s["extracted"][name] == INVALID for s in samples) for name in filters
         },
         "void_truncated": sum(
             a.text is None and s["truncated"] is True for s, a in zip(samples, answers, strict=True)
@@ -73,7 +49,7 @@ def count(
             "usage": sum("completion_tokens" not in a.usage for a in answers),
             "model": sum(a.model is None for a in answers),
         },
-        "empty": sum(a.text == "" for a in answers),
+        "empty": sum(s["text"] == "" for s in samples),
         "truncated": sum(s["truncated"] is True for s in samples),
         "truncation_unknown": sum(s["truncated"] is None for s in samples),
         "finish_reasons": dict(
@@ -85,6 +61,12 @@ def count(
         ),
         "stop_left_in_text": sum(s["stop_left_in_text"] for s in samples),
         "served_models": dict(sorted(Counter(str(a.model) for a in answers if a.model).items())),
+        "fingerprints": dict(
+            sorted(Counter(a.fingerprint for a in answers if a.fingerprint).items())
+        ),
+        "builds": dict(sorted(Counter(a.build for a in answers if a.build).items())),
+        "usage_refused": sum(bool(a.usage_refused) for a in answers),
+        "thoughts": dict(sorted(Counter(s["thought"] for s in samples).items())),
         "served_another_model": sum(a.model not in (None, model) for a in answers),
         "asked_again": len(
             {a.key for a in answers if a.errors} | {(f.repeat, f.doc_id) for f in failures}
@@ -104,7 +86,12 @@ def speed(answers: Sequence[Answer]) -> dict[str, float | int | None]:
     ended = np.array([answer.ended for answer in answers])
     known = all("completion_tokens" in answer.usage for answer in answers)
     tokens = sum(answer.usage.get("completion_tokens", 0) for answer in answers)
-    active_s = _union(ended - latency, ended)
+    sessions = np.array([answer.session for answer in answers])
+    # A clock may have been set between sessions: each is timed by itself.
+    active_s = sum(
+        _union((ended - latency)[sessions == one], ended[sessions == one])
+        for one in np.unique(sessions)
+    )
     p50, p90, p99 = np.percentile(latency, [50, 90, 99])
     return {
         "active_s": round(active_s, 3),

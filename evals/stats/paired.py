@@ -81,12 +81,14 @@ def judge(
     margin: float = DEFAULT_MARGIN,
     alpha: float = DEFAULT_ALPHA,
     noise: float | None = None,
+    next_alpha: float | None = None,
 ) -> Paired:
     """Decide PRESERVED, DEGRADED or INCONCLUSIVE.
 
     `noise` is the discordance of a control run where there is one: the part of the differences
-    that repeats average out. Raises ValueError for arms of different questions, for a margin
-    outside (0, 1) and an alpha outside (0, 0.5).
+    that repeats average out. `next_alpha` is what a further look may spend, for which the repeats
+    that would decide are counted; `alpha` where it is None. Raises ValueError for arms of
+    different questions, for a margin outside (0, 1) and an alpha outside (0, 0.5).
     """
     base, cand = _arm(baseline), _arm(candidate)
     if len(base) != len(cand) or not len(base):
@@ -114,7 +116,7 @@ def judge(
         questions=questions,
         now=min(base.shape[1], cand.shape[1]),
         margin=margin,
-        alpha=alpha,
+        alpha=next_alpha or alpha,
     )
     return Paired(
         verdict=verdict,

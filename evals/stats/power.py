@@ -8,6 +8,7 @@ binomial with the published score less the loss.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from goldgate.evals.stats import criteria as gates
+from goldgate.evals.stats import criteria, sequential
 from goldgate.evals.stats import paired as verdict
 
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ DIGEST = "goldgate-table"
 _TAIL = 1e-13  # probability left out at each end of the number of changed answers
 
 PAIRED: dict[str, Callable[[Any, Any, int], Any]] = {
-    "verdict PRESERVED (Tango)": gates.preserved,
-    "Wald bound": gates.wald,
-    'McNemar "not significant"': lambda losses, gains, _: gates.not_significant(losses, gains),
+    "verdict PRESERVED (Tango)": criteria.preserved,
+    "Wald bound": criteria.wald,
+    'McNemar "not significant"': lambda losses, gains, _: criteria.not_significant(losses, gains),
 }
+SEQUENTIAL = "verdict PRESERVED, five looks"
 UNPAIRED: dict[str, Callable[[Any, int], Any]] = {
-    "threshold, published - 0.4 points": gates.fixed_threshold,
-    "relative tolerance 8 %": gates.relative_tolerance,
-    "unpaired z-test, sigma 50": gates.unpaired_z,
+    "threshold, published - 0.4 points": criteria.fixed_threshold,
+    "relative tolerance 8 %": criteria.relative_tolerance,
+    "unpaired z-test, sigma 50": criteria.unpaired_z,
 }
 
 
@@ -86,7 +88,7 @@ def unpaired_power(
 ) -> float:
     """Probability that a gate on the score alone passes a candidate with this true loss."""
     right = np.arange(questions + 1)
-    weight = stats.binom.pmf(right, questions, gates.PUBLISHED - loss)
+    weight = stats.binom.pmf(right, questions, criteria.PUBLISHED - loss)
     return float(weight[gate(right, questions)].sum())
 
 
@@ -105,6 +107,12 @@ def worst_size(
     return Size(*max(sizes))
 
 
+def one_look_size(margin: float, alpha: float, questions: int) -> float:
+    """The worst size of one look at `alpha`: see worst_size."""
+    gate = functools.partial(criteria.preserved, margin=margin, alpha=alpha)
+    return worst_size(gate, margin, questions).probability
+
+
 def table(losses: NDArray[np.float64], discordance: float) -> dict[str, list[float]]:
     """Probability of passing, for each gate, at each true loss.
 
@@ -118,6 +126,15 @@ def table(losses: NDArray[np.float64], discordance: float) -> dict[str, list[flo
         ]
         for name, gate in PAIRED.items()
     }
+    plan = sequential.bounds(
+        sequential.looks_of(QUESTIONS), verdict.DEFAULT_MARGIN, verdict.DEFAULT_ALPHA
+    )
+    rows[SEQUENTIAL] = [
+        sum(sequential.course(plan, float(loss), discordance).preserved)
+        if abs(loss) <= discordance
+        else math.nan
+        for loss in losses
+    ]
     rows |= {
         name: [unpaired_power(gate, loss) for loss in losses] for name, gate in UNPAIRED.items()
     }
@@ -160,13 +177,14 @@ def plot(path: Path, tables: Mapping[float, Mapping[str, list[float]]]) -> None:
         for name, passing in rows.items():
             ours = name.startswith("verdict")
             style = "-" if ours else ("--" if name in PAIRED else ":")
+            colour = {SEQUENTIAL: "tab:gray"}.get(name, "black") if ours else None
             axis.plot(
                 -100 * PLOTTED,
                 passing,
                 style,
-                linewidth=3 if ours else 1.6,
+                linewidth=3 if ours and name != SEQUENTIAL else 1.6,
                 label=name,
-                color="black" if ours else None,
+                color=colour,
             )
         axis.axvline(-100 * verdict.DEFAULT_MARGIN, color="grey", linewidth=0.8)
         axis.axhline(verdict.DEFAULT_ALPHA, color="grey", linewidth=0.8)

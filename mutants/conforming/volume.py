@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from goldgate.accuracy.calls import CALL_ROWS, device_name, run
+from goldgate.accuracy.document import write_text
+from goldgate.errors import GoldgateError
 from goldgate.fixtures import Recording
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
@@ -48,12 +50,13 @@ def blocks(rows: int) -> int:
     return -(-rows // block_rows(rows))
 
 
-def volume(rows: int) -> Iterator[tuple[str, Honest, Trial]]:
+def volume(rows: int, first: int = 0) -> Iterator[tuple[str, Honest, Trial]]:
     """Judge the compiled kernels in turn on so many fresh rows of 256 experts and top-8, or more.
 
-    Yields what the rows are of, the kernel, and what the judge says.
+    Yields what the rows are of, the kernel, and what the judge says, from block `first` on: a
+    block's rows depend on its number and on `rows` alone.
     """
-    for turn in range(blocks(rows)):
+    for turn in range(first, blocks(rows)):
         honest = COMPILED[turn % len(COMPILED)]
         kind = KINDS[turn // len(COMPILED) % len(KINDS)]
         held = _rows(turn, kind, block_rows(rows))
@@ -85,7 +88,7 @@ def _rows(turn: int, kind: Case | None, rows: int) -> Recording:
 
 
 @dataclass(frozen=True)
-class Found:
+class VolumeResult:
     """What was found of so many rows.
 
     Attributes:
@@ -93,6 +96,10 @@ class Found:
         alarms: kernel, rows and what was said, for each block that was called wrong.
         over_bound: the largest weight error over its bound.
         over_bound_of: kernel and rows of it.
+        rms_over_limit: the largest root mean square of random errors over its limit.
+        rms_over_limit_of: kernel and rows of it.
+        group: the most that the mean of a group of weights takes of its limit for certain.
+        group_of: kernel and rows of it.
         date: when.
         processor: on what.
 
@@ -102,10 +109,14 @@ class Found:
     alarms: tuple[str, ...] = ()
     over_bound: float = 0.0
     over_bound_of: str = ""
+    rms_over_limit: float = 0.0
+    rms_over_limit_of: str = ""
+    group: float = 0.0
+    group_of: str = ""
     date: str = ""
     processor: str = ""
 
-    def added(self, kind: str, honest: Honest, trial: Trial) -> Found:
+    def added(self, kind: str, honest: Honest, trial: Trial) -> VolumeResult:
         """Return this with another block."""
         where = f"{honest.name} on {kind}"
         found = replace(self, rows=self.rows + trial.rows)
@@ -113,10 +124,14 @@ class Found:
             found = replace(found, alarms=(*self.alarms, f"{where}: {said(trial)}"))
         if trial.over_bound > self.over_bound:
             found = replace(found, over_bound=trial.over_bound, over_bound_of=where)
+        if trial.rms_over_limit > self.rms_over_limit:
+            found = replace(found, rms_over_limit=trial.rms_over_limit, rms_over_limit_of=where)
+        if trial.group > self.group:
+            found = replace(found, group=trial.group, group_of=where)
         return found
 
 
-def keep(found: Found, path: Path = KEPT) -> None:
+def keep(found: VolumeResult, path: Path = KEPT) -> None:
     """Write what a long run found, with the day and the processor."""
     dated = replace(
         found, date=f"{datetime.now().astimezone():%Y-%m-%d}", processor=device_name("cpu")
@@ -124,9 +139,50 @@ def keep(found: Found, path: Path = KEPT) -> None:
     path.write_text(json.dumps(asdict(dated), indent=1) + "\n", encoding="utf-8")
 
 
-def kept(path: Path = KEPT) -> Found | None:
+@dataclass(frozen=True)
+class Partial:
+    """What a run of so many rows has found after its first blocks.
+
+    Attributes:
+        asked: rows that the run was asked for; another number makes other blocks.
+        blocks: how many are judged.
+        found: what was found in them.
+
+    """
+
+    asked: int
+    blocks: int = 0
+    found: VolumeResult = VolumeResult()
+
+
+def keep_partial(partial: Partial, path: Path) -> None:
+    """Write what a run has found so far, whole or not at all."""
+    write_text(path, json.dumps(asdict(partial), indent=1) + "\n")
+
+
+def kept_partial(path: Path, asked: int) -> Partial:
+    """Return what a run of so many rows left, a fresh one where there is none.
+
+    Raises:
+        GoldgateError: the file is of a run of another length, or of something else.
+
+    """
+    if not path.exists():
+        return Partial(asked)
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        found = VolumeResult(**(held["found"] | {"alarms": tuple(held["found"]["alarms"])}))
+        partial = Partial(int(held["asked"]), int(held["blocks"]), found)
+    except (ValueError, TypeError, KeyError) as error:
+        raise GoldgateError(f"{path}: expected what a run on honest rows left ({error})") from None
+    if partial.asked != asked:
+        raise GoldgateError(f"{path}: of a run of {partial.asked} rows: expected --rows {asked}")
+    return partial
+
+
+def kept(path: Path = KEPT) -> VolumeResult | None:
     """Return what the last long run found, None if there was none."""
     if not path.exists():
         return None
     held = json.loads(path.read_text(encoding="utf-8"))
-    return Found(**(held | {"alarms": tuple(held["alarms"])}))
+    return VolumeResult(**(held | {"alarms": tuple(held["alarms"])}))

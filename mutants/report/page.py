@@ -10,6 +10,7 @@ from goldgate.mutants.conforming import volume
 from goldgate.mutants.matrix import Line
 from goldgate.mutants.report import matrix_page, served_page, served_picture, summary_page
 from goldgate.mutants.served.end_to_end import read_results
+from goldgate.pictures import digest_in
 from goldgate.places import CHECKOUT
 
 #: The pages; only a checkout has them.
@@ -52,7 +53,7 @@ def stale(lines: Sequence[Line]) -> list[str]:
     return reported + [
         f"  {path.name} shows something else"
         for path, digest in shown.items()
-        if picture_digest(path) != digest
+        if digest_in(path) != digest
     ]
 
 
@@ -82,13 +83,5 @@ def _write(texts: Mapping[Path, str]) -> None:
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     found = read_results()
-    if picture_digest(SERVED_PICTURE) != served_picture.digest(found):
+    if digest_in(SERVED_PICTURE) != served_picture.digest(found):
         served_picture.picture(found, SERVED_PICTURE)
-
-
-def picture_digest(path: Path) -> str:
-    """Return the digest in a picture's metadata, "" if it has none or is not there."""
-    data = path.read_bytes() if path.exists() else b""
-    key = b"Description\x00"
-    at = data.find(key)
-    return "" if at < 0 else data[at + len(key) : at + len(key) + 64].decode("ascii", "replace")

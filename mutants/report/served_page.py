@@ -12,7 +12,7 @@ from goldgate.mutants.served.end_to_end import (
     PRESERVED,
     REFUSED,
     RIGHT,
-    Found,
+    ArmResult,
     Results,
 )
 from goldgate.mutants.served.routers import ARMS, NOT_SERVED
@@ -113,7 +113,7 @@ def section(found: Results) -> str:
     return "\n".join(text) + "\n"
 
 
-def _parts(found: Results) -> tuple[list[Found], list[Found]]:
+def _parts(found: Results) -> tuple[list[ArmResult], list[ArmResult]]:
     """Return the faults and the right results."""
     return [a for a in found.arms if a.is_fault], [a for a in found.arms if not a.is_fault]
 
@@ -130,7 +130,7 @@ def as_text(found: Results) -> str:
     return "\n".join(lines)
 
 
-def _counts(faults: Sequence[Found], honest: Sequence[Found]) -> str:
+def _counts(faults: Sequence[ArmResult], honest: Sequence[ArmResult]) -> str:
     rows = [
         "|  | GSM8K: " + " | ".join((*VERDICTS, "kernel parity: fails")) + " |",
         "|---|" + "---|" * (len(VERDICTS) + 1),
@@ -142,7 +142,7 @@ def _counts(faults: Sequence[Found], honest: Sequence[Found]) -> str:
     return "\n".join(rows)
 
 
-def _reading(found: Results, faults: Sequence[Found], honest: Sequence[Found]) -> list[str]:
+def _reading(found: Results, faults: Sequence[ArmResult], honest: Sequence[ArmResult]) -> list[str]:
     """Say in one paragraph what the figures show; every one of them comes from the results."""
     passing = [arm for arm in faults if arm.verdict == PRESERVED]
     degraded = [arm for arm in faults if arm.verdict == DEGRADED]
@@ -204,7 +204,7 @@ def _left_out(found: Results) -> list[str]:
     return text
 
 
-def _table(arms: Iterable[Found], found: Results) -> list[str]:
+def _table(arms: Iterable[ArmResult], found: Results) -> list[str]:
     order = sorted(arms, key=lambda arm: (VERDICTS.index(arm.verdict), -_loss(arm), arm.title))
     return [
         "| " + " | ".join(_COLUMNS) + " |",
@@ -213,7 +213,7 @@ def _table(arms: Iterable[Found], found: Results) -> list[str]:
     ]
 
 
-def row(arm: Found, found: Results) -> str:
+def row(arm: ArmResult, found: Results) -> str:
     """Return an arm as a row of its table."""
     dash = "-"
     verdict = arm.verdict + (f": {_short(arm.reason)}" if arm.reason else "")
@@ -234,15 +234,15 @@ def _short(reason: str) -> str:
     return reason.replace("|", "/")
 
 
-def _share(arm: Found, found: Results) -> str:
+def _share(arm: ArmResult, found: Results) -> str:
     return f"{100 * arm.rerouted / found.tokens:.2f} %" if arm.rerouted else "0"
 
 
-def _loss(arm: Found) -> int:
+def _loss(arm: ArmResult) -> int:
     return (arm.losses or 0) - (arm.gains or 0)
 
 
-def _changed(arm: Found) -> int:
+def _changed(arm: ArmResult) -> int:
     return (arm.losses or 0) + (arm.gains or 0)
 
 

@@ -32,6 +32,7 @@ QUESTIONS = PACKAGE / "fixtures" / "standin" / "data"
 #: is without too and which would take five times as long; its longest answers have some 510 tokens.
 SETTINGS: Mapping[str, int] = {"num_fewshot": 0, "max_tokens": 512, "concurrency": 64}
 
+_ATTEMPTS = 5
 _DONE, _RUN, _MACHINE = "done.json", "run", "machine.json"
 _PACKAGES = ("lm_eval", "numpy", "torch", "transformers")
 
@@ -114,13 +115,16 @@ def compare(out: Path, baseline: str, name: str) -> dict[str, Any] | None:
     Raises KernelError where a whole run cannot be compared.
     """
     from goldgate.evals.comparing import compare as comparing  # noqa: PLC0415 - scipy, slow
+    from goldgate.evals.comparing.compatibility import Rules  # noqa: PLC0415 - as above
     from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
     from goldgate.evals.records.folder import write_json  # noqa: PLC0415 - as above
 
     path = out / name / "verdict.json"
     path.unlink(missing_ok=True)
     try:
-        found = comparing.compare(run_folder(out, baseline), run_folder(out, name))
+        # One look at each arm: all of alpha is its own.
+        rules = Rules(single_look=True)
+        found = comparing.compare(run_folder(out, baseline), run_folder(out, name), rules=rules)
     except EvalError as error:
         if outcome(out, name).get("status") == "complete":
             raise KernelError(f"{name}: {error}") from None
@@ -195,7 +199,9 @@ def _options() -> list[str]:
 def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) -> None:
     from rich.console import Console  # noqa: PLC0415 - with the below
 
-    from goldgate.evals.asking.run import Request, run  # noqa: PLC0415 - lm-eval, slow
+    from goldgate.evals.asking.request import Request  # noqa: PLC0415 - lm-eval, slow
+    from goldgate.evals.asking.retrying import Retrying  # noqa: PLC0415 - as above
+    from goldgate.evals.asking.run import run  # noqa: PLC0415 - as above
     from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
     from goldgate.evals.local_servers import serving, standin_command  # noqa: PLC0415 - as above
 
@@ -218,6 +224,8 @@ def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) 
             num_fewshot=SETTINGS["num_fewshot"],
             max_tokens=SETTINGS["max_tokens"],
             concurrency=SETTINGS["concurrency"],
+            # A server on this machine that stays silent has crashed, and stays so.
+            retrying=Retrying(attempts=_ATTEMPTS),
         )
         try:
             facts = run(

@@ -44,7 +44,7 @@ PRESERVED, DEGRADED, REFUSED, INCONCLUSIVE = "PRESERVED", "DEGRADED", "REFUSED",
 
 
 @dataclass(frozen=True)
-class Found:
+class ArmResult:
     """What was found of one arm.
 
     Attributes:
@@ -97,7 +97,7 @@ class Results:
     questions: int
     baseline: int
     tokens: int
-    arms: tuple[Found, ...]
+    arms: tuple[ArmResult, ...]
 
 
 @cache
@@ -162,15 +162,17 @@ def on_tokens(arm: Arm) -> tuple[Trial, int]:
     return total, elsewhere
 
 
-def find(out: Path, name: str) -> Found:
+def find(out: Path, name: str) -> ArmResult:
     """Compare an arm that has ended with the baseline, and judge its kernel."""
     arm = ARMS[name]
     facts = outcome(out, name)
     compared = compare(out, BASELINE, name)
-    paired = (compared or {}).get("paired", {}).get(_FILTER)
+    # The counts of a refused comparison are information, no finding.
+    judged = compared if compared and compared["verdict"] != REFUSED else {"paired": {}}
+    paired = judged["paired"].get(_FILTER)
     trial, elsewhere = on_tokens(arm)
     own = try_fault(arm.fault)[0] if arm.fault else trial
-    return Found(
+    return ArmResult(
         name=name,
         title=arm.title,
         family=arm.family,
@@ -246,7 +248,7 @@ def write_results(found: Results, path: Path = RESULTS) -> None:
 def read_results(path: Path = RESULTS) -> Results:
     """Read what `write_results` wrote."""
     held = json.loads(path.read_text(encoding="utf-8"))
-    arms = tuple(Found(**arm) for arm in held["arms"])
+    arms = tuple(ArmResult(**arm) for arm in held["arms"])
     return Results(held["made"], held["questions"], held["baseline"], held["tokens"], arms)
 
 

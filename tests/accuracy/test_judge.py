@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import judge_block
-from goldgate.accuracy.evaluate import LISTED, judge
+from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.tally import LISTED
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import recording

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from goldgate.mutants.conforming import volume
-from goldgate.mutants.conforming.volume import Found
+from goldgate.mutants.conforming.volume import VolumeResult
 from goldgate.mutants.matrix import Line
 from goldgate.mutants.report import matrix_page, page, summary_page
 from goldgate.mutants.report.matrix_page import FAMILIES, HEADINGS, plotted
 from goldgate.mutants.report.page import FAULTS as FAULTS_PAGE
-from goldgate.mutants.report.page import PICTURE, SUMMARY, halves, picture_digest
+from goldgate.mutants.report.page import PICTURE, SUMMARY, halves
 from goldgate.mutants.trial import FAULTS, FILE_FAULTS
+from goldgate.pictures import digest_in
 from tests.accuracy import matrix_lines as found
 from tests.accuracy.matrix_lines import HONEST, LARGE, SHIPPED
 
@@ -128,7 +129,7 @@ def test_the_picture_shows_the_table_in_its_colours() -> None:
     )
     cells = np.bincount(np.array(shown.cells).ravel(), minlength=len(shown.colours))
 
-    assert picture_digest(PICTURE) == shown.digest()
+    assert digest_in(PICTURE) == shown.digest()
     assert counts / counts.sum() == pytest.approx(cells / cells.sum(), abs=0.01)
 
 
@@ -157,11 +158,11 @@ def test_what_is_not_current_is_shown() -> None:
     ("run", "said"),
     [
         (None, "no long run yet"),
-        (Found(rows=12345678, date="2026-01-02"), "12,345,678 rows, **no alarm**"),
-        (Found(rows=9, alarms=("numpy on rows: weight 1",)), "**alarms: 1**"),
+        (VolumeResult(rows=12345678, date="2026-01-02"), "12,345,678 rows, **no alarm**"),
+        (VolumeResult(rows=9, alarms=("numpy on rows: weight 1",)), "**alarms: 1**"),
     ],
 )
-def test_a_long_run_is_stated_as_it_went(run: Found | None, said: str) -> None:
+def test_a_long_run_is_stated_as_it_went(run: VolumeResult | None, said: str) -> None:
     """The page says of the long run that there was none, or what it found."""
     assert said in " ".join(matrix_page.document(_lines(), run).split())
 

@@ -111,7 +111,7 @@ def test_no_fewer_rows_are_judged_than_asked_for(rows: int) -> None:
 def test_what_a_long_run_finds_is_kept_whole(tmp_path: Path) -> None:
     """Alarms and the worst figures of all blocks come back from the file, with the day."""
     path = tmp_path / "volume.json"
-    one = volume.Found().added("rows", COMPILED[0], Trial({}, 10, 0.5, 0.1, -0.2))
+    one = volume.VolumeResult().added("rows", COMPILED[0], Trial({}, 10, 0.5, 0.1, -0.2))
     two = one.added("others", COMPILED[1], Trial({"weight": 3}, 20, 0.4, 0.1, 0.0))
 
     volume.keep(two, path)

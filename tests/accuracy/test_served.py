@@ -13,12 +13,13 @@ from goldgate.cli import main
 from goldgate.fixtures import open_recording
 from goldgate.kernels import KernelError, load
 from goldgate.mutants.report import served_page, served_picture
-from goldgate.mutants.report.page import SERVED, SERVED_PICTURE, SUMMARY, halves, picture_digest
+from goldgate.mutants.report.page import SERVED, SERVED_PICTURE, SUMMARY, halves
 from goldgate.mutants.served import asking, end_to_end
 from goldgate.mutants.served.asking import Asking, ask_all
 from goldgate.mutants.served.end_to_end import Results, questions, read_results, write_results
 from goldgate.mutants.served.routers import ARMS, BASELINE, EXPECTED, NOT_SERVED, slug
 from goldgate.mutants.trial import FAULTS, FILE_FAULTS
+from goldgate.pictures import digest_in
 from goldgate.reference import MINIMAX_M2_5, route
 
 
@@ -112,7 +113,7 @@ def test_the_pages_of_the_served_faults_are_rendered_from_what_is_kept(kept: Res
 
     assert second == served_page.section(kept)
     assert SERVED.read_text(encoding="utf-8") == served_page.document(kept)
-    assert picture_digest(SERVED_PICTURE) == served_picture.digest(kept)
+    assert digest_in(SERVED_PICTURE) == served_picture.digest(kept)
 
 
 def test_the_readme_states_the_second_half(kept: Results) -> None:

@@ -63,7 +63,15 @@ def ask(data: Path) -> Callable[..., int]:
     """Return a function that runs `goldgate gsm8k` in this process on our questions."""
 
     def run(url: str, out: Path, *more: str) -> int:
-        common: Sequence[str] = ("--data", str(data), "--own-data", "--backoff", "0.01")
+        common: Sequence[str] = (
+            "--data",
+            str(data),
+            "--own-data",
+            "--backoff",
+            "0.01",
+            "--retry-for",
+            "5",
+        )
         return main(["gsm8k", "--base-url", url, "--out", str(out), *common, *more])
 
     return run

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals import gsm8k as signoff
-from goldgate.evals import local_servers as embedded
+from goldgate.evals import demonstration, local_servers
 from goldgate.evals.local_servers import STANDIN_DATA
 from goldgate.fixtures.standin import serve
 from goldgate.fixtures.standin.engine import Engine
@@ -51,14 +50,14 @@ def test_demonstration_asks_two_kernels_of_the_standin(
     """Without servers: golden router, again, and another kernel; every answer is whole and told."""
     for name in ("BASE_URL", "BASELINE_URL", "BASELINE_RUN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(signoff, "serving", in_this_process)
-    assert embedded.standin_is_here()
+    monkeypatch.setattr(demonstration, "serving", in_this_process)
+    assert local_servers.standin_is_here()
 
     status = main(["swap", "--out", str(tmp_path), "--limit", "3"])
 
     said = capsys.readouterr().out
     assert status == 0
-    assert said.count(signoff.NO_EVIDENCE) == 2
+    assert said.count(demonstration.NO_EVIDENCE) == 2
     assert "INCONCLUSIVE: not decided: " in said
     served = {
         name: facts_of(tmp_path / name)["server"]["at_start"]["/v1/models.goldgate-standin.router"]

@@ -89,14 +89,44 @@ def test_band_is_labelled_unpaired(
     """The band never says PRESERVED, and says how often it means nothing."""
     run = str(runs["175b_verification"])
 
-    below = main(["band", run, "--published", "93.3", "93.4"])
+    known = ("--published-protocol", "lm-eval")
+    below = main(["band", run, "--published", "93.3", "93.4", *known])
     said = capsys.readouterr().out
-    within = main(["band", run, "--published", "56.2", "56.3"])
+    within = main(["band", run, "--published", "56.2", "56.3", *known])
 
     assert (below, within) == (1, 0)
     assert "UNPAIRED CHECK" in said
     assert "lands inside 13 times in 100" in said
     assert "PRESERVED" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ((), "the protocol of the published score is not stated"),
+        (("--published-protocol", "sglang"), "measured with protocol sglang, the run with lm-eval"),
+        (
+            ("--published-protocol", "lm-eval", "--published-questions", "200"),
+            "over 200 questions, the run over 1319",
+        ),
+    ],
+)
+def test_published_score_of_another_protocol_is_not_compared(
+    runs: dict[str, Path],
+    options: tuple[str, ...],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A score is compared under its own protocol and as many questions; else it says why."""
+    run = str(runs["175b_verification"])
+
+    status = main(["band", run, "--published", "56.2", "56.3", *options])
+
+    said = capsys.readouterr().out
+    assert status == 2
+    assert "NOT COMPARABLE: " in said
+    assert named in said
+    assert "NOT BELOW" not in said
 
 
 def test_band_of_a_truncated_run_is_refused(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from goldgate.evals.stats import criteria as gates
-from goldgate.evals.stats import power
+from goldgate.evals.stats import criteria, power
+from goldgate.pictures import digest_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,12 +36,14 @@ def test_enumeration_at_full_size_leaves_nothing_out() -> None:
 @pytest.mark.parametrize(("discordance", "expected"), [(0.02, 0.977), (0.04, 0.844)])
 def test_power_at_no_change(discordance: float, expected: float) -> None:
     """The verdict's power at no change is the published figure."""
-    assert power.paired_power(gates.preserved, 0, discordance) == pytest.approx(expected, abs=5e-4)
+    assert power.paired_power(criteria.preserved, 0, discordance) == pytest.approx(
+        expected, abs=5e-4
+    )
 
 
 def test_verdict_holds_its_size_where_wald_does_not() -> None:
     """Over all discordances Tango passes a loss of the margin 5.0 % of the time at worst."""
-    tango, wald = power.worst_size(gates.preserved), power.worst_size(gates.wald)
+    tango, wald = power.worst_size(criteria.preserved), power.worst_size(criteria.wald)
 
     assert tango.probability == pytest.approx(0.050, abs=5e-4)
     assert wald.probability == pytest.approx(0.078, abs=5e-4)
@@ -50,10 +52,10 @@ def test_verdict_holds_its_size_where_wald_does_not() -> None:
 @pytest.mark.parametrize(
     ("gate", "loss", "expected"),
     [
-        (gates.fixed_threshold, 0.0, 0.706),
-        (gates.relative_tolerance, 0.05, 0.997),
-        (gates.unpaired_z, 0.015, 0.985),
-        (gates.unpaired_z, 0.03, 0.587),
+        (criteria.fixed_threshold, 0.0, 0.706),
+        (criteria.relative_tolerance, 0.05, 0.997),
+        (criteria.unpaired_z, 0.015, 0.985),
+        (criteria.unpaired_z, 0.03, 0.587),
     ],
 )
 def test_gates_on_the_score_alone(gate: object, loss: float, expected: float) -> None:
@@ -78,7 +80,7 @@ def test_impossible_discordance_is_refused() -> None:
 
 def test_worst_size_is_found_where_every_change_is_a_loss() -> None:
     """At a margin of 2 points the documented worst size lies where all that changes is lost."""
-    found = power.worst_size(partial(gates.preserved, margin=0.02), 0.02)
+    found = power.worst_size(partial(criteria.preserved, margin=0.02), 0.02)
 
     assert found.probability == pytest.approx(0.054, abs=5e-4)
     assert found.discordance == 0.02
@@ -88,8 +90,9 @@ def test_paired_gates_have_no_power_beyond_the_discordance() -> None:
     """A loss of more answers than change has no probability, and none is drawn."""
     rows = power.table(np.array([-0.03, 0.02, 0.021]), 0.02)
 
-    assert [name for name, row in rows.items() if np.isnan(row).any()] == list(power.PAIRED)
-    for name in power.PAIRED:
+    paired = [*power.PAIRED, power.SEQUENTIAL]
+    assert [name for name, row in rows.items() if np.isnan(row).any()] == paired
+    for name in paired:
         assert np.isnan(rows[name]).tolist() == [True, False, True]
 
 
@@ -99,7 +102,7 @@ def test_plot_in_the_documents_shows_what_the_code_computes(tmp_path: Path) -> N
     power.plot(tmp_path / "power.png", tables)
 
     for drawn in (tmp_path / "power.png", Path(__file__).parents[2] / "docs" / "gsm8k-power.png"):
-        held = drawn.read_bytes().partition(f"tEXt{power.DIGEST}\0".encode())[2][:64]
-        assert held.decode() == power.digest(tables), f"{drawn}: draw it with tox -e gsm8k-power"
+        held = digest_in(drawn, power.DIGEST)
+        assert held == power.digest(tables), f"{drawn}: draw it with tox -e gsm8k-power"
     changed = {**tables, 0.02: {**tables[0.02], "unpaired z-test, sigma 50": [0.0]}}
     assert power.digest(changed) != power.digest(tables)

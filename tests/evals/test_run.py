@@ -53,6 +53,8 @@ def test_junit_lists_the_checks(server: Server, ask: Ask, tmp_path: Path) -> Non
     assert [case.get("name") for case in suite] == [
         "every question is answered",
         "one model id throughout",
+        "one system_fingerprint throughout",
+        "one server build throughout",
         "the server stayed the same",
         "the task is the published one",
     ]
@@ -122,7 +124,7 @@ def test_null_answers_and_missing_fields_are_refused(
     assert status == 2
     assert facts["status"] == "refused"
     assert (counted if count == "null" else counted["text"]) == 3
-    assert "37 of 40 with a text" in facts["reasons"][0]
+    assert "37 of 40 answered" in facts["reasons"][0]
 
 
 def test_oddities_are_counted_by_name(server: Server, ask: Ask, tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_everything_truncated_is_said(
 def test_null_answer_that_was_cut_off_says_so(
     server: Server, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A model that reasons up to the token limit has no text: more tokens would mend it."""
+    """A model that reasons up to the token limit has no text: a truncated answer, no failure."""
 
     def reasoning(number: int, body: dict[str, Any]) -> None:
         if number < 3:
@@ -184,9 +186,11 @@ def test_null_answer_that_was_cut_off_says_so(
 
     status = ask(server.url, tmp_path)
 
-    assert status == 2
-    assert "3 null" in facts_of(tmp_path)["reasons"][0]
-    assert "3 of these were cut off at the token limit" in capsys.readouterr().out
+    facts = facts_of(tmp_path)
+    assert status == 0
+    assert (facts["totals"]["null"], facts["totals"]["truncated"]) == (3, 3)
+    assert "3 of these were cut off at the token limit" in facts["checks"][0]["detail"]
+    assert "3 at 256 tokens (7.50 %)" in capsys.readouterr().out
 
 
 def test_model_id_that_differs_throughout_is_named(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from goldgate.evals.asking import identity as server
@@ -15,6 +17,14 @@ class Page:
     def __init__(self, body: object) -> None:
         """Hold a body, or None for a page that is not there."""
         self.body, self.ok, self.status_code = body, body is not None, 200 if body else 404
+        self.headers: dict[str, str] = {}
+
+    def iter_content(self, _size: int) -> list[bytes]:
+        """Return the body's bytes."""
+        return [json.dumps(self.body).encode()]
+
+    def close(self) -> None:
+        """Close nothing."""
 
     def json(self) -> object:
         """Return the body."""

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals import gsm8k as signoff
-from goldgate.evals import local_servers as embedded
+from goldgate.evals import demonstration, gsm8k, local_servers
 from goldgate.evals.endpoints import one_server
 from goldgate.evals.errors import EvalError
-from goldgate.evals.options import FILTERS
+from goldgate.evals.task import FILTERS
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def baseline(answers: dict[str, str]) -> Iterator[Server]:
 @pytest.fixture
 def swap(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Swap:
     """Return a function that signs off with these variables on our own questions."""
-    monkeypatch.setattr(signoff, "standin_is_here", lambda: False)
+    monkeypatch.setattr(demonstration, "standin_is_here", lambda: False)
 
     def run(*more: str, **variables: str) -> int:
         for name in ("BASE_URL", "BASELINE_URL", "BASELINE_RUN"):
@@ -145,7 +144,7 @@ def test_earlier_run_of_another_task_is_named_before_asking(
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        ("text", None, "with a text"),
+        ("text", None, "answered, 40 null"),
         ("finish_reason", "length", "100.00 % truncated, limit 5 % (--max-truncated)"),
         ("finish_reason", None, "truncation is unknown for 40 answers"),
     ],
@@ -234,11 +233,12 @@ def test_without_baseline_only_the_unpaired_check(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A candidate alone is compared with the published score, labelled, and never passes."""
-    with embedded.serving(
-        embedded.replay_command(gsm8k / "completions.jsonl", "175b_verification")
+    with local_servers.serving(
+        local_servers.replay_command(gsm8k / "completions.jsonl", "175b_verification")
     ) as url:
         status = swap(
-            *("--data", str(gsm8k), "--limit", "200", "--published", *published), BASE_URL=url
+            *("--data", str(gsm8k), "--published", *published, "--published-protocol", "lm-eval"),
+            BASE_URL=url,
         )
 
     said = capsys.readouterr().out
@@ -252,13 +252,13 @@ def test_unpaired_check_follows_the_rules(swap: Swap, monkeypatch: pytest.Monkey
     """The filter and the limit that the user states decide the unpaired check too."""
     asked: list[tuple[object, ...]] = []
 
-    def check(*arguments: object) -> None:
+    def check(*arguments: object, **_: object) -> None:
         asked.append(arguments)
         raise EvalError("seen")
 
-    monkeypatch.setattr(signoff, "run", lambda *_, **__: {"status": "complete"})
-    monkeypatch.setattr(signoff, "run_report", lambda *_: "")
-    monkeypatch.setattr(signoff, "check_band", check)
+    monkeypatch.setattr(gsm8k, "run", lambda *_, **__: {"status": "complete"})
+    monkeypatch.setattr(gsm8k, "run_report", lambda *_: "")
+    monkeypatch.setattr(gsm8k, "check_band", check)
 
     swap("--data", "d", "--filter", FILTERS[1], "--max-truncated", "7", BASE_URL="http://x")
 
@@ -308,10 +308,10 @@ def test_demonstration_says_that_it_is_no_evidence(
 
     said = capsys.readouterr().out
     assert status == 0
-    assert said.count(signoff.NO_EVIDENCE) == 2
+    assert said.count(demonstration.NO_EVIDENCE) == 2
     assert said.index("PRESERVED: ") < said.index("DEGRADED: ")
     verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
-    assert verdict["note"] == signoff.NO_EVIDENCE
+    assert verdict["note"] == demonstration.NO_EVIDENCE
 
 
 def test_nothing_to_demonstrate_with(swap: Swap, capsys: pytest.CaptureFixture[str]) -> None:
@@ -322,16 +322,16 @@ def test_nothing_to_demonstrate_with(swap: Swap, capsys: pytest.CaptureFixture[s
 
 def test_standin_arms_are_two_routers() -> None:
     """The stand-in is served through its own command, which tells the router."""
-    assert embedded.standin_command("golden")[1:] == [
+    assert local_servers.standin_command("golden")[1:] == [
         "-m", "goldgate", "serve", "--router", "golden", "--port", "0"
     ]  # fmt: skip
 
 
 def test_server_that_does_not_start_is_named() -> None:
-    """An embedded server that ends at once is an error, not a wait."""
+    """A local server that ends at once is an error, not a wait."""
     command = [sys.executable, "-c", "print('no')"]
 
-    with pytest.raises(EvalError, match="did not start"), embedded.serving(command):
+    with pytest.raises(EvalError, match="did not start"), local_servers.serving(command):
         pass
 
 

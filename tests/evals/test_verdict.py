@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from goldgate.evals.stats import criteria as gates
+from goldgate.evals.stats import criteria, sample_size
 from goldgate.evals.stats import paired as verdict
-from goldgate.evals.stats import sample_size
 from goldgate.evals.stats.power import paired_power
 from goldgate.evals.stats.tango import tango_bound, tango_score
 
@@ -242,7 +241,7 @@ def test_proposed_repeats_decide_with_the_promised_power(discordance: float) -> 
     assert needed is not None
     # Independent noise: R repeats of n questions are as good as n * R questions.
     powers = [
-        paired_power(gates.preserved, 0, discordance, 1319 * repeats)
+        paired_power(criteria.preserved, 0, discordance, 1319 * repeats)
         for repeats in (needed, needed - 1)
         if repeats
     ]
@@ -297,7 +296,7 @@ def test_proposed_questions_decide_with_the_promised_power(discordance: float) -
     """Enumerated power with the proposed number of questions is 90 %, to two points."""
     needed = sample_size.questions_needed(discordance, margin=0.015, alpha=0.05)
 
-    power = paired_power(gates.preserved, 0, discordance, round(needed))
+    power = paired_power(criteria.preserved, 0, discordance, round(needed))
 
     assert power == pytest.approx(0.9, abs=0.02)
 

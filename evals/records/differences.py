@@ -1,4 +1,4 @@
-"""Nested JSON leaf by leaf."""
+"""Differences between nested JSON values, leaf by leaf."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""The manifests of saved outputs: written before a kernel runs, and again when it has."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from goldgate.accuracy.account import NotRun
+from goldgate.accuracy.evidence import Judged
+from goldgate.accuracy.manifest import ASKED, CRASHED, NOT_COVERED, WRITTEN, Entry, write_manifest
+from goldgate.accuracy.tasks import Task, folder_of
+
+
+def to_save(folder: Path, tasks: Sequence[Task], not_run: Sequence[NotRun]) -> None:
+    """Write what is asked of each kernel, so that a run that is killed shows what it lacks.
+
+    Raises:
+        OSError: a manifest cannot be written.
+
+    """
+    entries: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for task in tasks:
+        if task.rows:  # others are refusals
+            entries[task.kernel][task.recording] = Entry(ASKED)
+    for note in not_run:
+        if note.recording:
+            entries[note.kernel][note.recording] = Entry(NOT_COVERED, note.why)
+    _write(folder, entries)
+
+
+def saved(folder: Path, judged: Sequence[Judged]) -> None:
+    """Write what became of what was asked.
+
+    Raises:
+        OSError: a manifest cannot be written.
+
+    """
+    entries: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for one in judged:
+        if one.output is not None and not one.unsaved:
+            entries[one.kernel][one.recording] = Entry(WRITTEN)
+        elif one.output is None and one.faults:
+            entries[one.kernel][one.recording] = Entry(CRASHED, one.faults[0])
+    _write(folder, entries)
+
+
+def _write(folder: Path, entries: dict[str, dict[str, Entry]]) -> None:
+    for kernel, found in entries.items():
+        write_manifest(folder / folder_of(kernel), kernel, found)

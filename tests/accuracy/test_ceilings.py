@@ -1,0 +1,92 @@
+"""A known failure excuses what it was listed for, up to its ceiling, and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from goldgate.accuracy.evaluate import Result, judge
+from goldgate.accuracy.known_failures import (
+    SHIPPED,
+    KnownFailureError,
+    read_known_failures,
+)
+from goldgate.fixtures import (
+    SHIPPED_OUTPUTS,
+    SHIPPED_RECORDINGS,
+    Output,
+    open_output,
+    open_recording,
+)
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.reference import PROFILES
+
+_HEAD = '[[known_failure]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\nwhy="w"\n'
+
+
+def _edge(kernel: str, rows: list[int], weight: float | None = None, column: int = 0) -> Result:
+    """Judge a kernel's shipped outputs for `edge` with the weights or ids of some rows changed."""
+    held = open_recording(SHIPPED_RECORDINGS / "edge.safetensors")
+    output = open_output(SHIPPED_OUTPUTS / kernel / "edge.safetensors", held)
+    weights: NDArray[np.float32] = np.array(output.weights())
+    if weight is not None:
+        weights[rows, column:] = weight
+    changed = Output(output.kernel, tensor(weights), tensor(np.array(output.ids())))
+    profile = PROFILES[output.kernel.arithmetic]
+    return judge(held, changed, profile, known_failures=read_known_failures(SHIPPED))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "rows", "weight"),
+    [
+        ("sglang-0.5.23-topk_sigmoid-h100", list(range(66, 90)), 1e30),
+        ("sglang-0.5.23-topk_sigmoid-h100", [90], 0.5),
+        ("sglang-0.5.23-topk_sigmoid-h100", [6], 1e30),
+        ("aiter-2026-08-gfx942-emulated", [1], float("inf")),
+        ("torch-2.11-eager-h100", [4], -3.0),
+    ],
+)
+def test_a_listed_row_that_gets_worse_fails(kernel: str, rows: list[int], weight: float) -> None:
+    """Rows of a listed failure, changed beyond its ceiling, fail; as shipped they pass."""
+    as_shipped = _edge(kernel, rows)
+    worse = _edge(kernel, rows, weight)
+
+    assert as_shipped.passed
+    assert not worse.passed
+    assert set(rows) <= set(worse.failing.tolist())
+    assert [found for _, found in worse.beyond] == [tuple(rows)]
+
+
+def test_a_number_among_nan_weights_must_be_right() -> None:
+    """A row listed as NaN may not hold a finite weight that is more than the scale."""
+    worse = _edge("aiter-2026-08-gfx942-emulated", [95], 1.5, column=7)
+
+    assert worse.failing.tolist() == [95]
+
+
+def test_every_shipped_known_failure_has_a_ceiling() -> None:
+    """No shipped entry excuses a row of any size."""
+    for known in read_known_failures(SHIPPED):
+        assert known.ceiling
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('reason = "weight"\nrows = [1]', "has no ceiling"),
+        ('reason = "other experts"\nrows = [1]\nlargest_weight = 1', "ceiling on its ids"),
+        ('reason = "weight"\nrows = [1]\nlargest_error_over_bound = -1', "at least 0"),
+        ('reason = "weight"\nrows = [1]\nlargest_error_over_bound = inf', "at least 0"),
+        ('reason = "weight"\nrows = [1]\nlargest_error_over_bound = "2"', "at least 0"),
+    ],
+)
+def test_an_entry_without_a_ceiling_is_refused(tmp_path: Path, entry: str, message: str) -> None:
+    """A file whose entries excuse without limit is refused by name."""
+    path = tmp_path / "known.toml"
+    path.write_text(_HEAD + entry + "\n", "utf-8")
+
+    with pytest.raises(KnownFailureError, match=message):
+        read_known_failures(path)

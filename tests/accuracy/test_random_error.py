@@ -1,0 +1,225 @@
+"""Random error inside the bound, and means that differ between groups of weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from goldgate.accuracy.evaluate import Result, judge
+from goldgate.accuracy.random_error import RUN, SAMPLE, RandomError, sampled, variance
+from goldgate.fixtures import KernelInfo, Output, Recording
+from goldgate.fixtures.recording import recording
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.mutants.faults.scatter import Change, leaning, mantissa
+from goldgate.reference import MINIMAX_M2_5, PROFILES, Routing, RoutingSpec, U, route
+
+Float64 = NDArray[np.float64]
+IEEE = KernelInfo("k", "1", "cpu", "hardware", "ieee")
+TOP_1 = dataclasses.replace(MINIMAX_M2_5, top_k=1, renormalize=False)
+
+
+@cache
+def _golden(spec: RoutingSpec = MINIMAX_M2_5, rows: int = 6000) -> tuple[Recording, Routing]:
+    rng = np.random.default_rng(11)
+    logits = rng.standard_normal((rows, spec.num_experts), dtype=np.float32)
+    bias = rng.normal(0.0, 0.01, spec.num_experts).astype(np.float32)  # an even load
+    return recording("r", logits, bias, spec), route(logits, bias.astype(np.float64), spec)
+
+
+def _judge(
+    change: Change, profile: str = "ieee", spec: RoutingSpec = MINIMAX_M2_5, rows: int = 6000
+) -> Result:
+    """Judge golden weights that are changed, rounded once."""
+    held, golden = _golden(spec, rows)
+    weights = change(golden.weights, golden.ids).astype(np.float32)
+    output = Output(IEEE, tensor(weights), tensor(golden.ids.astype(np.int32)))
+    return judge(held, output, PROFILES[profile])
+
+
+def _found(change: Change, profile: str = "ieee") -> RandomError:
+    result = _judge(change, profile)
+    assert not len(result.failing)  # it is inside the bound
+    return result.random_error
+
+
+def _same(w: Float64, _ids: NDArray[np.int64]) -> Float64:
+    return w
+
+
+@pytest.mark.parametrize("profile", ["ieee", "conservative", "fast_math", "expf_div_subtract"])
+def test_golden_weights_raise_no_alarm(profile: str) -> None:
+    """Weights rounded once pass every profile, well inside each limit."""
+    found = _found(_same, profile)
+
+    assert found.findings == ()
+    assert found.rms_over_limit < 0.5
+    assert found.nearest < 0.5
+
+
+@pytest.mark.parametrize("profile", ["ieee", "conservative"])
+@pytest.mark.parametrize("bits", [20, 21, 22])
+def test_a_narrower_type_is_seen_on_its_grid(bits: int, profile: str) -> None:
+    """Weights of fewer mantissa bits are caught exactly, by any profile, with their number."""
+    found = _found(mantissa(bits), profile)
+
+    assert found.mantissa_bits == bits
+    assert f"a type of {bits} mantissa bits" in found.findings[0]
+
+
+def test_one_weight_off_the_grid_clears_it() -> None:
+    """The grid is a fact about all weights: one that needs its last bit ends it."""
+
+    def change(w: Float64, ids: NDArray[np.int64]) -> Float64:
+        coarse = mantissa(22)(w, ids)
+        odd = np.flatnonzero(w[0].astype(np.float32).view(np.uint32) & 1)[0]
+        coarse[0, odd] = w[0, odd]
+        return coarse
+
+    assert _found(change).mantissa_bits == 23
+
+
+@pytest.mark.parametrize("profile", ["ieee", "conservative"])
+@pytest.mark.parametrize(
+    ("change", "kind", "numbers"),
+    [
+        (leaning(lambda _, i: 6.0 * (1.0 - 2.0 * (i % 2))), "expert", None),
+        (leaning(lambda _, i: 12.0 * (i == 103)), "expert", {103}),
+        (leaning(lambda _, i: 12.0 * np.isin(i, (3, 9, 70, 200))), "expert", {3, 9, 70, 200}),
+        (leaning(lambda w, _: np.where(np.arange(w.shape[1]) == 3, 9.0, 0.0)), "slot", {3}),
+        (
+            leaning(lambda w, _: np.where(np.arange(len(w)) % 32 == 5, 9.0, 0.0)[:, None]),
+            "row modulo 32",
+            {5},
+        ),
+        (
+            leaning(lambda w, _: np.where(np.arange(len(w)) >= 0.97 * len(w), 9.0, 0.0)[:, None]),
+            "32nd of the rows",
+            {31},
+        ),
+    ],
+)
+def test_a_group_that_leans_is_named(
+    change: Change, kind: str, numbers: set[int] | None, profile: str
+) -> None:
+    """An expert, a slot or a position whose weights lean inside the bound is found and named."""
+    groups = _judge(change, profile).random_error.groups
+
+    named = {group.number for group in groups if group.kind == kind}
+    assert named
+    if numbers is not None:
+        assert numbers <= named
+        assert (groups[0].kind, groups[0].number in numbers) == (kind, True)
+
+
+def test_random_errors_beyond_roundings_are_seen_by_the_kernels_own_arithmetic() -> None:
+    """Noise of +-6 u without a mean is more than IEEE operations make; `conservative` allows it."""
+    rng = np.random.default_rng(1)
+
+    def noise(w: Float64, _ids: NDArray[np.int64]) -> Float64:
+        return w * (1.0 + rng.choice((-6.0, 6.0), w.shape) * U)
+
+    assert _found(noise).rms_found
+    assert not _found(noise, "conservative").found
+
+
+def test_top_1_is_looked_at_too() -> None:
+    """One weight a row, not renormalised: its mean, its experts and its grid are judged."""
+
+    def kinds(change: Change) -> set[str]:
+        found = _judge(change, "fast_math", TOP_1, 20000).random_error
+        return {group.kind for group in found.groups} | ({"grid"} - {found.mantissa_bits == 23})
+
+    def grid(change: Change) -> int:
+        return _judge(change, "fast_math", TOP_1, 20000).random_error.mantissa_bits
+
+    assert _judge(_same, "fast_math", TOP_1, 20000).passed
+    assert "all" in kinds(leaning(lambda w, _: np.full_like(w, 4.0)))
+    assert "expert" in kinds(leaning(lambda _, i: 4.0 * (1.0 - 2.0 * (i % 2))))
+    assert grid(mantissa(21)) == 21
+
+
+def test_few_weights_prove_little() -> None:
+    """Of five rows nothing is concluded, whatever they show."""
+    result = _judge(leaning(lambda _, i: 6.0 * (1.0 - 2.0 * (i % 2))), "ieee", rows=5)
+
+    assert not result.random_error.found
+
+
+def test_equal_rows_err_alike_and_prove_nothing() -> None:
+    """A recording of one row repeated has one rounding, which is no mean over a group."""
+    held, golden = _golden()
+    logits = np.tile(held.logits(0, 1), (5000, 1))
+    repeated = recording("r", logits, held.bias(), MINIMAX_M2_5)
+    weights = np.tile(golden.weights[:1] * (1 + 4 * U), (5000, 1)).astype(np.float32)
+    ids = np.tile(golden.ids[:1], (5000, 1)).astype(np.int32)
+
+    result = judge(repeated, Output(IEEE, tensor(weights), tensor(ids)), PROFILES["ieee"])
+
+    assert not result.random_error.found
+
+
+def test_weights_in_bfloat16_by_contract_are_left_out() -> None:
+    """A stated output format has its own grid; only float32 weights are looked at."""
+    held, golden = _golden()
+    bits = golden.weights.astype(np.float32).view(np.uint32) + np.uint32(0x8000)
+    coarse = (bits & np.uint32(0xFFFF0000)).view(np.float32)
+    ids = tensor(golden.ids.astype(np.int32))
+
+    result = judge(held, Output(IEEE, tensor(coarse, "BF16"), ids), PROFILES["ieee"])
+
+    assert result.passed
+    assert result.random_error.weights == 0
+
+
+@pytest.mark.parametrize("bias", [0.0, 7.0, 35.0])
+def test_recovered_weights_scatter_within_their_limit(bias: float) -> None:
+    """Cancellation makes large random errors, which their own variance covers, and not twice."""
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((6000, 256)).astype(np.float32)
+    b = rng.normal(bias, 0.1, 256).astype(np.float32)
+    golden = route(x, b.astype(np.float64), MINIMAX_M2_5)
+    s = np.take_along_axis(golden.scores, golden.ids, axis=1).astype(np.float32)
+    s = (s + b[golden.ids]) - b[golden.ids]
+    weights = s / s.sum(axis=1, keepdims=True, dtype=np.float32)
+    held = recording("r", x, b, MINIMAX_M2_5)
+    output = Output(IEEE, tensor(weights), tensor(golden.ids.astype(np.int32)))
+
+    found = judge(held, output, PROFILES["expf_div_subtract"]).random_error
+
+    assert found.findings == ()
+    if bias:
+        assert found.rms_over_limit > 0.3
+
+
+def test_the_variance_of_roundings_is_not_exceeded() -> None:
+    """A float32 kernel's mean square stays below the variance that its operations allow."""
+    held, golden = _golden()
+    x = np.take_along_axis(held.logits(), golden.ids, axis=1)
+    s = np.float32(1) / (np.float32(1) + np.exp(-x.astype(np.float64)).astype(np.float32))
+    weights = s / s.sum(axis=1, keepdims=True, dtype=np.float32)
+    exact = np.take_along_axis(golden.scores, golden.ids, axis=1)
+    allowed = variance(
+        x.astype(np.float64), exact, exact * 0, exact * 0, MINIMAX_M2_5, PROFILES["ieee"]
+    )
+
+    r = (weights / golden.weights - 1.0) / U
+
+    assert np.mean(r**2) < np.mean(allowed) < 16 * np.mean(r**2)
+
+
+@pytest.mark.parametrize("rows", [1, RUN, SAMPLE, SAMPLE + 1, 10 * SAMPLE, 524288])
+def test_the_sample_is_even_and_bounded(rows: int) -> None:
+    """At most `SAMPLE` rows are looked at, spread over the recording, whole runs, all if few."""
+    chosen = np.concatenate([sampled(at, min(at + 999, rows), rows) for at in range(0, rows, 999)])
+
+    assert len(chosen) == rows
+    assert 0 < chosen.sum() <= SAMPLE
+    if rows <= SAMPLE:
+        assert chosen.all()
+    else:
+        assert chosen.sum() > SAMPLE // 2 - RUN
+        assert set(np.flatnonzero(chosen) % RUN) == set(range(RUN))
