@@ -14,7 +14,7 @@ from goldgate.options import positive
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--rows", type=positive, default=1 << 19, help="rows to judge (default: 524288)"
+        "--rows", type=positive, default=1 << 20, help="rows to judge (default: 1048576)"
     )
     parser.add_argument(
         "--threads",
