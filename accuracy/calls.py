@@ -1,7 +1,7 @@
-"""Running a kernel on a recording: poisoned outputs, guarded inputs, every call made twice.
+"""Running a kernel on a recording: each call of its plan twice, and what calls do wrong.
 
 Nothing here judges what a kernel returns; what a call itself does wrong (an input written, two
-calls that differ, a write past the end) is reported beside the outputs.
+calls that differ, a write outside the outputs) is reported beside the outputs.
 """
 
 from __future__ import annotations
@@ -10,82 +10,132 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from goldgate.accuracy.graphs import replayed
+from goldgate.accuracy.one_call import Call, call
 from goldgate.accuracy.origin import origin
-from goldgate.accuracy.tensors import bits, to_torch
+from goldgate.accuracy.states import (
+    batches,
+    between,
+    differing_rows,
+    elsewhere,
+    prepare,
+    repeated,
+    unwritten,
+)
 from goldgate.fixtures import KernelInfo, Output, Recording
+from goldgate.fixtures.plan import LAYOUTS, Plan, plan_of
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.kernels import FOREIGN, KernelError, Loaded, one_line
+from goldgate.kernels import Loaded, NotCoveredError
 
-#: Rows of one call at the most: the largest of aiter's own test (op_tests/test_moeTopkSoftmax.py).
-CALL_ROWS = 163840
-
-#: Rows of the call on strided tensors, and what each row is longer by: logits, weights, ids. A
-#: kernel that takes one tensor's stride for another's, or for the row's length, errs in every row.
+#: Rows of the call on strided tensors, for a recording that has no plan.
 _STRIDED_ROWS = 1024
-_PADDING = (8, 2, 1)
 
 #: Rows that may answer otherwise there: another code path's last bits decide near-ties otherwise.
 _STRIDED_SHARE = 0.1
 
-#: Rows behind the outputs that no kernel may touch.
-_GUARD_ROWS = 16
+#: Rows of the call that is repeated, at the most: what decoding steps have.
+_REPEATED_ROWS = 256
 
-#: What the outputs hold before the first and before the second call: ids that no expert has, and
-#: weights that are never right. Zeros would hide a row that is not written.
-_POISON_IDS = (-0x5EED, -0x0BAD)
-_POISON_WEIGHTS = (float("nan"), -1e30)
+#: Faults of calls that are named; a kernel that errs in every call has hundreds.
+_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Uncovered:
+    """A call that was not made: the kernel does not support it.
+
+    Attributes:
+        start: its first row.
+        stop: the row behind its last.
+        why: in the kernel's words.
+
+    """
+
+    start: int
+    stop: int
+    why: str
 
 
 @dataclass(frozen=True)
 class Run:
-    """A kernel's outputs, what its calls did wrong and what was not tried (empty if nothing).
+    """A kernel's outputs, and what its calls showed.
 
-    `unsaved` says why the outputs are not in the file that was asked for, "" where they are.
+    Attributes:
+        output: ids and weights; rows that were not covered hold id -1 and NaN.
+        faults: what calls did wrong.
+        notes: what was not tried.
+        uncovered: the calls that the kernel does not support.
+        unsaved: why the outputs are not in the file that was asked for, "" where they are.
+
     """
 
     output: Output
     faults: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    uncovered: tuple[Uncovered, ...] = ()
     unsaved: str = ""
 
 
 def run(
-    kernel: Loaded, recording: Recording, advance: Callable[[int], object] = lambda _: None
+    kernel: Loaded,
+    recording: Recording,
+    advance: Callable[[int], object] = lambda _: None,
+    *,
+    repeats: int = 0,
 ) -> Run:
-    """Run a kernel on every row of a recording.
+    """Run a kernel on every row of a recording, in the calls that its plan has.
 
     Args:
         kernel: what to call.
         recording: the inputs; logits and bias are passed in their recorded types.
         advance: called with a number of rows whenever so many more are done.
+        repeats: how often a call is made again on the same rows.
 
     Raises:
+        NotCoveredError: the kernel supports no call of the recording.
         KernelError: the kernel raised, or there is no torch.
 
     """
-    weights = np.empty((recording.rows, recording.spec.top_k), dtype=np.float32)
-    ids = np.empty((recording.rows, recording.spec.top_k), dtype=np.int32)
+    plan = plan_of(recording.source) or Plan()
+    layout = LAYOUTS[plan.layout]
+    spans = list(plan.spans(recording.rows))
+    weights = np.full((recording.rows, recording.spec.top_k), np.nan, dtype=np.float32)
+    ids = np.full((recording.rows, recording.spec.top_k), -1, dtype=np.int32)
+    uncovered: list[Uncovered] = []
     faults: dict[str, None] = {}
-    # A call on other inputs first: a kernel that keeps a result, or inputs captured in a graph,
-    # would otherwise answer the same recording rightly from what it kept.
-    _call(kernel, recording, 0, min(CALL_ROWS, recording.rows), 1, mirrored=True)
-    for start in range(0, recording.rows, CALL_ROWS):
-        stop = min(start + CALL_ROWS, recording.rows)
-        first = _call(kernel, recording, start, stop, 0)
-        second = _call(kernel, recording, start, stop, 1)
+    notes: dict[str, None] = {}
+    weight_type = "F32"
+    if plan.state in ("side stream", "second device", "torch.compile"):
+        faults.update(dict.fromkeys(elsewhere(kernel, recording, plan.state)))
+    prepared = False
+    for start, stop in spans:
+        try:
+            if not prepared and stop > start:
+                prepare(kernel, recording, start, stop, plan.state, layout)
+                prepared = True
+            if plan.state == "another shape between":
+                notes.update(dict.fromkeys(between(kernel, recording)))
+            first = call(kernel, recording, start, stop, 0, layout=layout)
+            if plan.state == "another shape between":
+                between(kernel, recording)
+            second = call(kernel, recording, start, stop, 1, layout=layout)
+        except NotCoveredError as error:
+            uncovered.append(Uncovered(start, stop, str(error)))
+            continue
         weights[start:stop], ids[start:stop] = first.weights, first.ids
+        weight_type = first.weight_type
         faults.update(dict.fromkeys(first.faults + second.faults))
         faults.update(dict.fromkeys(_between(first, second, f"of rows {start} to {stop}")))
         advance(stop - start)
-    found, notes = _strided(kernel, recording)
-    faults.update(dict.fromkeys(found))
-    found, more = replayed(kernel, recording)
-    faults.update(dict.fromkeys(found))
+    if len(uncovered) == len(spans):
+        raise NotCoveredError(uncovered[0].why)
+    left = {(one.start, one.stop) for one in uncovered}
+    more = _checks(kernel, recording, plan, [span for span in spans if span not in left], repeats)
+    faults.update(dict.fromkeys(more[0]))
+    notes.update(dict.fromkeys(more[1]))
     info = KernelInfo(
         kernel.name,
         kernel.version,
@@ -95,7 +145,37 @@ def run(
         kernel.note,
         **origin(kernel),
     )
-    return Run(Output(info, tensor(weights), tensor(ids)), tuple(faults), notes + more)
+    output = Output(info, tensor(weights, weight_type), tensor(ids))
+    return Run(output, _named(tuple(faults)), tuple(notes), tuple(uncovered))
+
+
+def _checks(
+    kernel: Loaded, recording: Recording, plan: Plan, spans: list[tuple[int, int]], repeats: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what further calls on the same recording show: faults and notes."""
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    layout = LAYOUTS[plan.layout]
+    if plan.state == "other batches":
+        faults, notes = batches(kernel, recording)
+    if not plan_of(recording.source):
+        found, more = _strided(kernel, recording)
+        faults, notes = faults + found, notes + more
+    small = [span for span in spans if 0 < span[1] - span[0] <= _REPEATED_ROWS]
+    start, stop = max(small or spans[:1], key=lambda span: span[1] - span[0])
+    stop = min(stop, start + _REPEATED_ROWS)
+    if why := repeated(kernel, recording, start, stop, layout, repeats if stop > start else 0):
+        faults += (why,)
+    if not layout.strided:
+        found, more = replayed(kernel, recording)
+        faults, notes = faults + found, notes + more
+    return faults, notes
+
+
+def _named(faults: tuple[str, ...]) -> tuple[str, ...]:
+    if len(faults) <= _NAMED:
+        return faults
+    return (*faults[:_NAMED], f"and {len(faults) - _NAMED} more faults of its calls")
 
 
 def _strided(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -103,47 +183,41 @@ def _strided(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tup
 
     What it answers is compared with a call on contiguous tensors of the same rows, not judged.
     """
-    if kernel.contiguous:
-        return (), ("not called on strided tensors: it is said to take contiguous ones alone",)
+    layout = LAYOUTS["all padded"]
     rows = min(_STRIDED_ROWS, recording.rows)
-    plain = _call(kernel, recording, 0, rows, 0)
     try:
-        strided = _call(kernel, recording, 0, rows, 0, padding=_PADDING)
-    except KernelError as error:
-        return (), (f"refuses strided tensors: {error}",)
+        strided = call(kernel, recording, 0, rows, 0, layout=layout)
+        plain = call(kernel, recording, 0, rows, 0)
+    except NotCoveredError as error:
+        return (), (f"not called on strided tensors: it {error}",)
     # Pairs in the order of their ids, so that equal weights may come in any order.
-    orders = [np.argsort(call.ids, axis=1, kind="stable") for call in (plain, strided)]
-    ids = [np.take_along_axis(c.ids, o, 1) for c, o in zip((plain, strided), orders, strict=True)]
+    orders = [np.argsort(found.ids, axis=1, kind="stable") for found in (plain, strided)]
+    both = list(zip((plain, strided), orders, strict=True))
+    ids = [np.take_along_axis(found.ids, order, 1) for found, order in both]
     weights = [
-        np.take_along_axis(c.weights, o, 1).astype(np.float64)
-        for c, o in zip((plain, strided), orders, strict=True)
+        np.take_along_axis(found.weights, order, 1).astype(np.float64) for found, order in both
     ]
     near = np.isclose(weights[0], weights[1], rtol=2.0**-10, atol=0.0, equal_nan=True)
     other = int(((ids[0] != ids[1]) | ~near).any(axis=1).sum())
     faults = [f"{fault}, called on strided tensors" for fault in strided.faults]
     if other > _STRIDED_SHARE * rows:
-        logits, wide, narrow = _PADDING
         faults.append(
-            f"answers otherwise in {other} of {rows} rows where rows of logits are {logits}, of "
-            f"weights {wide} and of ids {narrow} longer than their contents (a kernel that is "
-            "given contiguous tensors alone: CONTIGUOUS = True in its module)"
+            f"answers otherwise in {other} of {rows} rows where rows of logits are "
+            f"{layout.gate_row}, of weights {layout.weights_row} and of ids {layout.ids_row} "
+            "longer than their contents (a kernel that is given contiguous tensors alone: "
+            "CONTIGUOUS = True in its module)"
         )
     return tuple(faults), ()
 
 
-def _between(first: _Call, second: _Call, where: str) -> Iterator[str]:
-    """Yield what two calls on the same input say together: slots left unwritten, other answers."""
-    unwritten = (first.ids == _POISON_IDS[0]) & (second.ids == _POISON_IDS[1])
-    if rows := int(unwritten.any(axis=1).sum()):
-        yield f"does not write topk_ids in {rows} {where}"
-    differs = (first.ids != second.ids) & ~unwritten
-    empty = np.isnan(first.weights) & (second.weights == np.float32(_POISON_WEIGHTS[1]))
-    if rows := int(empty.any(axis=1).sum()):
-        yield f"does not write topk_weights in {rows} {where}"
-    both_nan = np.isnan(first.weights) & np.isnan(second.weights)  # NaN may carry any bits
-    same = first.weights.view(np.uint32) == second.weights.view(np.uint32)
-    differs |= ~(same | both_nan | empty)
-    if rows := int(differs.any(axis=1).sum()):
+def _between(first: Call, second: Call, where: str) -> Iterator[str]:
+    """Yield what two calls on the same input show together: slots left unwritten, other answers."""
+    ids, weights = unwritten(first, second)
+    if ids:
+        yield f"does not write topk_ids in {ids} {where}"
+    if weights:
+        yield f"does not write topk_weights in {weights} {where}"
+    if rows := differing_rows(first, second):
         yield f"two calls on the same input differ in {rows} {where}"
 
 
@@ -159,72 +233,3 @@ def device_name(device: str) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-@dataclass(frozen=True)
-class _Call:
-    weights: np.ndarray[Any, np.dtype[np.float32]]
-    ids: np.ndarray[Any, np.dtype[np.int32]]
-    faults: tuple[str, ...]
-
-
-def _call(
-    kernel: Loaded,
-    recording: Recording,
-    start: int,
-    stop: int,
-    turn: int,
-    *,
-    mirrored: bool = False,
-    padding: tuple[int, int, int] = (0, 0, 0),
-) -> _Call:
-    """Call the kernel once on rows start to stop; `padding` lengthens the tensors' rows."""
-    try:
-        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
-    except ImportError:
-        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
-    spec, rows, k = recording.spec, stop - start, recording.spec.top_k
-    logits = to_torch(recording.gating_output, start, stop, kernel.device)
-    bias = to_torch(recording.correction_bias, 0, spec.num_experts, kernel.device)
-    if mirrored:
-        logits, bias = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
-    if padding[0]:
-        wide = logits.new_full((rows, spec.num_experts + padding[0]), float("nan"))
-        wide[:, : spec.num_experts] = logits
-        logits = wide[:, : spec.num_experts]
-    weights, ids = (
-        torch.full((rows + _GUARD_ROWS, k + more), poison, dtype=dtype, device=kernel.device)
-        for more, poison, dtype in (
-            (padding[1], _POISON_WEIGHTS[turn], torch.float32),
-            (padding[2], _POISON_IDS[turn], torch.int32),
-        )
-    )
-    before = (bits(logits).clone(), bits(bias).clone())
-    outputs = weights[:rows, :k], ids[:rows, :k]
-    try:
-        kernel.route(
-            logits,
-            bias,
-            *outputs,
-            spec.num_expert_group,
-            spec.topk_group,
-            spec.renormalize,
-            spec.routed_scaling_factor,
-        )
-        inputs = zip(before, (bits(logits), bits(bias)), strict=True)
-        unchanged = [torch.equal(a, b) for a, b in inputs]
-        host = [values.cpu().numpy().copy() for values in outputs]
-        for values, poison in ((weights, _POISON_WEIGHTS[turn]), (ids, _POISON_IDS[turn])):
-            values[:rows, :k] = poison
-            full = torch.full_like(values, poison)
-            unchanged.append(torch.equal(bits(values), bits(full)))
-    except FOREIGN as error:  # it is reported
-        raise KernelError(f"{kernel.name} on {recording.name}: {one_line(error)}") from None
-    names = (
-        "gating_output",
-        "correction_bias",
-        "memory behind topk_weights",
-        "memory behind topk_ids",
-    )
-    faults = tuple(f"writes {n}" for n, same in zip(names, unchanged, strict=True) if not same)
-    return _Call(host[0], host[1], faults)

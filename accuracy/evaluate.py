@@ -42,7 +42,7 @@ class Result:
         reasons: why, `Reason` codes, of the same length.
         ties: the first `goldgate.accuracy.tally.LISTED` rows of a tie, ascending.
         admissible: the first `LISTED` admissible rows, ascending.
-        known: rows that fail as a known failure says.
+        known: rows that fail and that a known failure lists with this reason.
         known_failures: the known failures that were met.
         stale: known failures with the rows that they list and that no longer fail.
         beyond: known failures with the rows that they list and that fail by more than their

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from goldgate.accuracy.coverage import Looked
 from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
@@ -46,6 +47,8 @@ class Judged:
         recording_sha256: of the file read, if it could be.
         inputs: what was found of the recording's inputs.
         unsaved: why the outputs are not in the file that was asked for.
+        not_covered: why the kernel supports no call of the recording, in its words.
+        looked: what the verdict looked at, for a kernel that was run.
 
     """
 
@@ -61,10 +64,14 @@ class Judged:
     notes: tuple[str, ...] = ()
     inputs: Inputs | None = None
     unsaved: str = ""
+    not_covered: str = ""
+    looked: Looked | None = None
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL or REFUSED; a result that is right about nothing is refused."""
+        """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is refused."""
+        if self.not_covered:
+            return "NOT COVERED"
         if self.faults or (self.result is not None and not self.result.passed):
             return "FAIL"
         return "REFUSED" if self.why_refused else "PASS"

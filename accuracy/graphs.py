@@ -28,23 +28,19 @@ def replayed(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tup
         return (), ()
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
+    adapter = kernel.adapter
+    if adapter.returns or adapter.shared:
+        return (), ("not tried under graph replay: it does not write topk_weights and topk_ids",)
     spec, rows = recording.spec, min(_ROWS, recording.rows)
+    id_type = torch.int64 if adapter.ids == "int64" else torch.int32
     logits = to_torch(recording.gating_output, 0, rows, kernel.device)
     bias = to_torch(recording.correction_bias, 0, spec.num_experts, kernel.device)
     held = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
     weights = torch.empty((rows, spec.top_k), dtype=torch.float32, device=kernel.device)
-    ids = torch.empty((rows, spec.top_k), dtype=torch.int32, device=kernel.device)
+    ids = torch.empty((rows, spec.top_k), dtype=id_type, device=kernel.device)
 
     def call() -> None:
-        kernel.route(
-            *held,
-            weights,
-            ids,
-            spec.num_expert_group,
-            spec.topk_group,
-            spec.renormalize,
-            spec.routed_scaling_factor,
-        )
+        adapter.call(kernel.route, (*held, weights, ids), spec)
 
     def poison() -> None:
         weights.fill_(float("nan"))

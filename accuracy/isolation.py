@@ -1,22 +1,25 @@
-"""Kernels in a process of their own: one that crashes ends alone, and nothing judged is lost.
+"""Kernels in a process of their own: one that crashes or hangs ends alone, nothing judged is lost.
 
-A routing kernel can abort its process (a memory fault on a ROCm device does) or leave a GPU context
-in which every later call fails, innocent kernels' included. So each kernel runs in a child, which
-is replaced after any failure; outputs come back as files.
+A routing kernel can abort its process (a memory fault on a ROCm device does), never return, or
+leave a GPU context in which every later call fails, those of other kernels too. So each kernel runs
+in a child, which is replaced after any failure; outputs come back as files.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import tempfile
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from goldgate.accuracy.calls import Run, run
+from goldgate.accuracy.calls import Run, Uncovered, run
 from goldgate.errors import GoldgateError
 from goldgate.fixtures import (
     FixtureError,
@@ -26,7 +29,8 @@ from goldgate.fixtures import (
     open_recording,
     write_output,
 )
-from goldgate.kernels import KernelError, load
+from goldgate.kernels import KernelError, NotCoveredError, load
+from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -35,6 +39,19 @@ if TYPE_CHECKING:
 
 # A kernel holds a GPU and threads, neither of which survives a fork.
 _CONTEXT = multiprocessing.get_context("spawn")
+
+#: Rows for which a call has another `Limits.call_s`.
+_LIMIT_ROWS = 16384
+
+#: Seconds after which a first call that has not returned is shown as compiling, and again.
+_COMPILING_S = 10.0
+
+#: Seconds that loading a kernel may take at least: torch's import and a process's start.
+_LOADING_S = 120.0
+
+#: Calls without an answer after which a kernel that has answered others is not called again;
+#: one that has answered no call has one.
+_HANGS = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,51 @@ class Order:
     device: str | None
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How long a call may take, in seconds.
+
+    Attributes:
+        call_s: a call of few rows; one of `_LIMIT_ROWS` has twice that, and so on.
+        first_s: the first call of a shape, which may compile for many minutes, and the import.
+
+    """
+
+    call_s: float = 60.0
+    first_s: float = 1800.0
+
+    def of(self, rows: int, *, first: bool) -> float:
+        """Return the limit of a call of so many rows."""
+        grown = self.call_s * (1.0 + rows / _LIMIT_ROWS)
+        return max(self.first_s, grown) if first else grown
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A call has begun: its rows and what a kernel may compile for."""
+
+    rows: int
+    shape: tuple[object, ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A recording is done, or failed, or is not supported: then that says why."""
+
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    uncovered: tuple[Uncovered, ...] = ()
+    failure: str = ""
+    unsupported: str = ""
+    path: Path | None = None
+    unsaved: str = ""
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 class UnwrittenError(GoldgateError):
     """Outputs that could not be written: the fault of a disk, not of the kernel."""
 
@@ -53,12 +115,24 @@ class UnwrittenError(GoldgateError):
 class Runner:
     """Runs kernels on recordings in one child process at a time; a context manager."""
 
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        repeats: int = 0,
+        tell: Callable[[str], object] = _tell,
+    ) -> None:
+        """Keep the limits, how often a call is repeated, and what shows that one compiles."""
+        self._limits, self._repeats, self._tell = limits or Limits(), repeats, tell
+
     def __enter__(self) -> Self:
         """Make the folder that outputs come back in."""
         self._folder = tempfile.TemporaryDirectory(prefix="goldgate-")
         self._order: Order | None = None
         self._process: BaseProcess | None = None
         self._count = 0
+        self._seen: set[tuple[object, ...]] = set()
+        self._answered: set[Order] = set()
+        self._silent: dict[Order, int] = {}
         return self
 
     def __exit__(
@@ -71,6 +145,17 @@ class Runner:
         self._stop()
         self._folder.cleanup()
 
+    def check(self, order: Order) -> None:
+        """Refuse a kernel that has never answered, or whose calls hang again and again.
+
+        Raises:
+            KernelError: it is not called again.
+
+        """
+        hangs = self._silent.get(order, 0)
+        if hangs >= (_HANGS if order in self._answered else 1):
+            raise KernelError(f"{order.name} is not called again: {hangs} calls gave no answer")
+
     def run(self, order: Order, recording: Recording, save: Path | None = None) -> Run:
         """Return a kernel's outputs for a recording, from their file, and what its calls showed.
 
@@ -81,33 +166,67 @@ class Runner:
                 them where this one cannot be written.
 
         Raises:
-            KernelError: the kernel raised, or its process died.
+            NotCoveredError: the kernel supports no call of the recording.
+            KernelError: the kernel raised, its process died, or a call did not return in time.
             UnwrittenError: its outputs could not be written.
 
         """
+        self.check(order)
         self._count += 1
         spare = Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
         if order != self._order:
             self._stop()
             self._start(order)
+        where = f"{order.name} on {recording.name}"
         try:
-            self._pipe.send((recording.path, save, spare))
-            faults, notes, failure, path, unsaved = self._pipe.recv()
+            self._pipe.send((recording.path, save, spare, self._repeats))
+            done = self._receive(order, where)
         except (EOFError, OSError):
-            failure = f"{order.name} on {recording.name}: its process died ({self._end()})"
-        if failure:
+            done = _Done(failure=f"{where}: its process died ({self._end()})")
+        if done.unsupported:
+            raise NotCoveredError(done.unsupported)
+        if done.failure:
             self._stop()  # what the kernel left behind may fail every later call
-            raise KernelError(failure)
-        if path is None:
-            raise UnwrittenError(unsaved)
-        return Run(open_output(path, recording), faults, notes, unsaved)
+            raise KernelError(done.failure)
+        if done.path is None:
+            raise UnwrittenError(done.unsaved)
+        output = open_output(done.path, recording)
+        return Run(output, done.faults, done.notes, done.uncovered, done.unsaved)
+
+    def _receive(self, order: Order, where: str) -> _Done:
+        """Wait for the recording's end, each call within its limit."""
+        now, calls, first = "loading it", 0, True
+        limit = max(_LOADING_S, self._limits.first_s)
+        started = told = time.monotonic()
+        while True:
+            left = started + limit - time.monotonic()
+            if self._pipe.poll(max(0.0, min(left, _COMPILING_S))):
+                message = self._pipe.recv()
+                if calls:  # the one before has returned
+                    self._answered.add(order)
+                if isinstance(message, _Done):
+                    return message
+                calls += 1
+                first = message.shape not in self._seen
+                self._seen.add(message.shape)
+                now, limit = message.words, self._limits.of(message.rows, first=first)
+                started = told = time.monotonic()
+            elif left <= 0.0:
+                self._silent[order] = self._silent.get(order, 0) + 1
+                return _Done(failure=f"{where}: {now}: no answer in {limit:.0f} s")
+            elif calls and first and time.monotonic() - told >= _COMPILING_S:
+                told = time.monotonic()
+                self._tell(
+                    f"{where}: compiling? {now}: {told - started:.0f} s, limit {limit:.0f} s "
+                    "(--first-call-timeout)"
+                )
 
     def _start(self, order: Order) -> None:
         self._pipe, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, order), daemon=True)
         self._process.start()
         theirs.close()  # else the child's death would not end the pipe
-        self._order = order
+        self._order, self._seen = order, set()
 
     def _stop(self) -> None:
         if self._process is not None:
@@ -128,26 +247,34 @@ def _serve(pipe: Connection, order: Order) -> None:
     """Run an order's kernel on every recording that is asked for, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
     loaded = None
+
+    def before(logits: Any, spec: RoutingSpec) -> None:  # noqa: ANN401 - a torch.Tensor
+        rows, kind = len(logits), str(logits.dtype).removeprefix("torch.")
+        # Compilers treat one token apart from more.
+        shape = (spec, kind, logits.is_contiguous(), min(2, rows))
+        words = (
+            f"call of {rows} tokens ({spec.num_experts} experts, top {spec.top_k}, {kind} logits)"
+        )
+        pipe.send(_Begun(rows, shape, words))
+
     while True:
         try:
-            recording, save, spare = pipe.recv()
+            recording, save, spare, repeats = pipe.recv()
         except EOFError:
             return
-        faults: tuple[str, ...] = ()
-        notes: tuple[str, ...] = ()
-        failure = unsaved = ""
-        path: Path | None = None
         try:
-            loaded = loaded or load(order.name, order.profile, order.device)
+            loaded = loaded or replace(load(order.name, order.profile, order.device), before=before)
             held = open_recording(recording)
-            ran = run(loaded, held)
-            faults, notes = ran.faults, ran.notes
+            ran = run(loaded, held, repeats=repeats)
             path, unsaved = _write(ran.output, held, save, spare)
+            done = _Done(ran.faults, ran.notes, ran.uncovered, path=path, unsaved=unsaved)
+        except NotCoveredError as error:
+            done = _Done(unsupported=str(error))
         except KernelError as error:
-            failure = str(error)
+            done = _Done(failure=str(error))
         except FixtureError as error:  # the recording was there a moment ago
-            unsaved = str(error)
-        pipe.send((faults, notes, failure, path, unsaved))
+            done = _Done(unsaved=str(error))
+        pipe.send(done)
 
 
 def _write(output: Output, recording: Recording, *files: Path | None) -> tuple[Path | None, str]:

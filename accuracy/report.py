@@ -50,7 +50,7 @@ def show(to: Console, judged: Sequence[Judged], not_run: Sequence[NotRun]) -> No
     to.print(table)
     for one in judged:
         for line in complaints(one):
-            to.print(f"\n{one.verdict} {one.kernel} on {one.recording}: {line}", markup=False)
+            to.print(f"\n{one.verdict} {_title(one)}: {line}", markup=False)
         for text in one.offences:
             to.print("\n" + _indented(text), markup=False)
     _show_known(to, judged)
@@ -109,6 +109,15 @@ def _cells(one: Judged) -> list[str]:
     ]
 
 
+def _title(one: Judged) -> str:
+    """Name what a line is about; "-" stands for a kernel or recording that there is not."""
+    return " on ".join(name for name in (one.kernel, one.recording) if name != "-")
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
 def _show_weights(to: Console, judged: Sequence[Judged]) -> None:
     """Say what of the weights was not judged, or not as float32."""
     for one in judged:
@@ -139,7 +148,7 @@ def _show_known(to: Console, judged: Sequence[Judged]) -> None:
     for one, d in met:
         link = f" {d.link}" if d.link else ""
         to.print(
-            f"  {one.kernel} on {one.recording}: {d.reason} in {len(d.rows)} rows, {d.ceiling}: "
+            f"  {one.kernel} on {one.recording}: {d.reason} in {_rows(len(d.rows))}, {d.ceiling}: "
             f"{d.why}{link}",
             markup=False,
         )

@@ -38,7 +38,12 @@ def saved(folder: Path, judged: Sequence[Judged]) -> None:
     """
     entries: dict[str, dict[str, Entry]] = defaultdict(dict)
     for one in judged:
-        if one.output is not None and not one.unsaved:
+        if one.not_covered:
+            entries[one.kernel][one.recording] = Entry(NOT_COVERED, one.not_covered)
+        elif one.looked and one.looked.not_covered:
+            why = f"in part: {one.looked.not_covered[0][1]}"
+            entries[one.kernel][one.recording] = Entry(NOT_COVERED, why)
+        elif one.output is not None and not one.unsaved:
             entries[one.kernel][one.recording] = Entry(WRITTEN)
         elif one.output is None and one.faults:
             entries[one.kernel][one.recording] = Entry(CRASHED, one.faults[0])

@@ -5,20 +5,28 @@ An input that cannot be used becomes a refusal of its own; the other tasks go on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.blocks import Device
+from goldgate.accuracy.calls import Uncovered
+from goldgate.accuracy.coverage import RECORDED, looked_at
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, offences
 from goldgate.accuracy.inputs import inputs
 from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
-from goldgate.fixtures import FixtureError, Output, Recording, open_recording
-from goldgate.kernels import KernelError, by_default, find, load
+from goldgate.fixtures import FixtureError, Output, Recording, open_recording, write_recording
+from goldgate.fixtures.constructed import Entry
+from goldgate.fixtures.recording import PADDING
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.kernels import KernelError, NotCoveredError, by_default, find, load
 from goldgate.reference import PROFILES
 
 Advance = Callable[[int], object]
@@ -56,6 +64,41 @@ class Task:
     recording: str
     rows: int
     do: Callable[[Advance], Judged]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recording to run kernels on.
+
+    Attributes:
+        title: its name in reports.
+        tier: `coverage.RECORDED`, or a tier of `fixtures.constructed`.
+        rows: its rows.
+        open: opens it, from a file that is there until the context ends.
+
+    """
+
+    title: str
+    tier: str
+    rows: int
+    open: Callable[[], AbstractContextManager[Recording]]
+
+
+def made(entries: Iterable[Entry], folder: Path) -> Iterator[Source]:
+    """Yield constructed recordings, each written to a folder while it is used and no longer."""
+    for entry in entries:
+
+        @contextmanager
+        def opened(entry: Entry = entry) -> Iterator[Recording]:
+            path = folder / f"{entry.name}.safetensors"
+            write_recording(path, entry.recording())
+            try:
+                yield open_recording(path)
+            finally:
+                path.unlink()
+
+        title = entry.name if entry.name.startswith(entry.tier) else f"{entry.tier}/{entry.name}"
+        yield Source(title, entry.tier, entry.rows, opened)
 
 
 def work(tasks: Sequence[Task], advance: Advance = lambda _: None) -> list[Judged]:
@@ -104,6 +147,10 @@ def recordings_in(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
     return opened, refused
 
 
+def _recorded(title: str, held: Recording) -> Source:
+    return Source(title, RECORDED, held.rows, lambda: nullcontext(held))
+
+
 def live_tasks(
     named: Sequence[str],
     folders: Sequence[Path],
@@ -112,6 +159,7 @@ def live_tasks(
     device: str | None,
     runner: Runner,
     save: Path | None,
+    more: Sequence[Source] = (),
 ) -> tuple[list[Task], list[NotRun]]:
     """Return a task for each kernel and recording, and what is not run here and why.
 
@@ -122,17 +170,20 @@ def live_tasks(
         device: run the user's own kernels on this torch device.
         runner: what runs them; it must be open when a task is done.
         save: write outputs to KERNEL/NAME.safetensors in this folder.
+        more: recordings beside those of the folders.
 
     """
-    opened: dict[str, Recording] = {}
+    sources: dict[str, Source] = {}
     tasks: list[Task] = []
     for folder in folders:
         try:
             found, refused = recordings_in(folder)
         except FixtureError as error:
             found, refused = {}, {str(folder): str(error)}
-        opened |= found
+        for title, held in found.items():
+            sources[title] = _recorded(title, held)
         tasks += [refusal("-", name, why) for name, why in refused.items()]
+    sources |= {source.title: source for source in more}
     notes: list[NotRun] = []
     for name in named or by_default():
         order = Order(name, options.profile, device)
@@ -144,13 +195,7 @@ def live_tasks(
             else:
                 notes.append(NotRun(name, "", str(error)))
             continue
-        kernel = find(name)
-        for title, recording in opened.items():
-            beyond = kernel.supports(recording.spec) if kernel else None
-            if beyond:
-                notes.append(NotRun(name, title, f"it {beyond}"))
-            else:
-                tasks.append(_live_task(order, title, recording, options, runner, save))
+        tasks += [_live_task(order, source, options, runner, save) for source in sources.values()]
     return tasks, notes
 
 
@@ -160,27 +205,47 @@ def folder_of(kernel: str) -> str:
 
 
 def _live_task(
-    order: Order,
-    title: str,
-    recording: Recording,
-    options: Criteria,
-    runner: Runner,
-    save: Path | None,
+    order: Order, source: Source, options: Criteria, runner: Runner, save: Path | None
 ) -> Task:
-    name = order.name
+    name, title = order.name, source.title
     path = save / folder_of(name) / f"{title}.safetensors" if save is not None else None
+    kernel = find(name)
 
     def do(advance: Advance) -> Judged:
         try:
-            ran = runner.run(order, recording, path)
-        except UnwrittenError as error:
-            return refused(name, title, str(error), recording)
+            runner.check(order)  # before a recording is made for nothing
         except KernelError as error:
-            return Judged(name, title, faults=(str(error),), recording_sha256=recording.sha256)
-        judged = judged_output(name, title, recording, ran.output, options, ran.faults, advance)
-        return replace(judged, notes=ran.notes, unsaved=ran.unsaved)
+            return Judged(name, title, faults=(str(error),))
+        with source.open() as recording:
+            known = recording.sha256
+            try:
+                if kernel and (beyond := kernel.supports(recording.spec)):
+                    raise NotCoveredError(beyond)  # noqa: TRY301 - as the kernel's own
+                ran = runner.run(order, recording, path)
+            except NotCoveredError as error:
+                return Judged(name, title, not_covered=str(error), recording_sha256=known)
+            except UnwrittenError as error:
+                return refused(name, title, str(error), recording)
+            except KernelError as error:
+                return Judged(name, title, faults=(str(error),), recording_sha256=known)
+            left = _without(recording, ran.uncovered)
+            judged = judged_output(name, title, left, ran.output, options, ran.faults, advance)
+            looked = looked_at(source.tier, recording, ran.uncovered)
+        if ran.uncovered and path is not None:
+            path.unlink(missing_ok=True)  # elsewhere the rows left out would count as wrong
+        return replace(judged, notes=ran.notes, unsaved=ran.unsaved, looked=looked)
 
-    return Task(name, title, recording.rows, do)
+    return Task(name, title, source.rows, do)
+
+
+def _without(recording: Recording, uncovered: Sequence[Uncovered]) -> Recording:
+    """Return a recording whose rows of uncovered calls count as padding: they are not judged."""
+    if not uncovered:
+        return recording
+    index = np.where(recording.padding(), PADDING, np.arange(recording.rows, dtype=np.int64))
+    for one in uncovered:
+        index[one.start : one.stop] = PADDING
+    return replace(recording, token_index=tensor(index))
 
 
 def judged_output(

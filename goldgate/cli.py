@@ -155,7 +155,7 @@ def _missing(error: ModuleNotFoundError) -> str:
         return f"needs {name}: pip install 'goldgate[{EXTRAS[name]}]'"
     if name == "goldgate":
         return _bug(error)
-    return f"needs {name or error}: pip install goldgate installs what every command needs"
+    return f"needs {name or error}: install goldgate with its dependencies (without --no-deps)"
 
 
 def _bug(error: Exception) -> str:

@@ -22,7 +22,7 @@ def goldgate_itself() -> dict[str, object]:
     `commit` is None for a copy without a history. `sha256` is over the names and contents of every
     module, so that an edited or an installed copy is told from a release.
     """
-    return {"version": goldgate.__version__, "commit": _commit(), "sha256": _sources()}
+    return {"version": goldgate.__version__, "commit": commit(), "sha256": _sources()}
 
 
 @cache
@@ -44,7 +44,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """Return the checkout's commit, `-dirty` where files differ; None for one without history."""
     if CHECKOUT is None:
         return None
     try:

@@ -6,11 +6,14 @@ import importlib
 import pkgutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
+from goldgate.kernels.adapter import adapter_of
 from goldgate.kernels.call_site import CallSite
 from goldgate.kernels.hosts import default_device
 from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.places import CHECKOUT, PACKAGE
 
 
 def registry() -> dict[str, Kernel]:
@@ -83,10 +86,8 @@ def load_function(path: str, arithmetic: str, *, option: str = "--kernel") -> Lo
 
     """
     module_name, _, function_name = path.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
-        module = importlib.import_module(module_name)
+        module = _import(module_name)
     except FOREIGN as error:
         raise KernelError(
             f"{option} {path}: {module_name} cannot be imported ({one_line(error)})"
@@ -102,7 +103,28 @@ def load_function(path: str, arithmetic: str, *, option: str = "--kernel") -> Lo
     version = str(getattr(module, "__version__", "unversioned"))
     device = str(getattr(module, "DEVICE", "")) or default_device()
     contiguous = bool(getattr(module, "CONTIGUOUS", False))
-    return Loaded(function, path, version, device, arithmetic, contiguous=contiguous)
+    adapter = adapter_of(module, function)
+    return Loaded(
+        function, path, version, device, arithmetic, contiguous=contiguous, adapter=adapter
+    )
+
+
+def _import(name: str) -> ModuleType:
+    """Import a user's module, also from the working folder.
+
+    In a checkout's root the folders of goldgate's own packages would hide modules of their names
+    (`kernels`), so that folder is then left out.
+    """
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    if CHECKOUT is None or not (PACKAGE / name.partition(".")[0]).is_dir():
+        return importlib.import_module(name)
+    whole = list(sys.path)
+    sys.path[:] = [entry for entry in whole if Path(entry or ".").resolve() != CHECKOUT]
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path[:] = whole
 
 
 def _usable(device: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from goldgate import text
 from goldgate.errors import GoldgateError
+from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.call_site import CallSite
 from goldgate.reference import RoutingSpec
 
@@ -39,6 +40,10 @@ class KernelError(GoldgateError):
     """A kernel that is not there or cannot be used: one line with what would help."""
 
 
+class NotCoveredError(KernelError):
+    """A call that the kernel is not made for: it is not covered, and no failure."""
+
+
 #: What a module or a call of somebody else's may raise; SystemExit would end the judge as well.
 FOREIGN = (Exception, SystemExit)
 
@@ -60,6 +65,8 @@ class Loaded:
         arithmetic: the name of its arithmetic profile.
         note: what a reader of its outputs should know.
         contiguous: whether it takes contiguous tensors alone, so that it is called on no others.
+        adapter: what it takes and returns, where that is not aiter's convention.
+        before: called with the logits and the router before every call: a time limit starts there.
 
     """
 
@@ -70,6 +77,8 @@ class Loaded:
     arithmetic: str
     note: str = ""
     contiguous: bool = False
+    adapter: Adapter = field(default_factory=Adapter)
+    before: Callable[[Any, RoutingSpec], object] = lambda _logits, _spec: None
 
 
 @dataclass(frozen=True)

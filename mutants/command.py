@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rows",
         type=positive,
         default=5_000_000,
-        help="rows on which honest kernels must pass (default 5000000); with --write, what "
+        help="rows on which conforming kernels must pass (default 5000000); with --write, what "
         "100000000 or more find is kept",
     )
     parser.add_argument(

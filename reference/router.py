@@ -27,7 +27,7 @@ from goldgate.reference.spec import RoutingSpec
 
 @dataclass(frozen=True)
 class Routing:
-    """What the golden router says of T rows.
+    """The golden routing of T rows.
 
     Attributes:
         ids: int64 [T, k]; in an undefined row they mean nothing.

@@ -97,7 +97,9 @@ def test_the_cpp_example_is_judged_from_its_files(copied: Path, source: str) -> 
         *("--device", "a CPU", "--arithmetic", "ieee"),
         cwd=folder,
     )
-    judged = run(sys.executable, "-m", "goldgate", "judge", "--outputs", "outputs", cwd=folder)
+    judged = run(
+        sys.executable, "-m", "goldgate", "judge", "--partial", "--outputs", "outputs", cwd=folder
+    )
 
     assert built.returncode == 0, built.stderr
     assert recorded.returncode == 0, recorded.stderr

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import venv
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -63,7 +62,8 @@ class Environment:
     @property
     def packages(self) -> Path:
         """Its site-packages."""
-        return Path(sysconfig.get_path("purelib", "venv", vars={"base": str(self.folder)}))
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return self.folder / "lib" / version / "site-packages"
 
     def run(
         self, *words: str | Path, cwd: Path, **environment: str
@@ -117,7 +117,10 @@ def pip_install(into: Environment, *what: str | Path) -> None:
     """Install without looking for anything elsewhere."""
     command = [sys.executable, "-m", "pip", "--python", into.folder / "bin" / "python", "install"]
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run(list(map(str, [*command, *options, *what])), check=True, capture_output=True)
+    done = subprocess.run(
+        list(map(str, [*command, *options, *what])), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -132,11 +135,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel with the setuptools of the test group."""
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, checkout],
-        check=True,
         capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stdout + done.stderr
     (made,) = out.glob("*.whl")
     return made
 
@@ -324,7 +329,7 @@ def test_help_imports_no_heavy_module(installed: Environment, tmp_path: Path) ->
 def test_a_recorder_needs_numpy_safetensors_and_the_engines_torch(
     wheel: Path, tmp_path: Path
 ) -> None:
-    """`pip install --no-deps goldgate` records in a serving engine's Python."""
+    """`pip install --no-deps` of goldgate records in a serving engine's Python."""
     pytest.importorskip("torch")
     engine = fresh(tmp_path / "engine", *ENGINE)
     pip_install(engine, wheel)

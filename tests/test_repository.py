@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import configparser
+import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+import yaml
+
+from goldgate import __version__
+from goldgate.cli import COMMANDS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -13,6 +22,14 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
+
+#: The pages that a reader meets.
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+    ROOT / "fixtures" / "standin" / "MODEL_CARD.md",
+]
 
 
 def dependencies() -> dict[str, list[str]]:
@@ -47,21 +64,74 @@ def test_every_tox_environment_that_the_documents_name_exists() -> None:
     """A command copied from the README or a document runs."""
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
-    texts = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-    named = {e for p in texts for e in re.findall(r"tox -e ([\w-]+)", p.read_text("utf-8"))}
+    named = {e for p in PAGES for e in re.findall(r"tox -e ([\w-]+)", p.read_text("utf-8"))}
 
     assert named >= {"kernel-parity", "gsm8k", "mutants", "bench"}
     assert [e for e in named if f"testenv:{e}" not in tox] == []
 
 
+def code(page: Path) -> Iterator[str]:
+    """Yield a page's code: its spans, and the lines of its blocks."""
+    text = page.read_text(encoding="utf-8")
+    yield from re.findall(r"^    (?! )(.*)$", text, flags=re.MULTILINE)
+    for block in re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        yield from block.splitlines()
+    spans = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", spans))
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the options of a parser and of its subcommands."""
+    found = set(parser._option_string_actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for sub in action.choices.values() for option in options(sub)}
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_document_names_exists(page: Path) -> None:
+    """What a reader copies is a command of goldgate, with options that it takes, or a module."""
+    wrong = []
+    for line in code(page):
+        module = re.match(r"python -m ([\w.]+)", line)
+        if module and not importlib.util.find_spec(module[1]):
+            wrong.append(line)
+        found = re.match(r"(?:.*&& )?goldgate ([a-z][\w-]*)(.*)", line)
+        if not found:
+            continue
+        name, rest = found[1], found[2].partition("  #")[0].partition(" -- ")[0].partition("&&")[0]
+        parser = argparse.ArgumentParser()
+        if name in COMMANDS:
+            importlib.import_module(COMMANDS[name][0]).add_arguments(parser)
+        given = set(re.findall(r"--[a-z][\w-]*", rest))
+        if name not in COMMANDS or given - options(parser):
+            wrong.append(line)
+
+    assert wrong == []
+
+
+def test_every_path_that_a_document_names_exists() -> None:
+    """A file or folder of the checkout that a document names in code is there."""
+    folders = "|".join(p.name for p in ROOT.iterdir() if p.is_dir() and p.name[0] != ".")
+    # Capitals stand for a name of the reader's.
+    named = re.compile(rf"(?:{folders})/[a-z0-9_./-]+")
+
+    missing = [
+        f"{page.name}: {span}"
+        for page in PAGES
+        for span in code(page)
+        if named.fullmatch(span) and not (ROOT / span).exists()
+    ]
+
+    assert missing == []
+
+
 def test_every_link_of_the_documents_leads_somewhere() -> None:
     """A file or picture that a document links to is in the checkout."""
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-
     broken = [
         f"{page.name}: {target}"
-        for page in pages
+        for page in PAGES
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
         if "://" not in target and not (page.parent / target).exists()
     ]
@@ -86,3 +156,31 @@ def test_kernel_parity_installs_and_pins_nothing_that_a_gpu_host_brings() -> Non
     assert {"torch", "aiter", "triton", "transformers"}.isdisjoint(dependencies()[""])
     assert parity["system_site_packages"] == "true"
     assert parity["set_env"] == ""
+
+
+def test_one_version_is_stated_everywhere() -> None:
+    """The package, the citation and the newest entry of the changelog name the same version."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    released = re.findall(
+        r"^## \[(\d\S*)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+
+    assert cited["version"] == released[0] == __version__
+
+
+def test_pre_commit_runs_the_pinned_linter() -> None:
+    """pre-commit and tox use the same ruff."""
+    stated = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    (rev,) = [one["rev"] for one in stated["repos"] if one["repo"].endswith("ruff-pre-commit")]
+
+    assert f"ruff=={rev.removeprefix('v')}" in pins
+
+
+def test_ci_runs_the_project_s_own_script_on_the_oldest_and_newest_python() -> None:
+    """The workflow runs .ci/run, on both ends of the supported range."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    job = workflow["jobs"]["tests"]
+
+    assert job["strategy"]["matrix"]["python"] == ["3.10", "3.13"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]

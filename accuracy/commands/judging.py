@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,7 @@ from goldgate.accuracy.junit import to_junit
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures, read_known_inputs
 from goldgate.accuracy.report import console, show
 from goldgate.accuracy.tasks import Criteria, Task, work
+from goldgate.accuracy.tiers import Coverages, coverages, detailed, show_tiers
 from goldgate.fixtures.tensorfile import sha256
 from goldgate.progress import progress
 from goldgate.reference import PROFILES
@@ -44,8 +46,11 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         "--profile",
         dest="profile",
         choices=sorted(PROFILES),
-        help="the arithmetic whose error bounds apply (default: the one that an output names; "
-        "for your own kernel: conservative)",
+        metavar="NAME",
+        help="the arithmetic whose error bounds apply: "
+        + ", ".join(sorted(PROFILES))
+        + " (default: "
+        "the one that an output names; for your own kernel: conservative)",
     )
     parser.add_argument(
         "--ordered",
@@ -60,6 +65,7 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--known-failures",
+        "--deviations",  # the spelling of 0.1.0
         dest="known_failures",
         type=Path,
         action="append",
@@ -135,8 +141,17 @@ def do_all(tasks: Sequence[Task]) -> list[Judged]:
 def report(judged: Sequence[Judged], about: Account, options: argparse.Namespace) -> int:
     """Write the evidence, print the table, and return the exit status.
 
-    A file that cannot be written is named after the table and makes a pass exit with 2.
+    A file that cannot be written is named after the table and makes a pass exit with 2. What a
+    kernel does not support was not run: it is no verdict.
     """
+    beyond = [NotRun(o.kernel, o.recording, o.not_covered) for o in judged if o.not_covered]
+    looked_at, notes = coverages(judged), about.not_run
+    judged = [one for one in judged if not one.not_covered]
+    about = replace(
+        about,
+        not_run=(*notes, *beyond),
+        coverage=Coverages(looked_at) if looked_at else about.coverage,
+    )
     unwritten = []
     for path, text in ((options.json, to_json), (options.junit, to_junit)):
         if path:
@@ -147,7 +162,8 @@ def report(judged: Sequence[Judged], about: Account, options: argparse.Namespace
                 unwritten.append(f"{path}: the evidence cannot be written ({reason})")
     unwritten += [one.unsaved for one in judged if one.unsaved]
     to = console()
-    show(to, judged, about.not_run)
+    show(to, detailed(judged), notes)
+    show_tiers(to, judged, looked_at)
     verdicts = [one.verdict for one in judged]
     passed, failed = verdicts.count("PASS"), verdicts.count("FAIL")
     counts = f"{passed} passed, {failed} failed, {verdicts.count('REFUSED')} refused"

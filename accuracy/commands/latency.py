@@ -51,8 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline", metavar="NAME", help="ratios are to this kernel (default: the first)"
     )
-    parser.add_argument("--tokens", type=positive, nargs="+", default=list(TOKENS), metavar="T")
-    parser.add_argument("--rounds", type=positive, default=ROUNDS, help=f"default: {ROUNDS}")
+    parser.add_argument(
+        "--tokens",
+        type=positive,
+        nargs="+",
+        default=list(TOKENS),
+        metavar="T",
+        help="numbers of tokens a call (default: " + " ".join(map(str, TOKENS)) + ")",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=positive,
+        default=ROUNDS,
+        metavar="N",
+        help="turns of all kernels (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG or SVG")
 

@@ -1,9 +1,10 @@
-"""Run routing kernels on recordings, twice each, and judge what they return."""
+"""Run routing kernels on recordings, in calls of many kinds, and judge what they return."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,20 @@ from goldgate.accuracy.commands.judging import (
     one_interrupt,
     report,
 )
-from goldgate.accuracy.isolation import Runner
+from goldgate.accuracy.isolation import Limits, Runner
 from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.saving import saved, to_save
-from goldgate.accuracy.tasks import Task, live_tasks
-from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, write_recording
-from goldgate.fixtures.constructed import CONSTRUCTORS, construct
+from goldgate.accuracy.tasks import Task, live_tasks, made
+from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
+from goldgate.fixtures.constructed import Entry, entries
+from goldgate.fixtures.routers import model_named, read_router
+from goldgate.reference.models import MODELS, Model
+
+#: The tiers of constructed recordings that each `--coverage` adds.
+_COVERAGE = {"shipped": (), "ordinary": ("ordinary",), "full": ("ordinary", "pairs", "hostile")}
+
+#: How often a call is made again on the same rows, by default.
+_REPEATS = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recordings",
         type=Path,
-        default=SHIPPED_RECORDINGS,
         metavar="DIR",
         help="what to route (default: the shipped recordings)",
     )
-    parser.add_argument(
-        "--constructed",
-        action="store_true",
-        help="add every constructed recording: other shapes, groups, scales, ties, NaN",
-    )
+    _add_coverage_options(parser)
     parser.add_argument(
         "--save-outputs", type=Path, metavar="DIR", help="write what the kernels return"
     )
@@ -56,9 +60,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_judging_options(parser)
 
 
+def _add_coverage_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--coverage",
+        choices=list(_COVERAGE),
+        help="what to route beside the recordings: 'shipped' nothing; 'ordinary' the router at "
+        "every token count that a kernel may treat apart, and each other type, layout, state and "
+        "router; 'full' also every pair of these, and the hostile rows (default: ordinary with "
+        "--kernel and without --recordings, else shipped)",
+    )
+    parser.add_argument(
+        "--constructed",
+        dest="coverage",
+        action="store_const",
+        const="full",
+        help="the same as --coverage full; it ends with 0.3",
+    )
+    router = parser.add_mutually_exclusive_group()
+    router.add_argument(
+        "--model",
+        metavar="NAME",
+        help=f"cover this model's router and no other: {', '.join(MODELS)} "
+        "(default: MiniMax-M2.5's in full, the others in part)",
+    )
+    router.add_argument(
+        "--spec", type=Path, metavar="FILE", help="cover the router of this JSON file and no other"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=_count,
+        default=_REPEATS,
+        metavar="N",
+        help=f"make a call of each recording N more times (default: {_REPEATS})",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=Limits.call_s,
+        metavar="S",
+        help="end a call that gives no answer in S seconds, and S more for each 16,384 rows "
+        f"(default: {Limits.call_s:g})",
+    )
+    parser.add_argument(
+        "--first-call-timeout",
+        type=_seconds,
+        default=Limits.first_s,
+        metavar="S",
+        help=f"the same for a shape's first call, which may compile (default: {Limits.first_s:g})",
+    )
+
+
 def main(options: argparse.Namespace) -> int:
     """Run and judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
     how = criteria(options)
+    constructed = list(_entries(options))
     if options.save_outputs is not None:  # before anything is measured that could not be saved
         options.save_outputs.mkdir(parents=True, exist_ok=True)
     tasks: list[Task] = []
@@ -67,23 +122,20 @@ def main(options: argparse.Namespace) -> int:
         # Shipped outputs name their own arithmetic; --arithmetic is about the kernels run here.
         shipped = replace(how, profile=None)
         tasks, not_run = judge_tasks(SHIPPED_RECORDINGS, SHIPPED_OUTPUTS, shipped)
+    limits = Limits(options.timeout, options.first_call_timeout)
     with (
         one_interrupt(),
-        Runner() as runner,
-        tempfile.TemporaryDirectory(prefix="goldgate-") as made,
+        Runner(limits, options.repeats) as runner,
+        tempfile.TemporaryDirectory(prefix="goldgate-") as folder,
     ):
-        folders = [options.recordings]
-        if options.constructed:
-            folders.append(Path(made))
-            for name in CONSTRUCTORS:
-                write_recording(Path(made, "constructed", f"{name}.safetensors"), construct(name))
         live, notes = live_tasks(
             options.kernel,
-            folders,
+            [options.recordings or SHIPPED_RECORDINGS],
             how,
             device=options.device,
             runner=runner,
             save=options.save_outputs,
+            more=list(made(constructed, Path(folder))),
         )
         about = account(options, [*not_run, *notes])
         if options.save_outputs is not None:
@@ -92,3 +144,39 @@ def main(options: argparse.Namespace) -> int:
         if options.save_outputs is not None:
             saved(options.save_outputs, judged[len(tasks) :])
         return report(judged, about, options)
+
+
+def _entries(options: argparse.Namespace) -> Iterator[Entry]:
+    """Yield the constructed recordings that the options ask for.
+
+    Raises:
+        RouterError: there is no such model, or the router's file cannot be used.
+
+    """
+    model = _model(options)
+    # What a machine's own kernels pass is known; a quick look at them is what no --kernel asks for.
+    quick = not options.kernel or options.recordings is not None
+    coverage = options.coverage or ("shipped" if quick and model is None else "ordinary")
+    for entry in entries(model) if _COVERAGE[coverage] else ():
+        if entry.tier in _COVERAGE[coverage]:
+            yield entry
+
+
+def _model(options: argparse.Namespace) -> Model | None:
+    if options.spec is not None:
+        return read_router(options.spec)
+    return model_named(options.model) if options.model else None
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: expected a count of at least 0")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: expected seconds, a number above 0")
+    return value

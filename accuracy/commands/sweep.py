@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--arithmetic",
         choices=sorted(PROFILES),
-        help="the profile to compare with (default: the kernel's own)",
+        metavar="NAME",
+        help="the arithmetic to compare with: "
+        + ", ".join(sorted(PROFILES))
+        + " (default: the kernel's own)",
     )
     parser.add_argument("--device", help="torch device for your own kernel, such as cuda:1")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")

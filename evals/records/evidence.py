@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import sys
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from goldgate.evals.records import folder, summary
 from goldgate.evals.records.truncation import truncated
 from goldgate.evals.task import doc_sha256, text_sha256
 from goldgate.junit import Check, write_junit
+from goldgate.provenance import commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,21 +179,5 @@ def environment() -> dict[str, Any]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: version(name) for name in packages},
-        "goldgate": _commit(),
+        "goldgate": commit() or "unknown",
     }
-
-
-def _commit() -> str:
-    # git where there is one: a checkout copied without its history has none to tell.
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],  # noqa: S607 - the user's own git
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return described.stdout.strip() or "unknown"

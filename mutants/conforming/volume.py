@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from goldgate.accuracy.calls import CALL_ROWS, device_name, run
+from goldgate.accuracy.calls import device_name, run
 from goldgate.accuracy.document import write_text
 from goldgate.errors import GoldgateError
 from goldgate.fixtures import Recording
+from goldgate.fixtures.plan import CALL_ROWS
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import Loaded

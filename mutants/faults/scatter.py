@@ -64,8 +64,7 @@ def leaning(which: Callable[[NDArray[np.float64], Ids], NDArray[Any]]) -> Change
     """Move weights by so many u as `which` says of each."""
 
     def change(w: NDArray[np.float64], ids: Ids) -> NDArray[np.float64]:
-        units: NDArray[np.float64] = np.asarray(which(w, ids), np.float64)
-        return np.asarray(w * (1.0 + units * U), np.float64)
+        return np.asarray(w * (1.0 + which(w, ids) * U), np.float64)
 
     return change
 

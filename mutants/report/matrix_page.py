@@ -129,9 +129,16 @@ def _many(found: VolumeResult | None) -> list[str]:
     if found is None:
         return [*text, "This version has no long run yet."]
     alarms = f"alarms: {len(found.alarms)}" if found.alarms else "no alarm"
+    inside = (
+        f"the largest random error {found.rms_over_limit:.2f} of its limit "
+        f"({found.rms_over_limit_of}), a group's mean {found.group:.2f} of its limit "
+        f"({found.group_of})"
+        if found.rms_over_limit
+        else "random errors (grid, scatter, group) were not judged in it"
+    )
     text += wrapped(
         f"On {found.date}: {found.rows:,} rows, **{alarms}**; the largest weight error "
-        f"{found.over_bound:.2f} of its bound ({found.over_bound_of}). Processor: "
+        f"{found.over_bound:.2f} of its bound ({found.over_bound_of}); {inside}. Processor: "
         f"{found.processor}. Kept in [volume.json](../mutants/conforming/volume.json)."
     )
     return text + [f"- {alarm}" for alarm in found.alarms]

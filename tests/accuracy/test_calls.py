@@ -18,7 +18,7 @@ from goldgate.accuracy import assert_parity
 from goldgate.accuracy.calls import run
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording
-from goldgate.kernels import KernelError, Loaded, load_function, registry
+from goldgate.kernels import KernelError, Loaded, NotCoveredError, load_function, registry
 from goldgate.kernels.sglang import topk_sigmoid_arithmetic
 from goldgate.kernels.torch_eager import route
 from goldgate.reference import PROFILES, RoutingSpec
@@ -442,3 +442,41 @@ def test_unknown_functions_are_refused(path: str, message: str) -> None:
     """A kernel of one's own that cannot be found is refused with what is missing."""
     with pytest.raises(KernelError, match=message):
         load_function(path, "conservative")
+
+
+@pytest.mark.parametrize("name", ["MiniMax-M2.5/layout_offset", "MiniMax-M2.5/layout_all_padded"])
+@pytest.mark.parametrize("which", [2, 3])
+def test_writes_in_front_of_the_outputs_are_seen(name: str, which: int) -> None:
+    """The element in front of an output is of its own storage, and a write there is a fault."""
+
+    def counts_down_too_far(*arguments: Any) -> None:  # noqa: ANN401
+        route(*arguments)
+        output = arguments[which]
+        output.as_strided((1,), (1,), output.storage_offset() - 1).zero_()
+
+    faults = run(_loaded(counts_down_too_far), construct(name)).faults
+
+    assert f"writes memory in front of {('topk_weights', 'topk_ids')[which - 2]}" in faults
+
+
+def test_an_empty_batch_is_a_call() -> None:
+    """A call of no tokens is made, and a kernel that writes nothing there is at no fault."""
+    sizes: list[int] = []
+
+    def counted(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        sizes.append(len(x))
+        route(x, *more)
+
+    ran = run(_loaded(counted), construct("MiniMax-M2.5/tokens_0_to_257"))
+
+    assert ran.faults == ()
+    assert set(sizes) == set(range(258))
+
+
+def test_states_that_need_a_gpu_are_left_out_by_name() -> None:
+    """Without a GPU a side stream, a second device and torch.compile are not covered, by name."""
+    for state in ("side stream", "second device", "torch.compile"):
+        name = "MiniMax-M2.5/state_" + state.replace(" ", "_").replace(".", "_")
+
+        with pytest.raises(NotCoveredError, match=f"{state}: needs a GPU"):
+            run(_loaded(route), construct(name))

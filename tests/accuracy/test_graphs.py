@@ -9,7 +9,7 @@ import torch
 
 from goldgate.accuracy.calls import run
 from goldgate.fixtures.constructed import construct
-from goldgate.kernels import Loaded, RoutingKernel
+from goldgate.kernels import Loaded, NotCoveredError, RoutingKernel
 from goldgate.kernels.torch_eager import route
 
 pytestmark = pytest.mark.skipif(
@@ -58,3 +58,16 @@ def test_a_kernel_that_cannot_be_captured_is_said_not_to_have_been() -> None:
 
         assert ran.faults == ()
         assert "cannot be captured" in ran.notes[0]
+
+
+@pytest.mark.parametrize("state", ["side_stream", "second_device", "torch_compile"])
+def test_calls_elsewhere_answer_as_plain_calls(state: str) -> None:
+    """On a side stream, a second device and inside torch.compile torch eager answers as before."""
+    held = construct(f"MiniMax-M2.5/state_{state}")
+
+    try:
+        ran = run(_loaded(route), held)
+    except NotCoveredError as error:
+        pytest.skip(str(error))
+
+    assert ran.faults == ()

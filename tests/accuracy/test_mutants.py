@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from goldgate.accuracy.calls import CALL_ROWS, run
+from goldgate.accuracy.calls import run
+from goldgate.errors import GoldgateError
+from goldgate.fixtures.plan import CALL_ROWS
 from goldgate.kernels import Loaded
 from goldgate.kernels.torch_eager import route as torch_eager
 from goldgate.mutants.command import add_arguments
@@ -123,6 +125,40 @@ def test_what_a_long_run_finds_is_kept_whole(tmp_path: Path) -> None:
     assert kept.alarms == (f"{COMPILED[1].name} on others: weight 3",)
     assert kept.date
     assert volume.kept(path.with_name("none.json")) is None
+
+
+def test_a_run_on_honest_rows_goes_on_where_it_was_ended(tmp_path: Path) -> None:
+    """What is kept after two blocks and gone on with is what one run finds, to the last bit."""
+    rows = 256 * len(COMPILED) * len(volume.KINDS)
+    path = tmp_path / "partial.json"
+    whole = volume.Partial(rows)
+    for n, (kind, honest, trial) in enumerate(volume.volume(rows)):
+        whole = volume.Partial(rows, n + 1, whole.found.added(kind, honest, trial))
+        if n == 1:
+            volume.keep_partial(whole, path)
+        if n == 3:
+            break
+
+    resumed = volume.kept_partial(path, rows)
+    assert resumed.blocks == 2
+    for kind, honest, trial in volume.volume(rows, resumed.blocks):
+        found = resumed.found.added(kind, honest, trial)
+        resumed = volume.Partial(rows, resumed.blocks + 1, found)
+        if resumed.blocks == whole.blocks:
+            break
+
+    assert resumed == whole
+    assert whole.found.rms_over_limit > 0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"asked": 7, "blocks": 1, "found": {"alarms": []}}'])
+def test_partial_sums_of_another_run_are_refused(tmp_path: Path, text: str) -> None:
+    """A file of another length of run, or of something else, is refused by name."""
+    path = tmp_path / "partial.json"
+    path.write_text(text, "utf-8")
+
+    with pytest.raises(GoldgateError, match=r"partial\.json"):
+        volume.kept_partial(path, 8)
 
 
 @pytest.mark.parametrize(("spread", "mean"), [(1.0, 0.0), (10.0, -40.0)])

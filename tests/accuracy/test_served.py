@@ -124,8 +124,8 @@ def test_the_readme_states_the_second_half(kept: Results) -> None:
     passed = sum(arm.verdict == "PRESERVED" for arm in faults)
 
     assert (
-        f"half puts {len(faults)} of them in the router of the served stand-in model: GSM8K's "
-        f"verdict passes {passed}, kernel parity none"
+        f"Served in the stand-in model, {len(faults)} of them meet GSM8K: its verdict passes "
+        f"{passed}, kernel parity none"
     ) in text
 
 

@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from aiohttp import web
 
-from goldgate.evals.records import evidence
 from tests.evals.support import RIGHT, Server, facts_of, samples_of
 
 if TYPE_CHECKING:
@@ -214,7 +213,7 @@ def test_evidence_names_the_code_that_asked(
 ) -> None:
     """run.json has what git calls this checkout, or says that it is not known."""
     monkeypatch.setattr(
-        evidence, "subprocess", SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout=git))
+        "goldgate.provenance.subprocess.run", lambda *_, **__: SimpleNamespace(stdout=git)
     )
 
     ask(server.url, tmp_path)

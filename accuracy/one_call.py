@@ -1,0 +1,287 @@
+"""One call of a kernel: poisoned outputs between guards, inputs in a layout, what it did wrong.
+
+Nothing here judges what a kernel returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goldgate.accuracy.tensors import bits, to_torch
+from goldgate.fixtures import Recording
+from goldgate.fixtures.plan import Layout
+from goldgate.kernels import FOREIGN, KernelError, Loaded, NotCoveredError, one_line
+from goldgate.reference import RoutingSpec
+
+if TYPE_CHECKING:
+    import torch
+
+#: What the outputs hold before the first and before the second call: ids that no expert has, and
+#: weights that are never right. Zeros would hide a row that is not written.
+POISON_IDS = (-0x5EED, -0x0BAD)
+POISON_WEIGHTS = (float("nan"), -1e30)
+
+#: Bytes in front of the outputs and rows behind them that no kernel may touch, all of the outputs'
+#: own storage. 512 bytes keep the alignment that torch gives.
+_FRONT_BYTES = 512
+_BACK_ROWS = 16
+
+#: What drivers call a fault of the device: no refusal, whatever the layout.
+_DEVICE_FAULTS = ("CUDA error", "HIP error", "an illegal memory access", "misaligned address")
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call returned for n rows.
+
+    Attributes:
+        weights: float32 [n, k].
+        ids: int32 [n, k].
+        faults: what the call did wrong.
+        weight_type: the type that the kernel returned weights in, by safetensors' name.
+
+    """
+
+    weights: NDArray[np.float32]
+    ids: NDArray[np.int32]
+    faults: tuple[str, ...]
+    weight_type: str = "F32"
+
+
+@dataclass(frozen=True)
+class _Buffer:
+    """An output: a view of `memory`, with `front` elements before it."""
+
+    memory: torch.Tensor
+    view: torch.Tensor
+    front: int
+    poison: float
+
+
+def call(
+    kernel: Loaded,
+    recording: Recording,
+    start: int,
+    stop: int,
+    turn: int = 0,
+    *,
+    mirrored: bool = False,
+    layout: Layout | None = None,
+    device: str | None = None,
+) -> Call:
+    """Call the kernel once on rows start to stop.
+
+    Args:
+        kernel: what to call.
+        recording: the inputs.
+        start: the first row.
+        stop: the row behind the last; there may be no rows.
+        turn: 0 or 1: what the outputs hold before.
+        mirrored: whether rows and experts are reversed: other inputs of the same kind.
+        layout: where the tensors lie; None: contiguous.
+        device: in place of the kernel's own.
+
+    Raises:
+        NotCoveredError: the kernel is not made for this call.
+        KernelError: it raised, or there is no torch.
+
+    """
+    try:
+        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
+    except ImportError:
+        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
+    layout, device = layout or Layout(), device or kernel.device
+    spec, adapter = recording.spec, kernel.adapter
+    _check_supported(kernel, recording, stop - start, layout)
+    logits, bias = _inputs(recording, start, stop, layout, device, mirrored=mirrored)
+    columns = spec.top_k + (adapter.shared.count if adapter.shared else 0)
+    shape = (stop - start, columns)
+    id_type = torch.int64 if adapter.ids == "int64" else torch.int32
+    weights = _buffer(
+        shape, layout.weights_row, layout.offset, POISON_WEIGHTS[turn], torch.float32, device
+    )
+    ids = _buffer(shape, layout.ids_row, layout.offset, POISON_IDS[turn], id_type, device)
+    before = bits(logits).clone(), bits(bias).clone()
+    padding = recording.padding(start, stop) & (not mirrored)
+    real = _real_rows(padding) if "num_token_non_padded" in adapter.told else None
+    kernel.before(logits, spec)
+    try:
+        returned = adapter.call(
+            kernel.route,
+            (logits, bias, weights.view, ids.view),
+            spec,
+            None if real is None else torch.tensor(real, dtype=torch.int32, device=device),
+        )
+        views = _returned(kernel, returned, shape) if adapter.returns else (weights.view, ids.view)
+        host = [values.float() if values.is_floating_point() else values for values in views]
+        arrays = [values.cpu().numpy().copy() for values in host]
+        faults = _written((logits, bias), before, (weights, ids))
+    except NotImplementedError as error:
+        raise NotCoveredError(one_line(error)) from None
+    except FOREIGN as error:
+        why = one_line(error)
+        if layout.strided and not any(words in why for words in _DEVICE_FAULTS):
+            raise NotCoveredError(f"refuses strided tensors: {why}") from None
+        raise KernelError(f"{kernel.name} on {recording.name}: {why}") from None
+    limits = np.iinfo(np.int32)  # a 64-bit id beyond them stays out of range
+    found = arrays[1].clip(limits.min, limits.max).astype(np.int32)
+    faults += _shared(kernel, spec, arrays[0], found, ~padding)
+    routed, chosen = arrays[0][:, : spec.top_k], found[:, : spec.top_k]
+    if real is not None:
+        faults += _masked(routed[real:], chosen[real:])
+    kind = {torch.bfloat16: "BF16", torch.float16: "F16"}.get(views[0].dtype, "F32")
+    return Call(np.ascontiguousarray(routed), np.ascontiguousarray(chosen), faults, kind)
+
+
+def _check_supported(kernel: Loaded, recording: Recording, rows: int, layout: Layout) -> None:
+    if kernel.contiguous and layout.strided:
+        raise NotCoveredError("takes contiguous ones alone (CONTIGUOUS)")
+    try:
+        types = recording.gating_output.dtype, recording.correction_bias.dtype
+        why = kernel.adapter.refusal(recording.spec, rows, *types)
+    except FOREIGN as error:
+        raise KernelError(f"{kernel.name}: supports() raised {one_line(error)}") from None
+    if why:
+        raise NotCoveredError(why)
+
+
+def _inputs(
+    recording: Recording, start: int, stop: int, layout: Layout, device: str, *, mirrored: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits and bias in a layout, NaN in between."""
+    logits = to_torch(recording.gating_output, start, stop, device)
+    bias = to_torch(recording.correction_bias, 0, recording.spec.num_experts, device)
+    if mirrored:
+        logits, bias = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
+    rows, experts = logits.shape
+    if layout == Layout():
+        return logits, bias
+    stride = (experts + layout.gate_row) * layout.gate_column
+    memory = logits.new_full((layout.offset + rows * stride + 1,), float("nan"))
+    placed = memory.as_strided((rows, experts), (stride, layout.gate_column), layout.offset)
+    placed.copy_(logits)
+    moved = bias.new_full((experts + layout.offset,), float("nan"))[layout.offset :]
+    moved.copy_(bias)
+    return placed, moved
+
+
+def _buffer(
+    shape: tuple[int, int],
+    longer: int,
+    offset: int,
+    poison: float,
+    dtype: torch.dtype,
+    device: str,
+) -> _Buffer:
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    rows, columns = shape
+    stride = columns + longer
+    front = _FRONT_BYTES // dtype.itemsize + offset
+    size = front + (rows + _BACK_ROWS) * stride
+    memory = torch.full((size,), poison, dtype=dtype, device=device)
+    return _Buffer(memory, memory.as_strided(shape, (stride, 1), front), front, poison)
+
+
+def _returned(
+    kernel: Loaded,
+    returned: Any,  # noqa: ANN401 - whatever it returned
+    shape: tuple[int, int],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights and ids that a kernel returned.
+
+    Raises:
+        KernelError: they are no tensors of that shape and of those types.
+
+    """
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    order = kernel.adapter.returns
+    if not isinstance(returned, tuple | list) or len(returned) < len(order):
+        kind = type(returned).__name__
+        raise KernelError(f"{kernel.name} returns a {kind}: expected {' and '.join(order)}")
+    held = dict(zip(order, returned, strict=False))
+    types = {
+        "weights": (torch.float32, torch.bfloat16, torch.float16),
+        "ids": (torch.int64,) if kernel.adapter.ids == "int64" else (torch.int32,),
+    }
+    for name, expected in types.items():
+        value = held[name]
+        usable = isinstance(value, torch.Tensor) and value.dtype in expected
+        if not usable or tuple(value.shape) != shape:
+            kind = type(value).__name__
+            seen = f"{value.dtype} {list(value.shape)}" if hasattr(value, "shape") else kind
+            raise KernelError(
+                f"{kernel.name} returns {name} {seen}: expected {expected[0]} {list(shape)} "
+                "(IDS and RETURNS in its module declare others)"
+            )
+    return held["weights"], held["ids"]
+
+
+def _written(
+    inputs: tuple[torch.Tensor, torch.Tensor],
+    before: tuple[torch.Tensor, torch.Tensor],
+    outputs: tuple[_Buffer, _Buffer],
+) -> tuple[str, ...]:
+    """Return what was written beside the outputs."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    faults = []
+    for name, values, was in zip(("gating_output", "correction_bias"), inputs, before, strict=True):
+        if not torch.equal(bits(values), was):
+            faults.append(f"writes {name}")
+    for name, held in zip(("topk_weights", "topk_ids"), outputs, strict=True):
+        held.view.fill_(held.poison)
+        touched = bits(held.memory) != bits(torch.full_like(held.memory, held.poison))
+        for where, part in (
+            ("in front of", touched[: held.front]),
+            ("behind", touched[held.front :]),
+        ):
+            if bool(part.any()):
+                faults.append(f"writes memory {where} {name}")
+    return tuple(faults)
+
+
+def _shared(
+    kernel: Loaded,
+    spec: RoutingSpec,
+    weights: NDArray[np.float32],
+    ids: NDArray[np.int32],
+    real: NDArray[np.bool_],
+) -> tuple[str, ...]:
+    """Return what is wrong with the shared experts' columns: ids E, E + 1, ..., one weight.
+
+    The weight may be rounded, or divided, in float32: it is right within a unit of its last place.
+    """
+    shared = kernel.adapter.shared
+    if shared is None:
+        return ()
+    expected = shared.value(spec)
+    names = spec.num_experts + np.arange(shared.count)
+    off = np.abs(weights[real, spec.top_k :].astype(np.float64) - expected)
+    faults = []
+    if rows := int((ids[real, spec.top_k :] != names).any(axis=1).sum()):
+        faults.append(f"shared experts: ids are not {names.tolist()} in {rows} rows")
+    if rows := int((~(off <= 2.0**-23 * expected)).any(axis=1).sum()):
+        faults.append(f"shared experts: weights are not {expected:.9g} in {rows} rows")
+    return tuple(faults)
+
+
+def _masked(weights: NDArray[np.float32], ids: NDArray[np.int32]) -> tuple[str, ...]:
+    """Return whether padding rows are masked: every id -1, or every id 0 with weights of 0."""
+    masked = (ids == -1).all(axis=1) | ((ids == 0) & (weights == 0.0)).all(axis=1)
+    rows = int((~masked).sum())
+    expected = "expected ids -1, or ids and weights 0"
+    return (
+        (f"does not mask {rows} padding rows (num_token_non_padded): {expected}",) if rows else ()
+    )
+
+
+def _real_rows(padding: NDArray[np.bool_]) -> int:
+    """Return how many rows come before the padding that ends a call."""
+    real = np.flatnonzero(~padding)
+    return int(real[-1]) + 1 if len(real) else 0

@@ -1,0 +1,264 @@
+"""What a pass looked at: read off what was judged, and written as evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goldgate.accuracy.calls import Uncovered
+from goldgate.accuracy.coverage import RECORDED, coverage, looked_at, runs
+from goldgate.cli import main
+from goldgate.fixtures import open_recording
+from goldgate.fixtures.constructed import Entry, construct, entries, find
+from goldgate.fixtures.factors import FACTORS, combined, pairwise
+from goldgate.fixtures.routers import RouterError, read_router
+
+_LIMITED = """
+from goldgate.kernels.torch_eager import route as honest
+
+DEVICE = "cpu"
+
+
+def route(x, b, w, i, groups, *more):
+    if groups > 1 or len(x) > 200:
+        raise NotImplementedError("one group, 200 tokens at most")
+    honest(x, b, w, i, groups, *more)
+
+
+def deaf(x, b, w, i, groups, kept, renorm, scale=1.0):
+    honest(x, b, w, i, 1, 1, renorm, 1.0)
+
+
+def refuses(*_):
+    raise NotImplementedError("nothing at all")
+"""
+
+
+def test_all_pairs_are_met_by_the_covering_array() -> None:
+    """Judging the whole array meets every level and every pair of levels that there is."""
+    judged = [
+        (str(row), looked_at("pairs", combined("x", row)))
+        for scoring in FACTORS["scoring"]
+        for row in pairwise(tuple((FACTORS | {"scoring": (scoring,)}).items()))
+    ]
+
+    found = coverage("k", judged)
+
+    # Two rows of which the second is padding are padded at the end as well as between.
+    assert found.possible - 2 <= found.pairs <= found.possible
+    assert {name: len(levels) for name, levels in found.levels.items()} == {
+        name: len(levels) for name, levels in FACTORS.items()
+    }
+    assert found.tiers == {"pairs": len(judged)}
+
+
+def test_one_recording_meets_its_own_pairs_alone() -> None:
+    """One call meets one level of each factor, and the pairs of these."""
+    row = pairwise()[0]
+
+    found = coverage("k", [("x", looked_at("pairs", combined("x", row)))])
+
+    assert found.pairs == len(FACTORS) * (len(FACTORS) - 1) // 2
+    assert all(len(levels) == 1 for levels in found.levels.values())
+    assert found.tokens == (row["tokens"],)
+
+
+def test_calls_that_were_not_made_are_not_covered() -> None:
+    """A refused call's tokens and rows count as left out, not as looked at."""
+    held = construct("MiniMax-M2.5/layout_offset")
+    spans = [(85, 285), (285, 1310)]
+
+    looked = looked_at("ordinary", held, [Uncovered(*span, "small ones alone") for span in spans])
+    found = coverage("k", [("layout_offset", looked)], [("edge", "no NaN")])
+
+    assert found.tokens == (1, 3, 16, 32, 33)
+    assert found.rows == 85
+    assert [(one.recording, one.tokens, one.why) for one in found.not_covered] == [
+        ("layout_offset", (200, 1025), "small ones alone"),
+        ("edge", (), "no NaN"),
+    ]
+    text = "\n".join(found.lines())
+    assert "not covered: layout_offset (calls of 200, 1025 tokens): small ones alone" in text
+
+
+def test_coverage_is_written_as_json() -> None:
+    """Token counts are runs, levels are texts, and what was left out has its reason."""
+    found = coverage("k", [("x", looked_at(RECORDED, construct("tokens_65")))], [("y", "why")])
+
+    held = json.loads(json.dumps(found.as_json()))
+
+    assert held["tiers"] == {"recorded": 1}
+    assert held["token_counts"] == [[65, 65]]
+    assert held["factors"]["shape"] == ["256/8"]
+    assert held["pairs"] == {"met": 45, "possible": found.possible}
+    assert held["not_covered"] == [{"recording": "y", "tokens": [], "why": "why"}]
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [((), []), ((0, 1, 2, 5), [(0, 2), (5, 5)]), ((3,), [(3, 3)]), ((1, 3), [(1, 1), (3, 3)])],
+)
+def test_runs_of_counts(counts: tuple[int, ...], expected: list[tuple[int, int]]) -> None:
+    """Numbers that follow each other become one run."""
+    assert list(runs(counts)) == expected
+
+
+@pytest.fixture
+def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a module of kernels and cut the table to a few recordings of each tier."""
+    (tmp_path / "limited.py").write_text(_LIMITED, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = ("MiniMax-M2.5/layout_offset", "routers/DeepSeek-V3", "scaled", "deep_negative")
+    some = [*map(find, names), next(e for e in entries() if e.tier == "pairs")]
+
+    def few(_model: object = None) -> list[Entry]:
+        return some
+
+    monkeypatch.setattr("goldgate.accuracy.commands.parity.entries", few)
+    monkeypatch.setattr(
+        "goldgate.accuracy.commands.parity.SHIPPED_RECORDINGS",
+        Path(__file__).parents[2] / "fixtures" / "recordings" / "edge.safetensors",
+    )
+    return tmp_path
+
+
+def _parity(folder: Path, kernel: str, *more: str) -> tuple[int, dict[str, object]]:
+    evidence = folder / "e.json"
+    command = ("parity", "--kernel", f"limited:{kernel}", "--repeats", "2")
+    status = main([*command, "--json", str(evidence), *more])
+    held: dict[str, object] = json.loads(evidence.read_text("utf-8"))
+    return status, held
+
+
+def test_what_a_kernel_refuses_is_listed_and_fails_nothing(
+    kernels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Refused calls are not covered, in print and in evidence; what was routed decides."""
+    normal = str(Path(__file__).parents[2] / "fixtures" / "recordings" / "offset.safetensors")
+
+    status, held = _parity(
+        kernels, "route", "--coverage", "ordinary", "--recordings", normal, "--save-outputs",
+        str(kernels / "out"),
+    )  # fmt: skip
+
+    assert status == 0
+    results = {one["recording"]: one["verdict"] for one in held["results"]}  # type: ignore[attr-defined]
+    assert results == {"ordinary/MiniMax-M2.5/layout_offset": "PASS"}
+    (found,) = held["coverage"]["kernels"]  # type: ignore[index]
+    assert found["token_counts"] == [[1, 1], [3, 3], [16, 16], [32, 33], [200, 200]]
+    assert {one["recording"]: one["tokens"] for one in found["not_covered"]} == {
+        "ordinary/MiniMax-M2.5/layout_offset": [1025],
+        "ordinary/routers/DeepSeek-V3": [],
+        "ordinary/scaled": [],
+        "offset": [],
+    }
+    assert "NotImplementedError: one group, 200 tokens at most" in capsys.readouterr().out
+    manifest = json.loads((kernels / "out/limited.route/manifest.json").read_text("utf-8"))
+    states = {name: one["state"] for name, one in manifest["recordings"].items()}
+    assert set(states.values()) == {"not covered"}
+    assert not list((kernels / "out").rglob("*.safetensors"))
+
+
+def test_a_kernel_that_refuses_everything_was_not_judged(
+    kernels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where every call is refused nothing was judged, and the command exits with 2."""
+    status, held = _parity(kernels, "refuses")
+
+    assert status == 2
+    assert held["results"] == []
+    assert "nothing was judged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "tiers"),
+    [
+        ((), {"recorded", "ordinary"}),
+        (("--coverage", "shipped"), {"recorded"}),
+        (("--coverage", "full"), {"recorded", "ordinary", "pairs", "hostile"}),
+        (("--constructed",), {"recorded", "ordinary", "pairs", "hostile"}),
+    ],
+)
+def test_tiers_by_option(kernels: Path, options: tuple[str, ...], tiers: set[str]) -> None:
+    """Without an option the ordinary tier is judged; full adds the pairs and the hostile rows."""
+    _, held = _parity(kernels, "deaf", *options)
+
+    (found,) = held["coverage"]["kernels"]  # type: ignore[index]
+    names = {one["recording"] for one in (*held["results"], *found["not_covered"])}  # type: ignore[misc]
+    assert {name.partition("/")[0] for name in names} == tiers - {"recorded"} | {"edge"}
+
+
+def test_a_kernel_that_ignores_groups_fails_by_default(kernels: Path) -> None:
+    """A kernel that is right for one group and scale alone fails with the default options."""
+    status, held = _parity(kernels, "deaf")
+
+    verdicts = {one["recording"]: one["verdict"] for one in held["results"]}  # type: ignore[attr-defined]
+    assert status == 1
+    assert verdicts["ordinary/MiniMax-M2.5/layout_offset"] == "PASS"
+    assert verdicts["ordinary/routers/DeepSeek-V3"] == "FAIL"
+    assert verdicts["ordinary/scaled"] == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "expected an object"),
+        ('{"num_experts": 256}', "spec lacks top_k"),
+        ('{"num_experts": 256, "top_k": 8, "gate_dtype": "F64"}', "gate_dtype 'F64'"),
+        ('{"num_experts": 256, "top_k": 300}', "top_k is 300"),
+        ('{"num_experts": 256, "top_k": 8, "topk": 8}', "unknown topk"),
+    ],
+)
+def test_routers_are_checked(tmp_path: Path, text: str, message: str) -> None:
+    """A router's file that cannot be used is refused by its name and what was expected."""
+    path = tmp_path / "mine.json"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(RouterError, match=message) as failure:
+        read_router(path)
+
+    assert str(path) in str(failure.value)
+
+
+def test_a_router_of_a_file_is_covered(tmp_path: Path) -> None:
+    """The recordings of --spec have that router, bias and gate type."""
+    path = tmp_path / "mine.json"
+    path.write_text(
+        '{"num_experts": 96, "top_k": 6, "num_expert_group": 4, "topk_group": 2, '
+        '"has_bias": false, "group_score": "maximum", "gate_dtype": "BF16"}',
+        encoding="utf-8",
+    )
+
+    held = next(iter(entries(read_router(path)))).recording()
+
+    assert (held.spec.num_experts, held.spec.top_k, held.spec.group_score) == (96, 6, "maximum")
+    assert held.gating_output.dtype == "BF16"
+    assert not held.bias().any()
+
+
+def test_models_are_named_in_the_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown model is refused with the names that there are."""
+    assert main(["parity", "--kernel", "torch-eager", "--model", "GPT-2"]) == 2
+    assert "expected one of MiniMax-M2.5" in capsys.readouterr().err
+
+
+def test_constructed_recordings_are_listed_and_written_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`construct --list` names each with its tier and purpose; a name writes that recording."""
+    assert main(["construct", "--list", "--tier", "hostile"]) == 0
+    listed = capsys.readouterr().out
+    assert "deep_negative" in listed
+    assert "exp overflows" in listed
+
+    assert main(["construct", "MiniMax-M2.5/layout_offset", "--out", str(tmp_path)]) == 0
+
+    held = open_recording(tmp_path / "MiniMax-M2.5/layout_offset.safetensors")
+    expected = construct("MiniMax-M2.5/layout_offset")
+    np.testing.assert_array_equal(held.logits(), expected.logits())
+    assert held.source == expected.source
+    assert main(["construct", "no_such"]) == 2
