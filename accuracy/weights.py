@@ -65,8 +65,10 @@ def judge_weights(
 ) -> WeightVerdicts:
     """Judge the weights of n rows as pairs with the ids that the kernel chose.
 
-    Where the bound of a renormalised row is inf, since every selected score may have been flushed,
-    its weights must still sum to the scale: a kernel divides by the sum of what it divides.
+    Where the bound of a renormalised row is inf, its weights must still sum to the scale: a kernel
+    divides by the sum of what it divides. Where 0 is within the bound of every selected score, since
+    each may have been flushed, a kernel may have only zeros to divide and may answer with zeros:
+    such a row is not bounded at all, and is counted as that.
 
     Args:
         weights: float32 [n, k], as the kernel returned them (exact for narrower types).
@@ -87,6 +89,9 @@ def judge_weights(
         over = np.where(
             alone, np.abs(got - expected) / bound, _over_together(got, spec, profile, weight_format)
         )
+    if spec.renormalize:
+        flushed = ((s <= s_error) & (got == 0.0)).all(axis=1, keepdims=True)
+        over = np.where(flushed & ~alone, 0.0, over)
     return WeightVerdicts(expected, bound, np.where(np.isfinite(got), over, np.nan), alone)
 
 

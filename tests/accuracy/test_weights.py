@@ -81,7 +81,7 @@ def test_weights_that_are_not_finite_are_never_right(value: float) -> None:
 
 
 def test_where_no_weight_is_bounded_their_sum_is() -> None:
-    """Where every score may be flushed to 0, weights pass that sum to 1 and none is below 0."""
+    """Where every score may be flushed to 0, weights pass that sum to 1, none below 0, or are 0."""
     rows = {
         "equal": [0.125] * 8,
         "one has all": [1.0] + [0.0] * 7,
@@ -97,9 +97,20 @@ def test_where_no_weight_is_bounded_their_sum_is() -> None:
     judged = _judged(np.full((len(rows), 8), -100.0), weights)
 
     passed = np.flatnonzero((judged.over_bound <= 1).all(axis=1))
-    assert [list(rows)[row] for row in passed] == ["equal", "one has all", "rounded"]
+    assert [list(rows)[row] for row in passed] == ["equal", "one has all", "rounded", "all 0"]
     assert not judged.alone.any()
     assert (judged.unbounded == 8).all()
+
+
+@pytest.mark.parametrize(("logit", "wrong"), [(-100.0, False), (-87.4, False), (-86.0, True)])
+def test_zeros_pass_only_where_every_score_may_be_flushed(logit: float, wrong: bool) -> None:
+    """A row of zeros is not bounded below 2**-126, where float32 may have no score left."""
+    x = np.full((1, 8), logit)
+
+    judged = _judged(x, np.zeros((1, 8), np.float32))
+
+    assert bool((judged.over_bound > 1).any()) == wrong
+    assert (_judged(x, np.ones((1, 8), np.float32)).over_bound > 1).any()
 
 
 def test_a_scale_moves_the_sum_that_is_asked_of_unbounded_weights() -> None:
@@ -178,7 +189,7 @@ def test_unbounded_weights_of_a_narrower_type_still_sum_to_the_scale(name: str) 
     s = scores(x, "sigmoid")
     exact = np.random.default_rng(4).dirichlet(np.ones(8), 3).astype(np.float32)
     weights = _rounded(exact, name)
-    weights[1:] *= np.array([[0.0], [1.0 + 4 * FORMATS[name].roundoff]], np.float32)
+    weights[1:] *= np.array([[0.5], [1.0 + 4 * FORMATS[name].roundoff]], np.float32)
     error = score_error(x, s, MINIMAX_M2_5, IEEE)
 
     over = judge_weights(
