@@ -1,99 +1,236 @@
-"""The judge's speed, as ratios measured in one run."""
+"""The judge's speed, as ratios of one run: absolute rates depend on what else a machine does."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from goldgate.accuracy.bench_inputs import DEEPSEEK_V3_SHAPE, SOFTMAX_SHAPE, inputs
 from goldgate.accuracy.calls import device_name
 from goldgate.accuracy.evaluate import judge
 from goldgate.fixtures import (
-    KernelInfo,
     Output,
-    open_output,
+    Recording,
     open_recording,
     write_output,
     write_recording,
 )
-from goldgate.fixtures.recording import recording
-from goldgate.fixtures.tensorfile import tensor
-from goldgate.kernels.torch_eager import route
+from goldgate.fixtures.hashing import Digest
+from goldgate.fixtures.output import check_recording, open_unchecked, part
 from goldgate.program import environment
-from goldgate.reference import MINIMAX_M2_5, PROFILES
+from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec
 
-_SEED = 20260423
-_TURNS = 5
+#: Times that everything is measured, in turns, so that all of it meets the same other work.
+_TURNS = 7
+
+_config: Any = numba.config
+_MOST = _config.NUMBA_NUM_THREADS
 
 
-def bench(rows: int) -> None:
-    """Print rows a second of the judge and of torch's float64 eager router, and their ratio.
+@dataclass(frozen=True)
+class Speed:
+    """What one run measured; ratios are medians over turns of the ratio within a turn.
 
-    The two take turns in one process over the same float32 [rows, 256] recording; medians of five.
-    Then the fraction of memory-read bandwidth, and from files, their hashes checked: the rate, and
-    the peak memory of a process that does nothing else.
+    Attributes:
+        machine: the processor, the threads and the versions of what computes.
+        rows: rows of the recording; experts: its columns.
+        judge_fraction_of_memory_read: the rate at which the judge reads logits over the rate at
+            which the same number of threads sums them.
+        judge_over_torch_float64: the judge's rate over that of torch's float64 eager router.
+        files_over_slower_of_judge_and_hash: the time from files, page cache warm and hashes
+            checked, over the longer of judging them without hashes and hashing them.
+        groups_over_one_group: the time of DeepSeek-V3's router, 8 groups of which 4 stay, over
+            that of one group.
+        softmax_over_sigmoid: the time of softmax scores over that of sigmoid scores.
+        peak_mib: the peak memory of a process that judges from files and does nothing else.
+        judge_rows_per_s, torch_rows_per_s, files_rows_per_s: medians.
+        memory_read_bytes_per_s, hash_bytes_per_s: medians.
+        spread: the smallest and largest of each ratio over the turns.
+
     """
-    rng = np.random.default_rng(_SEED)
-    logits = rng.standard_normal((rows, 256), dtype=np.float32)
-    bias = rng.normal(0.0, 0.1, 256).astype(np.float32)
-    held = recording("bench", logits, bias, MINIMAX_M2_5)
-    weights, ids = np.empty((rows, 8), np.float32), np.empty((rows, 8), np.int32)
-    for start in range(0, rows, 65536):
-        part = slice(start, start + 65536)
-        outputs = torch.from_numpy(weights[part]), torch.from_numpy(ids[part])
-        route(
-            torch.from_numpy(logits[part]), torch.from_numpy(bias), *outputs, 1, 1, need_renorm=True
-        )
-    info = KernelInfo("torch eager", str(torch.__version__), "cpu", "hardware", "ieee")
-    output = Output(info, tensor(weights), tensor(ids))
 
-    def judge_all() -> None:
-        if not judge(held, output, PROFILES["ieee"]).passed:
-            raise RuntimeError("the bench's own kernel does not pass")
+    machine: dict[str, object]
+    rows: int
+    experts: int
+    judge_fraction_of_memory_read: float
+    judge_over_torch_float64: float
+    files_over_slower_of_judge_and_hash: float
+    groups_over_one_group: float
+    softmax_over_sigmoid: float
+    peak_mib: float
+    judge_rows_per_s: float
+    torch_rows_per_s: float
+    files_rows_per_s: float
+    memory_read_bytes_per_s: float
+    hash_bytes_per_s: float
+    spread: dict[str, tuple[float, float]]
 
-    judge_all()  # compiles
-    turns = [(_seconds(judge_all), _seconds(lambda: _torch64(logits, bias))) for _ in range(_TURNS)]
-    mine, theirs = (statistics.median(side) for side in zip(*turns, strict=True))
-    ratios = sorted(t / m for m, t in turns)
-    read = statistics.median(_seconds(lambda: _read(logits.reshape(-1))) for _ in range(_TURNS))
-    print(f"{device_name('cpu')}, {torch.get_num_threads()} threads, float32 [{rows}, 256]")
-    print(f"judge                      {rows / mine / 1e6:8.2f} million rows/s")
-    print(f"torch float64 eager router {rows / theirs / 1e6:8.2f} million rows/s")
-    print(f"judge / torch              {statistics.median(ratios):8.1f} times", end="")
-    print(f" (turns {ratios[0]:.1f} to {ratios[-1]:.1f})")
-    print(f"memory read                {logits.nbytes / read / 1e9:8.2f} GB/s (sum of the logits)")
-    print(f"judge reads                {logits.nbytes / mine / 1e9:8.2f} GB/s,", end="")
-    print(f" {100 * read / mine:.0f} % of that")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        write_recording(path / "bench.safetensors", held)
-        opened = open_recording(path / "bench.safetensors")
-        write_output(path / "out" / "k" / "bench.safetensors", output, opened)
 
-        def from_files() -> None:
-            again = open_recording(path / "bench.safetensors")
-            judge(
-                again,
-                open_output(path / "out" / "k" / "bench.safetensors", again),
-                PROFILES["ieee"],
-            )
+def bench(rows: int, threads: int) -> Speed:
+    """Measure float32 [rows, 256] with k = 8.
 
-        files = statistics.median(_seconds(from_files) for _ in range(_TURNS))
-        print(f"from files, hashes checked {rows / files / 1e6:8.2f} million rows/s")
-        size = (path / "bench.safetensors").stat().st_size / 2**20
+    Args:
+        rows: of the recording; the other shapes have a quarter of them.
+        threads: of the judge, of memory's reading and of torch. Hashing has its own.
+
+    """
+    numba.set_num_threads(min(threads, _MOST))
+    torch.set_num_threads(threads)
+    held, output = inputs(MINIMAX_M2_5, rows)
+    grouped, soft = (inputs(spec, rows // 4) for spec in (DEEPSEEK_V3_SHAPE, SOFTMAX_SHAPE))
+    quarter = held.part(0, rows // 4), part(output, 0, rows // 4)
+    logits, bias = held.logits(), held.bias()
+    with ThreadPoolExecutor(threads) as pool, tempfile.TemporaryDirectory() as folder:
+        files = _Files(Path(folder), held, output)
+        measured: dict[str, Callable[[], object]] = {
+            "judge": lambda: _judge(held, output, pool),
+            "torch": lambda: _torch64(logits, bias),
+            "read": lambda: read(logits.reshape(-1)),
+            "judge files": lambda: files.judge(pool),
+            "hash": files.hash,
+            "files": lambda: files.judge_and_hash(pool),
+            "quarter": lambda: _judge(*quarter, pool),
+            "groups": lambda: _judge(*grouped, pool),
+            "softmax": lambda: _judge(*soft, pool),
+        }
+        for do in measured.values():  # compiles, and fills the page cache
+            do()
+        turns = [{name: seconds(do) for name, do in measured.items()} for _ in range(_TURNS)]
         peak = peak_memory_mib(
-            ["judge", "--recordings", str(path / "bench.safetensors"), "--outputs", f"{path}/out"]
+            ["judge", "--recordings", f"{folder}/bench.safetensors", "--outputs", f"{folder}/out"]
         )
-        print(f"peak memory, from files    {peak:8.0f} MiB, the recording {size:.0f} MiB")
+        size = files.size
+    ratios = {
+        "judge_fraction_of_memory_read": [t["read"] / t["judge"] for t in turns],
+        "judge_over_torch_float64": [t["torch"] / t["judge"] for t in turns],
+        "files_over_slower_of_judge_and_hash": [
+            t["files"] / max(t["judge files"], t["hash"]) for t in turns
+        ],
+        "groups_over_one_group": [t["groups"] / t["quarter"] for t in turns],
+        "softmax_over_sigmoid": [t["softmax"] / t["quarter"] for t in turns],
+    }
+    median = {name: statistics.median(t[name] for t in turns) for name in measured}
+    return Speed(
+        machine=machine(threads),
+        rows=rows,
+        experts=held.spec.num_experts,
+        **{name: statistics.median(values) for name, values in ratios.items()},
+        peak_mib=peak,
+        judge_rows_per_s=rows / median["judge"],
+        torch_rows_per_s=rows / median["torch"],
+        files_rows_per_s=rows / median["files"],
+        memory_read_bytes_per_s=logits.nbytes / median["read"],
+        hash_bytes_per_s=size / median["hash"],
+        spread={name: (min(values), max(values)) for name, values in ratios.items()},
+    )
+
+
+def machine(threads: int) -> dict[str, object]:
+    """Describe what measures: rates of two machines, or of two versions, are not one series."""
+    return {
+        "processor": device_name("cpu"),
+        "threads": threads,
+        "cores": os.cpu_count(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "numba": numba.__version__,
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+    }
+
+
+def text(speed: Speed) -> str:
+    """Return what was measured, a line each."""
+
+    def spread(name: str) -> str:
+        low, high = speed.spread[name]
+        return f"{getattr(speed, name):8.2f} ({low:.2f} to {high:.2f})"
+
+    about = speed.machine
+    return "\n".join(
+        (
+            f"{about['processor']}, {about['threads']} threads, float32 "
+            + str([speed.rows, speed.experts]),
+            f"judge_fraction_of_memory_read       {spread('judge_fraction_of_memory_read')}",
+            f"judge_over_torch_float64            {spread('judge_over_torch_float64')}",
+            f"files_over_slower_of_judge_and_hash {spread('files_over_slower_of_judge_and_hash')}",
+            f"groups_over_one_group               {spread('groups_over_one_group')}",
+            f"softmax_over_sigmoid                {spread('softmax_over_sigmoid')}",
+            f"peak_mib                            {speed.peak_mib:8.0f}",
+            f"judge                      {speed.judge_rows_per_s / 1e6:8.2f} million rows/s",
+            f"from files, hashes checked {speed.files_rows_per_s / 1e6:8.2f} million rows/s",
+            f"torch float64 eager router {speed.torch_rows_per_s / 1e6:8.2f} million rows/s",
+            f"memory read                {speed.memory_read_bytes_per_s / 1e9:8.2f} GB/s",
+            f"SHA-256                    {speed.hash_bytes_per_s / 1e9:8.2f} GB/s",
+        )
+    )
+
+
+class _Files:
+    """The recording and its outputs as files."""
+
+    def __init__(self, folder: Path, held: Recording, output: Output) -> None:
+        self.paths = folder / "bench.safetensors", folder / "out" / "k" / "bench.safetensors"
+        write_recording(self.paths[0], held)
+        write_output(self.paths[1], output, open_recording(self.paths[0]))
+        self.size = sum(path.stat().st_size for path in self.paths)
+        recording = open_recording(self.paths[0])
+        opened = open_unchecked(self.paths[1], recording)
+        _ = recording.sha256, opened.sha256
+        self.opened = replace(recording, digest=None), replace(opened, digest=None)
+
+    def judge(self, pool: ThreadPoolExecutor) -> None:
+        """Judge without hashes."""
+        _judge(*self.opened, pool)
+
+    def hash(self) -> None:
+        """Hash as it is done while judging: each file in a thread."""
+        for digest in [Digest(path) for path in self.paths]:
+            digest.hexdigest()
+
+    def judge_and_hash(self, pool: ThreadPoolExecutor) -> None:
+        """Open, judge and check the hashes, as `goldgate judge` does."""
+        recording = open_recording(self.paths[0])
+        output = open_unchecked(self.paths[1], recording)
+        _judge(recording, output, pool)
+        check_recording(self.paths[1], output, recording)
+        _ = output.sha256
+
+
+def _judge(held: Recording, output: Output, pool: ThreadPoolExecutor) -> None:
+    if not judge(held, output, PROFILES["ieee"], executor=pool).passed:
+        raise RuntimeError("the bench's own kernel does not pass")
+
+
+def rates(spec: RoutingSpec, rows: int, threads: Sequence[int]) -> list[tuple[float, float]]:
+    """Return rows/s of the judge, and of reading the logits, for each number of threads."""
+    held, output = inputs(spec, rows)
+    logits = held.logits().reshape(-1)
+    found = []
+    for count in threads:
+        numba.set_num_threads(min(count, _MOST))
+        with ThreadPoolExecutor(count) as pool:
+            _judge(held, output, pool)
+            turns = [
+                (seconds(lambda: _judge(held, output, pool)), seconds(lambda: read(logits)))
+                for _ in range(_TURNS)
+            ]
+        mine, memory = (statistics.median(side) for side in zip(*turns, strict=True))
+        found.append((rows / mine, rows / memory))
+    return found
 
 
 def peak_memory_mib(arguments: Sequence[str]) -> float:
@@ -122,7 +259,8 @@ def peak_memory_mib(arguments: Sequence[str]) -> float:
     return int(line.split()[1]) / 1024
 
 
-def _seconds(do: Callable[[], object]) -> float:
+def seconds(do: Callable[[], object]) -> float:
+    """Return how long a call takes."""
     start = time.perf_counter()
     do()
     return time.perf_counter() - start
@@ -139,7 +277,8 @@ def _torch64(logits: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
 
 
 @numba.njit(parallel=True, fastmath=True)
-def _read(values: NDArray[np.float32]) -> float:
+def read(values: NDArray[np.float32]) -> float:
+    """Sum an array in all threads: memory's speed of reading."""
     total = np.float32(0)
     for i in numba.prange(values.size):
         total += values[i]

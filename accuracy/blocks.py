@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.fastpath import DESCENDING, ERROR64, UNORDERED, UNSETTLED, applies, screen
+from goldgate.accuracy.fast.thresholds import ERROR64
+from goldgate.accuracy.fast.weigh import DESCENDING, UNORDERED, UNSETTLED
+from goldgate.accuracy.fastpath import Screened, applies, screen
 from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
 from goldgate.accuracy.weights import (
@@ -18,15 +22,45 @@ from goldgate.accuracy.weights import (
     signed_errors,
     ulp_histogram,
 )
+from goldgate.fixtures.tensorfile import Stored, float32
 from goldgate.reference import FLOAT32, Profile, RoutingSpec, WeightFormat, route, score_error
 from goldgate.reference.exact import ExactRow
 from goldgate.reference.scoring import scores, sensitivity
 
 Float64 = NDArray[np.float64]
 
-#: Logits that the definition takes at a time: 1024 rows at E = 256. It holds some 16 arrays of that
-#: many float64, 32 MiB, in each thread.
-_DEFINITION_LOGITS = 1 << 18
+#: Logits that the definition takes at a time: 512 rows at E = 256. It holds some 16 arrays of that
+#: many float64, 16 MiB, in each thread.
+_DEFINITION_LOGITS = 1 << 17
+
+
+#: What a row is that is settled so; one that is not is overwritten by what comes next.
+_SETTLED = np.zeros(3, np.int8)
+_SETTLED[[UNSETTLED, DESCENDING, UNORDERED]] = Verdict.PADDING, Verdict.EXACT, Verdict.REORDERED
+_REORDERED = int(Verdict.REORDERED)
+
+#: `goldgate.accuracy.fastpath.screen`, or what takes its place.
+Screening = Callable[..., Screened]
+
+
+class Device(Protocol):
+    """What screens rows elsewhere: `goldgate.accuracy.device`, which needs torch."""
+
+    def applies(self, spec: RoutingSpec) -> bool:
+        """Say whether rows of this router can be screened there."""
+
+    def screen(  # noqa: D102 - as `fastpath.screen`
+        self,
+        logits: Stored,
+        bias: NDArray[np.float64],
+        ids: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        skip: NDArray[np.bool_],
+        spec: RoutingSpec,
+        profile: Profile,
+        *,
+        ordered: bool = False,
+    ) -> Screened: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +97,7 @@ class _Chosen:
 
 
 def judge_block(
-    logits: NDArray[np.float32],
+    logits: Stored,
     bias: Float64,
     ids: NDArray[np.int32],
     weights: NDArray[np.float32] | None,
@@ -73,9 +107,11 @@ def judge_block(
     *,
     ordered: bool,
     weight_format: WeightFormat = FLOAT32,
+    device: Device | None = None,
 ) -> Block:
     """Judge n rows: logits [n, E], bias [E], ids and weights [n, k], padding [n].
 
+    Logits are float32, float16 or, as uint16, the bits of bfloat16. A device screens them first.
     Without weights the ids alone are judged.
     """
     rows = len(logits)
@@ -84,23 +120,27 @@ def judge_block(
     histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
     unbounded = np.full(rows, -1)
     open_rows = ~padding
-    if applies(spec) and weight_format == FLOAT32:
-        held = _exact_weights(logits, ids, spec) if weights is None else weights
-        screened = screen(logits, bias, ids, held, padding, spec, profile, ordered=ordered)
+    held = _exact_weights(logits, ids, spec) if weights is None else weights
+    for screening in _screenings(spec, weight_format, device):
+        some = slice(None) if open_rows.all() else np.flatnonzero(open_rows)
+        screened = screening(
+            logits[some], bias, ids[some], held[some], padding[some], spec, profile, ordered=ordered
+        )
+        verdict[some] = _SETTLED[screened.codes]
         if weights is not None:
-            histogram, sums, over = screened.histogram, screened.sums, screened.over_bound
-            unbounded[screened.codes != UNSETTLED] = 0
-        verdict[screened.codes == DESCENDING] = Verdict.EXACT
-        verdict[screened.codes == UNORDERED] = Verdict.REORDERED
-        same = _same_order(logits, bias, ids, screened.codes == UNORDERED)
-        verdict[same] = Verdict.EXACT
-        open_rows &= screened.codes == UNSETTLED
+            histogram, sums = histogram + screened.histogram, sums + screened.sums
+            over[some] = screened.over_bound
+            unbounded[some] = np.where(screened.codes == UNSETTLED, -1, 0)
+        open_rows[some] = screened.codes == UNSETTLED
+        if not open_rows.any():
+            break
+    verdict[_same_order(logits, bias, ids, verdict == _REORDERED)] = Verdict.EXACT
     left = np.flatnonzero(open_rows)
     size = _definition_rows(spec)
     for start in range(0, len(left), size):
         part = left[start : start + size]
         found = _define(
-            logits[part],
+            float32(logits[part]),
             bias,
             ids[part],
             None if weights is None else weights[part],
@@ -116,12 +156,28 @@ def judge_block(
 
 
 def _exact_weights(
-    logits: NDArray[np.float32], ids: NDArray[np.int32], spec: RoutingSpec
+    logits: Stored, ids: NDArray[np.int32], spec: RoutingSpec
 ) -> NDArray[np.float32]:
     """Return right weights for whatever ids, so that the fast path is left with the ids alone."""
     at = np.clip(ids, 0, spec.num_experts - 1)
-    s = scores(np.take_along_axis(logits, at, axis=1).astype(np.float64), spec.scoring)
+    # Softmax scores of the chosen alone: in proportion to each other as in the whole row.
+    x = float32(np.take_along_axis(logits, at, axis=1)).astype(np.float64)
+    s = scores(x, spec.scoring)
     return expected_weights(s, spec).astype(np.float32)
+
+
+def _screenings(
+    spec: RoutingSpec, weight_format: WeightFormat, device: Device | None
+) -> list[Screening]:
+    """Return what looks at the rows before the definition does, in this order."""
+    found: list[Screening] = []
+    if weight_format != FLOAT32:
+        return found
+    if device is not None and device.applies(spec):
+        found.append(device.screen)
+    if applies(spec):
+        found.append(screen)
+    return found
 
 
 def _define(
@@ -183,15 +239,14 @@ def _define_weights(
     )
 
 
-def rerouted(
-    logits: NDArray[np.float32], bias: Float64, other: Float64, spec: RoutingSpec
-) -> NDArray[np.bool_]:
+def rerouted(stored: Stored, bias: Float64, other: Float64, spec: RoutingSpec) -> NDArray[np.bool_]:
     """Return which of n rows route to another set of experts under another bias, bool [n]."""
-    changed = np.zeros(len(logits), dtype=bool)
+    changed = np.zeros(len(stored), dtype=bool)
     size = _definition_rows(spec)
-    for start in range(0, len(logits), size):
+    for start in range(0, len(stored), size):
         part = slice(start, start + size)
-        one, two = route(logits[part], bias, spec), route(logits[part], other, spec)
+        logits = float32(stored[part])
+        one, two = route(logits, bias, spec), route(logits, other, spec)
         differs = (np.sort(one.ids, axis=1) != np.sort(two.ids, axis=1)).any(axis=1)
         changed[part] = differs & one.defined & two.defined
     return changed
@@ -202,7 +257,7 @@ def _definition_rows(spec: RoutingSpec) -> int:
 
 
 def _same_order(
-    logits: NDArray[np.float32], bias: Float64, ids: NDArray[np.int32], rows: NDArray[np.bool_]
+    logits: Stored, bias: Float64, ids: NDArray[np.int32], rows: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Return which of the settled rows do have the golden order, though float64 cannot see it.
 
@@ -213,7 +268,7 @@ def _same_order(
     if not len(part):
         return part
     at = ids[part]
-    x = np.take_along_axis(logits[part], at, axis=1).astype(np.float64)
+    x = float32(np.take_along_axis(logits[part], at, axis=1)).astype(np.float64)
     c = scores(x, "sigmoid") + bias[at]
     slack = 2 * ERROR64 * (1.0 + np.abs(bias[at]).max(axis=1, keepdims=True))
     possible = (c[:, 1:] - c[:, :-1] <= slack).all(axis=1)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Block, judge_block
 from goldgate.accuracy.ceilings import excuse
-from goldgate.accuracy.evaluate import BLOCK_LOGITS, MAX_THREADS
+from goldgate.accuracy.evaluate import MAX_THREADS
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.moves import Moves, moves
+from goldgate.accuracy.parts import PART_LOGITS
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.fixtures import Output, Recording
@@ -147,7 +148,7 @@ def compare(
 
     """
     bias = recording.bias().astype(np.float64)
-    size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
+    size = max(1, PART_LOGITS // recording.spec.num_experts)
 
     def block(start: int) -> tuple[Block, Block, Moves]:
         stop = min(start + size, recording.rows)

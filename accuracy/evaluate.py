@@ -1,40 +1,34 @@
 """The judge: a recording, a kernel's outputs and an arithmetic profile in, a verdict out.
 
-It never runs a kernel. Blocks of rows are judged in threads (the heavy parts release the lock) and
-added up in their order, so that the same input gives the same verdict to the last bit.
+It never runs a kernel. Parts of the rows are judged in threads, which release the lock, or where an
+executor runs them, and added up in their order: the same input gives the same verdict to the last
+bit.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.blocks import Block, judge_block, rerouted
+from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.ceilings import Rows, excuse
 from goldgate.accuracy.known_failures import KnownFailure
-from goldgate.accuracy.random_error import (
-    RandomError,
-    RandomSums,
-    random_error,
-    random_sums,
-    sampled,
-)
-from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.parts import judge_part, parts
+from goldgate.accuracy.random_error import RandomError, RandomSums, random_error
+from goldgate.accuracy.selection import Verdict
 from goldgate.accuracy.systematic_error import SystematicError, systematic_error
 from goldgate.accuracy.tally import Tally
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import FLOAT32, FORMATS, Profile, WeightFormat
-
-#: Logits a block has at the most: 16 MiB of float32, 16,384 rows at E = 256.
-BLOCK_LOGITS = 1 << 22
+from goldgate.reference import FORMATS, Profile, WeightFormat
 
 #: More threads than this only fight for memory bandwidth.
-MAX_THREADS = 8
+MAX_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -120,6 +114,8 @@ def judge(
     ordered: bool = False,
     known_failures: Sequence[KnownFailure] = (),
     advance: Callable[[int], object] = lambda _: None,
+    executor: Executor | None = None,
+    device: Device | None = None,
 ) -> Result:
     """Judge a kernel's outputs for a recording.
 
@@ -130,6 +126,10 @@ def judge(
         ordered: whether ids must be in descending order, up to ties and rounding.
         known_failures: known ones; those about this kernel and recording count.
         advance: called with a number of rows whenever so many more are judged.
+        executor: what runs the parts: threads, processes or another machine's; None: threads of
+            this process, up to `MAX_THREADS`. The result is the same, bit for bit.
+        device: what screens the rows first, `goldgate.accuracy.device.Device`: the same verdict and
+            counts, sums that differ by rounding.
 
     Raises:
         ValueError: the outputs' shape is not the recording's, or the weights' type is none of
@@ -142,51 +142,14 @@ def judge(
         raise ValueError(f"outputs are not [{shape[0]}, {shape[1]}], as {recording.name} asks")
     if held is not None and held.dtype not in FORMATS:
         raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
-    bias = recording.bias().astype(np.float64)
-    other = _checkpoint_bias(recording)
-    size = max(1, BLOCK_LOGITS // recording.spec.num_experts)
-
-    def block(start: int) -> tuple[Block, RandomSums, int]:
-        stop = min(start + size, recording.rows)
-        logits, padding = recording.logits(start, stop), recording.padding(start, stop)
-        found = judge_block(
-            logits,
-            bias,
-            output.ids(start, stop),
-            None if held is None else output.weights(start, stop),
-            padding,
-            recording.spec,
-            profile,
-            ordered=ordered,
-            weight_format=FLOAT32 if held is None else FORMATS[held.dtype],
-        )
-        moved = 0
-        if other is not None and (other != bias).any():
-            moved = int((rerouted(logits, bias, other, recording.spec) & ~padding).sum())
-        sums = RandomSums.none(recording.spec)
-        if held is not None and FORMATS[held.dtype] == FLOAT32:
-            sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
-            part = np.flatnonzero(sound & sampled(start, stop, recording.rows))
-            sums = random_sums(
-                logits[part],
-                bias,
-                output.ids(start, stop)[part],
-                output.weights(start, stop)[part],
-                part + start,
-                recording.rows,
-                recording.spec,
-                profile,
-            )
-        advance(stop - start)
-        return found, sums, moved
-
     spec = recording.spec
+    bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
     tally = Tally(RandomSums.none(spec), spec.top_k)
-    starts = range(0, recording.rows, size)
-    threads = min(MAX_THREADS, len(starts), os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
-        for start, found in zip(starts, pool.map(block, starts), strict=True):
-            tally.add(start, *found)
+    todo = list(parts(recording, output, profile, ordered=ordered, device=device))
+    with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
+        for part, found in zip(todo, pool.map(judge_part, todo), strict=True):
+            tally.add(part.start, found.block, found.inside, found.rerouted)
+            advance(part.recording.rows)
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     failing, reasons = np.concatenate(tally.failing), np.concatenate(tally.reasons)
@@ -216,6 +179,10 @@ def judge(
         bias_changed=None if other is None else int((other != bias).sum()),
         rerouted=None if other is None else tally.rerouted,
     )
+
+
+def _threads(most: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, min(MAX_THREADS, most, os.cpu_count() or 1)))
 
 
 def _checkpoint_bias(recording: Recording) -> NDArray[np.float64] | None:

@@ -1,58 +1,32 @@
-"""Most rows pass without the golden router: ids certified and weights measured in one cheap pass.
+"""Most rows pass without the golden router: in one compiled pass, at the speed of memory.
 
-A row is settled if the ids the kernel chose beat every other expert by more than rounding can move
-either (`reference.selection_error_ceiling`): then they are the golden ids, in some order. The pass
-takes the chosen experts' scores in float64 and, for the others, only an upper bound of a cheap
-float32 sigmoid; an expert that comes near is looked at again in float64. The weights of a settled
-row are held against the bounds of `goldgate.accuracy.weights`, by the same formulas
-(`goldgate.reference.formulas`). A row that is not settled, for whatever reason, is only not
-settled: the definition in `goldgate.accuracy.selection` and `goldgate.accuracy.weights` decides it.
-So nothing fails here.
+A row is settled if the ids that the kernel chose beat every other expert for certain, in real
+arithmetic: then they are the golden ids, in some order. Its weights are compared with the same
+bounds as `goldgate.accuracy.weights` states for arrays (a test keeps the two equal). A row that is
+not settled, for whatever reason, is only not settled: the definition in
+`goldgate.accuracy.selection` and `goldgate.accuracy.weights` decides it. So nothing fails here.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.fast_sigmoid import CHEAP_ERROR, cheap_exp
-from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums, mix
+from goldgate.accuracy.fast.settle import settle
+from goldgate.accuracy.fast.thresholds import Thresholds, thresholds
+from goldgate.accuracy.fast.weigh import FINE_BUCKETS
+from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.accuracy.weights import ULP_EDGES, sharpness
-from goldgate.reference import (
-    Profile,
-    RoutingSpec,
-    U,
-    formulas,
-    scale_rounding,
-    selection_error_ceiling,
-)
-from goldgate.reference.formulas import TINY
+from goldgate.fixtures.tensorfile import Stored
+from goldgate.reference import Profile, RoutingSpec, scale_rounding
 
-#: Codes of a row: not settled; settled, in descending order; settled, in another order.
-UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
+#: Biases beyond this are left to the definition: the bounds of float32 lines would overflow.
+_LARGEST_BIAS = 2.0**64
 
-#: Bound on the float64 error of a biased score, relative to 1 + |b|: 4 u64 for the sigmoid and
-#: rounding of the addition, generously.
-ERROR64 = 1e-14
-
-_LARGEST = float(np.finfo(np.float32).max)
-
-_EDGES = np.array(ULP_EDGES[:-1])
-
-# The formulas are the ones that numpy evaluates elsewhere, compiled for single numbers.
-_mix: Any = numba.njit(mix)
-_sigmoid_error: Any = numba.njit(formulas.sigmoid_error)
-_tangent_error: Any = numba.njit(formulas.tangent_error)
-_recovery_error: Any = numba.njit(formulas.recovery_error)
-_sum_error: Any = numba.njit(formulas.sum_error)
-_last_steps: Any = numba.njit(formulas.last_steps)
-_renormalised_error: Any = numba.njit(formulas.renormalised_error)
-_plain_error: Any = numba.njit(formulas.plain_error)
+_UPPER = np.append(2.0 ** np.arange(-1, FINE_BUCKETS - 2), np.inf)
+_COARSE = (np.searchsorted(ULP_EDGES, _UPPER) == np.arange(len(ULP_EDGES))[:, None]).astype(int)
 
 
 @dataclass(frozen=True)
@@ -63,7 +37,7 @@ class Screened:
         codes: `UNSETTLED`, `DESCENDING` or `UNORDERED`, uint8 [n].
         over_bound: a settled row's largest weight error over its bound, float64 [n].
         histogram: of the settled rows' weight errors in ulps, by `ULP_EDGES`.
-        sums: of the settled rows, for the drift.
+        sums: of the settled rows, for the systematic error.
 
     """
 
@@ -74,12 +48,12 @@ class Screened:
 
 
 def applies(spec: RoutingSpec) -> bool:
-    """Say whether rows of this router can be screened: sigmoid scores and one group."""
-    return spec.scoring == "sigmoid" and spec.num_expert_group == 1
+    """Say whether rows of this router can be screened: sigmoid or softmax scores."""
+    return spec.scoring in ("sigmoid", "softmax")
 
 
 def screen(
-    logits: NDArray[np.float32],
+    logits: Stored,
     bias: NDArray[np.float64],
     ids: NDArray[np.int32],
     weights: NDArray[np.float32],
@@ -92,7 +66,7 @@ def screen(
     """Screen n rows of a router that `applies`.
 
     Args:
-        logits: float32 [n, E].
+        logits: [n, E], float32 or the bits of a 16-bit type.
         bias: float64 [E].
         ids: int32 [n, k], as the kernel returned them, whatever they are.
         weights: float32 [n, k], likewise.
@@ -102,216 +76,62 @@ def screen(
         ordered: whether to leave rows unsettled whose ids do not descend.
 
     """
-    codes = np.zeros(len(logits), dtype=np.uint8)
-    over = np.zeros(len(logits))
-    histogram = np.zeros(len(ULP_EDGES), dtype=np.int64)
+    codes, over = np.zeros(len(logits), dtype=np.uint8), np.zeros(len(logits))
+    fine = np.zeros(FINE_BUCKETS, dtype=np.int64)
     sums = np.zeros((2, BUCKETS, TERMS))
-    ceiling = selection_error_ceiling(bias, profile)
-    top = float(bias.max())
-    # The pass compares differences of biases in float32; all of them must fit there.
-    if not 4.0 * (top - float(bias.min()) + float(ceiling.max()) + 1.0) < _LARGEST:
-        return Screened(codes, over, histogram, ResidualSums())
-    # Biases relative to the largest keep float32 exact enough; what it still rounds is added.
-    slack = CHEAP_ERROR + 8 * U * (float(top - bias.min()) + 2.0)
-    raised = (bias - top + ceiling + slack).astype(np.float32)
-    figures = np.array(
-        (
-            profile.slope,
-            profile.exp,
-            profile.divide,
-            profile.tanh,
-            float(profile.recovered),
-            float(spec.renormalize),
-            spec.routed_scaling_factor,
-            abs(scale_rounding(spec)),
-            sharpness(profile),
-        )
-    )
-    rows = _screen(
-        np.ascontiguousarray(logits),
-        bias,
-        ceiling,
-        raised,
-        top,
-        np.ascontiguousarray(ids),
-        np.ascontiguousarray(weights),
-        skip,
-        ordered,
-        figures,
-        codes,
-        over,
-        histogram,
-        sums,
-    )
-    return Screened(codes, over, histogram, ResidualSums(int(rows), sums))
-
-
-@numba.njit(nogil=True, cache=True)
-def _sigmoid(x: np.float32) -> float:
-    return 1.0 / (1.0 + math.exp(-np.float64(x))) if x > -700 else 0.0
-
-
-@numba.njit(nogil=True, cache=True)
-def _add_row(
-    r: NDArray[np.float64],
-    z: NDArray[np.float64],
-    w: NDArray[np.float64],
-    hashes: NDArray[np.uint64],
-    sums: NDArray[np.float64],
-) -> None:
-    """Add a row to the sums, as `goldgate.accuracy.systematic_error.residual_sums` does."""
-    level, center = r.mean(), z.mean()
-    whole = hashes.sum() % np.uint64(BUCKETS)
-    for j in range(len(r)):
-        rc, zc = r[j] - level, z[j] - center
-        terms = (1.0, w[j], w[j] * r[j], rc * zc, zc * zc, w[j] * z[j])
-        own = hashes[j] % np.uint64(BUCKETS)
-        for i in range(TERMS):
-            sums[0, whole, i] += terms[i]
-            sums[1, own, i] += terms[i]
-
-
-@numba.njit(nogil=True, cache=True)
-def _score_error(x: float, s: float, b: float, figures: NDArray[np.float64]) -> float:
-    slope, exp, divide, tanh, recovered, _, _, _, _ = figures
-    error = _tangent_error(s, tanh) if tanh > 0.0 else _sigmoid_error(s, x, slope, exp, divide)
-    return float(error + _recovery_error(s, b) if recovered > 0.0 else error)
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _weigh(
-    x: NDArray[np.float64],
-    s: NDArray[np.float64],
-    b: NDArray[np.float64],
-    weights: NDArray[np.float32],
-    figures: NDArray[np.float64],
-    histogram: NDArray[np.int64],
-    sums: NDArray[np.float64],
-) -> tuple[float, int]:
-    """Return a row's largest weight error over bound, and the rows (0 or 1) added to the sums.
-
-    `reference.weight_error` for one row of sigmoid scores; 2 stands for "not settled here". The
-    row is added up if its error is at most 1.
-    """
-    _, _, divide, _, recovered, renormalize, scale, inexact, sharp = figures
-    k = len(s)
-    total = s.sum()
-    error = np.empty(k)
-    for j in range(k):
-        if not (abs(x[j]) < np.inf) or s[j] <= 0.0:
-            return 2.0, 0
-        error[j] = _score_error(x[j], s[j], b[j], figures)
-    moved = _sum_error(error.sum(), total, k)
-    if not moved < 1.0:
-        return 2.0, 0
-    last = _last_steps(divide, inexact)
-    worst = 0.0
-    r = np.empty(k)
-    z = np.empty(k)
-    w = np.empty(k)
-    buckets = np.empty(k, dtype=np.int64)
-    hashes = np.empty(k, dtype=np.uint64)
-    held = np.empty(1, dtype=np.float32)
-    count = 0
-    for j in range(k):
-        got = np.float64(weights[j])
-        if renormalize > 0.0:
-            expected = s[j] / total * scale
-            bound = _renormalised_error(s[j], error[j], total, moved, last, scale)
-        else:
-            expected = s[j] * scale
-            bound = _plain_error(s[j], error[j], inexact, scale)
-        off = abs(got - expected)
-        if not off <= bound or bound >= expected:  # a weight that nothing bounds is counted
-            return 2.0, 0
-        worst = max(worst, off / bound)
-        _, exponent = math.frexp(max(np.float64(np.float32(expected)), TINY))
-        buckets[j] = np.searchsorted(_EDGES, off / 2.0 ** (exponent - 24), side="left")
-        if bound < expected * sharp:
-            r[count] = (got / expected - 1.0) / U
-            z[count] = x[j] * (1.0 - s[j])
-            w[count] = expected
-            held[0] = s[j]
-            if recovered > 0.0:
-                held[0] = np.float32(held[0] + np.float32(b[j])) - np.float32(b[j])
-            hashes[count] = _mix(np.uint64(held.view(np.uint32)[0]))
-            count += 1
-    for j in range(k):
-        histogram[buckets[j]] += 1
-    if count < 2:
-        return worst, 0
-    if count < k:
-        w[:] = 0.0
-    _add_row(r[:count], z[:count], w[:count], hashes[:count], sums)
-    return worst, 1
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _screen(
-    logits: NDArray[np.float32],
-    bias: NDArray[np.float64],
-    ceiling: NDArray[np.float64],
-    raised: NDArray[np.float32],
-    top: float,
-    ids: NDArray[np.int32],
-    weights: NDArray[np.float32],
-    skip: NDArray[np.bool_],
-    ordered: bool,
-    figures: NDArray[np.float64],
-    codes: NDArray[np.uint8],
-    over: NDArray[np.float64],
-    histogram: NDArray[np.int64],
-    sums: NDArray[np.float64],
-) -> int:
-    """Fill codes, over, histogram and sums; return the rows that the sums hold."""
     rows = 0
-    experts = logits.shape[1]
-    k = ids.shape[1]
-    chosen = np.zeros(experts, dtype=np.bool_)
-    one = np.float32(1)
-    s = np.empty(k)
-    x = np.empty(k)
-    b = np.empty(k)
-    for t in range(logits.shape[0]):
-        if skip[t]:
-            continue
-        row = logits[t]
-        marked = 0
-        threshold = np.inf
-        before = np.inf
-        descending = True
-        for j in range(k):
-            i = ids[t, j]
-            if i < 0 or i >= experts or chosen[i] or np.isnan(row[i]):
-                break
-            chosen[i] = True
-            marked += 1
-            error = ERROR64 * (1.0 + abs(bias[i]))
-            x[j], b[j] = row[i], bias[i]
-            s[j] = _sigmoid(row[i])
-            c = s[j] + b[j]
-            descending = descending and before - c > error
-            before = c - error
-            threshold = min(threshold, c - ceiling[i] - error)
-        if marked == k:
-            cut = np.float32(threshold - top)
-            near = np.int32(0)
-            for i in range(experts):
-                # sigmoid(x) + raised > cut, multiplied out so that nothing is divided.
-                near += np.int32(one > (cut - raised[i]) * (one + cheap_exp(-row[i])))
-            if near != k:  # a NaN may count here; not below
-                near = k
-                for i in range(experts):
-                    if not chosen[i] and not np.isnan(row[i]):
-                        bar = threshold - bias[i] - ceiling[i] - ERROR64 * (1.0 + abs(bias[i]))
-                        if bar <= 0.0 or _sigmoid(row[i]) >= bar:
-                            near += 1
-                            break
-            if near == k and (descending or not ordered):
-                over[t], added = _weigh(x, s, b, weights[t], figures, histogram, sums)
-                rows += added
-                if over[t] <= 1.0:
-                    codes[t] = DESCENDING if descending else UNORDERED
-        for j in range(marked):
-            chosen[ids[t, j]] = False
-    return rows
+    if logits.dtype == np.float16:
+        logits = logits.view(np.int16)
+    # Softmax of scaled logits errs with |x|, which `fast.lines` does not follow.
+    scaled = spec.scoring == "softmax" and profile.prescaled > 0.0
+    if float(np.abs(bias).max()) < _LARGEST_BIAS and not scaled:
+        table = _table(bias, spec)
+        rows = settle(
+            np.ascontiguousarray(logits),
+            bias,
+            (
+                spec.scoring == "softmax",
+                spec.num_expert_group,
+                spec.topk_group,
+                spec.group_terms,
+            ),
+            table.base,
+            table.logits,
+            np.ascontiguousarray(ids),
+            np.ascontiguousarray(weights),
+            skip,
+            # The definition finds out which float64 cannot tell from the chosen scores alone.
+            ordered or spec.scoring != "sigmoid",
+            figures(spec, profile),
+            codes,
+            over,
+            fine,
+            sums,
+        )
+    return Screened(codes, over, whole_histogram(fine), ResidualSums(int(rows), sums))
+
+
+def _table(bias: NDArray[np.float64], spec: RoutingSpec) -> Thresholds:
+    if spec.scoring == "sigmoid" and spec.topk_group == spec.num_expert_group:
+        return thresholds(bias, spec.top_k)
+    return Thresholds(0.0, np.zeros((0, spec.num_experts), np.float32))
+
+
+def figures(spec: RoutingSpec, profile: Profile) -> tuple[float, ...]:
+    """Return what the bounds are made of: of the arithmetic in u, of the router its scale."""
+    return (
+        profile.slope,
+        profile.exp,
+        profile.divide,
+        profile.tanh,
+        float(profile.recovered),
+        float(spec.renormalize),
+        spec.routed_scaling_factor,
+        abs(scale_rounding(spec)),
+        sharpness(profile),
+    )
+
+
+def whole_histogram(fine: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum up buckets of a factor of two, as `ULP_EDGES` has them."""
+    return np.asarray(_COARSE @ fine)

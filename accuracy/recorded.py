@@ -17,7 +17,8 @@ from goldgate.accuracy.tasks import (
     refusal,
     refused,
 )
-from goldgate.fixtures import FixtureError, Recording, open_output
+from goldgate.fixtures import FixtureError, Recording
+from goldgate.fixtures.output import check_recording, open_unchecked
 
 
 def judge_tasks(
@@ -120,10 +121,14 @@ def _crashed(kernel: str, title: str, why: str) -> Task:
 
 def _output_task(kernel: str, recording: Recording, path: Path, options: Criteria) -> Task:
     def do(advance: Advance) -> Judged:
+        # The files are hashed while they are judged; nothing is reported before the hashes agree.
+        title = recording.name
         try:
-            output = open_output(path, recording)
+            output = open_unchecked(path, recording)
+            judged = judged_output(kernel, title, recording, output, options, (), advance)
+            check_recording(path, output, recording)
         except FixtureError as error:
-            return refused(kernel, recording.name, str(error), recording)
-        return judged_output(kernel, recording.name, recording, output, options, (), advance)
+            return refused(kernel, title, str(error), recording)
+        return judged
 
     return Task(kernel, recording.name, recording.rows, do)

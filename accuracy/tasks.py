@@ -6,6 +6,7 @@ An input that cannot be used becomes a refusal of its own; the other tasks go on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from goldgate.accuracy.account import NotRun
+from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.calls import Uncovered
 from goldgate.accuracy.coverage import RECORDED, looked_at
 from goldgate.accuracy.evaluate import judge
@@ -40,6 +42,8 @@ class Criteria:
         known_failures: the known ones.
         known_inputs: recordings whose bias is known not to be the checkpoint's.
         bias_dtype: the type that the bias is cast to on purpose; None: it is not cast.
+        executor: what runs the parts of recordings in files; None: threads of this process.
+        device: what screens rows first; None: the processor.
 
     """
 
@@ -48,6 +52,8 @@ class Criteria:
     known_failures: tuple[KnownFailure, ...]
     known_inputs: tuple[KnownInput, ...] = ()
     bias_dtype: str | None = None
+    executor: Executor | None = None
+    device: Device | None = None
 
 
 @dataclass(frozen=True)
@@ -264,6 +270,8 @@ def judged_output(
         ordered=options.ordered,
         known_failures=options.known_failures,
         advance=advance,
+        executor=options.executor,
+        device=options.device,
     )
     shown = offences(recording, output, profile, result, ordered=options.ordered)
     found = inputs(recording, result, bias_dtype=options.bias_dtype, known=options.known_inputs)
@@ -282,7 +290,11 @@ def judged_output(
 
 def refused(kernel: str, title: str, why: str, recording: Recording) -> Judged:
     """Return the refusal of an opened recording's outputs."""
-    return Judged(kernel, title, refusal=why, recording_sha256=recording.sha256)
+    try:
+        digest = recording.sha256
+    except FixtureError:  # it went away, which may be the reason
+        digest = None
+    return Judged(kernel, title, refusal=why, recording_sha256=digest)
 
 
 def refusal(kernel: str, title: str, why: str) -> Task:

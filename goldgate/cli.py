@@ -69,6 +69,7 @@ TRACEBACK = "GOLDGATE_TRACEBACK"
 EXTRAS = {
     "aiohttp": "evals",
     "datasets": "evals",
+    "distributed": "distributed",
     "lm_eval": "evals",
     "matplotlib": "plot",
     "requests": "evals",

@@ -1,8 +1,12 @@
-"""Measure the speed of the judge and of the emulator, as ratios to a router in the same run."""
+"""Measure the speed of the judge and of the emulator, as ratios of one run."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import os
+from pathlib import Path
 
 from goldgate.kernels.aiter_emulated import KERNELS
 from goldgate.options import positive
@@ -11,20 +15,59 @@ from goldgate.options import positive
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--rows", type=positive, default=1 << 19, help="rows to judge (default: 524288)"
+        "--rows", type=positive, default=1 << 20, help="rows to judge (default: 1048576)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=min(16, os.cpu_count() or 1),
+        help="threads of the judge, of torch and of memory's reading (default: all, up to 16)",
+    )
+    parser.add_argument(
+        "--judge-device",
+        metavar="DEVICE",
+        help="measure screening on this device of torch's instead, beside its copies",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="also measure and draw rows/s against threads and against the number of experts",
     )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Measure and print."""
-    from goldgate.accuracy.bench import bench  # noqa: PLC0415 - needs torch, --help does not
+    """Measure, print and write."""
+    from goldgate.accuracy.bench import bench, text  # noqa: PLC0415 - torch, which --help is without
 
-    bench(options.rows)
-    why = KERNELS[0].missing()
-    if why is None:
-        from goldgate.accuracy.emulator_bench import bench_emulator  # noqa: PLC0415 - starts clang
+    if options.judge_device:
+        from goldgate.accuracy.bench_device import bench_device  # noqa: PLC0415 - as below
 
-        bench_emulator()
+        found = bench_device(options.judge_device, options.rows)
+        print("\n".join(f"{name:36s} {value}" for name, value in found.items()))
     else:
-        print(f"emulated aiter             not measured here: {why}")
+        speed = bench(options.rows, options.threads)
+        print(text(speed))
+        _emulator()
+        found = dataclasses.asdict(speed)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        held = {"schema": 1, **found}
+        options.json.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+    if options.plot:
+        from goldgate.accuracy.bench_plot import draw  # noqa: PLC0415 - matplotlib, an extra
+
+        draw(options.plot)
     return 0
+
+
+def _emulator() -> None:
+    """Print the emulator's speed, or why it is not measured here."""
+    why = KERNELS[0].missing()
+    if why is not None:
+        print(f"emulated aiter             not measured here: {why}")
+        return
+    from goldgate.accuracy.emulator_bench import bench_emulator  # noqa: PLC0415 - starts clang
+
+    bench_emulator()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.commands.judging import (
     account,
     add_judging_options,
@@ -14,6 +17,7 @@ from goldgate.accuracy.commands.judging import (
     report,
 )
 from goldgate.accuracy.recorded import judge_tasks
+from goldgate.accuracy.scheduler import scheduler
 from goldgate.fixtures import SHIPPED_RECORDINGS
 
 
@@ -30,6 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--outputs", type=Path, required=True, metavar="DIR", help="what kernels returned"
     )
     parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="judge on the workers of the Dask scheduler at this address, which read the files by "
+        "the same paths (default: threads of this process)",
+    )
+    parser.add_argument(
+        "--judge-device",
+        metavar="DEVICE",
+        help="screen rows on this device of torch's, such as cuda (ROCm's is cuda too); what it "
+        "does not settle is judged on the processor (default: the processor alone)",
+    )
+    parser.add_argument(
         "--partial",
         action="store_true",
         help="leave out recordings that a folder without manifest.json has no output for",
@@ -39,9 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
-    with one_interrupt():
+    at = options.scheduler
+    with one_interrupt(), nullcontext() if at is None else scheduler(at) as executor:
+        how = replace(criteria(options), executor=executor, device=_device(options.judge_device))
         tasks, not_run = judge_tasks(
-            options.recordings, options.outputs, criteria(options), partial=options.partial
+            options.recordings, options.outputs, how, partial=options.partial
         )
         about = account(options, not_run)
         return report(do_all(tasks), about, options)
+
+
+def _device(name: str | None) -> Device | None:
+    if name is None:
+        return None
+    from goldgate.accuracy.device import open_device  # noqa: PLC0415 - torch, which judging is without
+
+    return open_device(name)

@@ -58,7 +58,7 @@ def read_looks(run: Path) -> list[Look]:
 def record(run: Path, look: Look, more: Mapping[str, Any]) -> bool:
     """Add a look to a run folder; False where the folder cannot be written to.
 
-    `more` describes for people what was compared. Raises EvalError where another comparison has just
+    `more` describes what was compared. Raises EvalError where another comparison has just
     recorded a look of this number.
     """
     path = run / LOOKS / f"{look.number:04d}.json"

@@ -171,7 +171,8 @@ def test_bad_input_is_one_line_and_exit_2(
 
     assert done.returncode == 2
     assert message in done.stderr
-    said = [line for line in done.stderr.strip().splitlines() if not line.startswith("usage:")]
+    lines = done.stderr.strip().splitlines()  # with progress, on a machine that is busy
+    said = [line for line in lines if not line.startswith(("usage:", "judging rows:"))]
     assert len(said) == 1
     assert "Traceback" not in done.stdout + done.stderr
 

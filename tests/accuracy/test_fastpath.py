@@ -7,16 +7,17 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from goldgate.accuracy import blocks
 from goldgate.accuracy.blocks import judge_block
-from goldgate.accuracy.fast_sigmoid import CHEAP_ERROR, cheap_sigmoid
-from goldgate.accuracy.fastpath import UNSETTLED, screen
+from goldgate.accuracy.fast.weigh import UNSETTLED
+from goldgate.accuracy.fastpath import applies, screen
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures.constructed import CONSTRUCTORS, construct
+from goldgate.fixtures.tensorfile import Stored, float32
 from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec, route
 
 Honest = Callable[
@@ -24,56 +25,193 @@ Honest = Callable[
     tuple[NDArray[np.int32], NDArray[np.float32]],
 ]
 
-NAMES = [
-    name
-    for name in CONSTRUCTORS
-    if not name.startswith(("tokens_", "groups_", "dead_", "tied_", "negative_", "scaled"))
-]
 
-
-def _all_bfloat16() -> NDArray[np.float32]:
-    bits = np.arange(1 << 16, dtype=np.uint32) << 16
-    values = bits.view(np.float32)
-    return values[np.isfinite(values)]
-
-
-def test_cheap_sigmoid_is_as_good_as_claimed() -> None:
-    """Over all bfloat16 and 4 million float32 logits its error stays under the claimed bound."""
-    rng = np.random.default_rng(1)
-    x = np.concatenate([_all_bfloat16(), rng.uniform(-40, 40, 4_000_000).astype(np.float32)])
-
+def _answers(
+    x: NDArray[np.float32], bias: NDArray[np.float64], spec: RoutingSpec, seed: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return golden answers, and among them every kind of change that a kernel can make."""
+    rng = np.random.default_rng(seed)
+    golden = route(x, bias, spec)
+    ids = golden.ids.astype(np.int32)
     with np.errstate(over="ignore"):
-        error = np.abs(cheap_sigmoid(x) - 1 / (1 + np.exp(-x.astype(np.float64))))
+        weights = golden.weights.astype(np.float32)
+    weights *= (1 + rng.integers(-2, 3, weights.shape) * 2.0**-24).astype(np.float32)
+    changed = rng.random(len(x))
+    for t in np.flatnonzero(changed < 0.3):
+        j, k = rng.integers(0, spec.top_k, 2)
+        kind = int(changed[t] * 30)
+        if kind == 0:
+            ids[t, j] = rng.integers(0, spec.num_experts)
+        elif kind == 1:
+            ids[t, j] = (-1, spec.num_experts, 2**31 - 1)[rng.integers(3)]
+        elif kind == 2:
+            weights[t, j] = (np.nan, np.inf, -0.1, 0.0)[rng.integers(4)]
+        elif kind == 3:
+            weights[t, j] *= np.float32(1 + rng.uniform(-4e-6, 4e-6))
+        elif kind < 7:
+            ids[t, [j, k]] = ids[t, [k, j]]
+            weights[t, [j, k]] = weights[t, [k, j]]
+    return ids, weights
 
-    assert error.max() < 0.4 * CHEAP_ERROR
 
+def _assert_screening_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    stored: Stored,
+    bias: NDArray[np.float32],
+    spec: RoutingSpec,
+    *,
+    profile: str = "conservative",
+    ordered: bool = False,
+    padding: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+) -> float:
+    """Judge with and without screening, compare, and return the fraction of rows settled."""
+    wide = bias.astype(np.float64)
+    padding = np.zeros(len(stored), bool) if padding is None else padding
+    ids, weights = _answers(float32(stored), wide, spec, seed)
+    arithmetic = PROFILES[profile]
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("profile", ["ieee", "conservative", "fast_math"])
-def test_screened_and_defined_agree(
-    honest: Honest, monkeypatch: pytest.MonkeyPatch, name: str, profile: str
-) -> None:
-    """Verdicts, worst errors, histogram and drift are the same with and without screening."""
-    held = construct(name)
-    x, bias32 = held.logits(), held.bias()
-    ids, weights = honest(np.ascontiguousarray(x), bias32, held.spec.top_k, False)
-    if not held.spec.renormalize:
-        weights = np.take_along_axis(1 / (1 + np.exp(-x)), ids, 1) * np.float32(1.5)
-    rng = np.random.default_rng(5)
-    ids[rng.random(ids.shape) < 0.002] += 1  # some wrong, some duplicate
-    weights[rng.random(weights.shape) < 0.002] *= np.float32(1.0001)
-    arguments = (x, bias32.astype(np.float64), ids, weights, held.padding(), held.spec)
-
-    fast = judge_block(*arguments, PROFILES[profile], ordered=False)
-    monkeypatch.setattr(blocks, "applies", lambda _: False)
-    slow = judge_block(*arguments, PROFILES[profile], ordered=False)
+    fast = judge_block(stored, wide, ids, weights, padding, spec, arithmetic, ordered=ordered)
+    with monkeypatch.context() as patch:
+        patch.setattr(blocks, "applies", lambda _: False)
+        slow = judge_block(stored, wide, ids, weights, padding, spec, arithmetic, ordered=ordered)
 
     np.testing.assert_array_equal(fast.verdict, slow.verdict)
     np.testing.assert_array_equal(fast.reason, slow.reason)
-    np.testing.assert_allclose(fast.over_bound, slow.over_bound, rtol=1e-6)
     np.testing.assert_array_equal(fast.histogram, slow.histogram)
+    np.testing.assert_allclose(fast.over_bound, slow.over_bound, rtol=1e-7, atol=1e-8)
     assert fast.sums.rows == slow.sums.rows
-    np.testing.assert_allclose(fast.sums.sums, slow.sums.sums, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(fast.sums.sums[:, :, 0], slow.sums.sums[:, :, 0])
+    np.testing.assert_allclose(fast.sums.sums, slow.sums.sums, rtol=1e-6, atol=2e-5)
+    settled = screen(stored, wide, ids, weights, padding, spec, arithmetic, ordered=ordered)
+    return float((settled.codes != UNSETTLED).mean())
+
+
+@pytest.mark.parametrize("profile", ["ieee", "conservative", "tanh"])
+@pytest.mark.parametrize("name", sorted(CONSTRUCTORS))
+def test_screened_and_defined_agree(
+    monkeypatch: pytest.MonkeyPatch, name: str, profile: str
+) -> None:
+    """Verdicts, reasons, worst errors, histogram and sums are the same with and without it."""
+    held = construct(name)
+    if held.rows > 4096 or not applies(held.spec):
+        pytest.skip("no smaller than others like it, or not screened")
+
+    _assert_screening_changes_nothing(
+        monkeypatch,
+        held.stored_logits(0, held.rows),
+        held.bias(),
+        held.spec,
+        profile=profile,
+        padding=held.padding(),
+    )
+
+
+@pytest.mark.parametrize("groups", [(1, 1), (8, 4), (4, 1)])
+@pytest.mark.parametrize("scoring", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("renormalize", [True, False])
+@pytest.mark.parametrize("shape", [(64, 1), (256, 8), (1024, 16), (104, 3)])
+def test_routers_agree(
+    monkeypatch: pytest.MonkeyPatch,
+    shape: tuple[int, int],
+    renormalize: bool,
+    scoring: str,
+    groups: tuple[int, int],
+) -> None:
+    """So they are for every shape and scoring, and most of the right rows are settled."""
+    experts, k = shape
+    spec = RoutingSpec(
+        experts,
+        k,
+        scoring=scoring,
+        num_expert_group=groups[0],
+        topk_group=groups[1],
+        renormalize=renormalize,
+        routed_scaling_factor=2.5,
+    )
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 1.5, (600, experts)).astype(np.float32)
+    bias = rng.normal(0, 0.1 if scoring == "sigmoid" else 0.002, experts).astype(np.float32)
+
+    settled = _assert_screening_changes_nothing(monkeypatch, x, bias, spec, profile="ieee")
+
+    # Three in ten were changed. One renormalised weight is the scale: errors lie on the edges.
+    assert settled > 0.6 or k == 1
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("bias", [0.0, 0.3, 7.0, 1e6, 1e30, 3e38])
+@pytest.mark.parametrize("groups", [(1, 1), (8, 4)])
+def test_hard_values_agree(
+    monkeypatch: pytest.MonkeyPatch, groups: tuple[int, int], bias: float, ordered: bool
+) -> None:
+    """So they are with NaN, infinite and saturated logits, repeated values and huge biases."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(0, 3, (600, 64)).astype(np.float32)
+    x[:100] = np.round(x[:100])
+    x[100:200] *= 30
+    x[200:300] -= 60
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 88.8, -104.0], np.float32)
+    at = rng.random((200, 64)) < 0.1
+    x[300:500][at] = rng.choice(special, int(at.sum()))
+    b = (rng.choice([-1.0, 1.0, 0.0], 64) * rng.random(64) * bias).astype(np.float32)
+    spec = RoutingSpec(64, 6, num_expert_group=groups[0], topk_group=groups[1])
+
+    _assert_screening_changes_nothing(monkeypatch, x, b, spec, ordered=ordered, profile="ieee")
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    experts=st.sampled_from([8, 24, 160]),
+    k=st.integers(1, 8),
+    center=st.sampled_from([0.0, -12.0, -35.0, 9.0]),
+    width=st.sampled_from([0.0, 0.01, 1.0, 10.0]),
+    dtype=st.sampled_from(["F32", "BF16", "F16"]),
+    profile=st.sampled_from(sorted(PROFILES)),
+    renormalize=st.booleans(),
+)
+def test_drawn_rows_agree(
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    experts: int,
+    k: int,
+    center: float,
+    width: float,
+    dtype: str,
+    profile: str,
+    renormalize: bool,
+) -> None:
+    """So they are wherever the logits lie, in each type that a recording has."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(center, width, (200, experts)).astype(np.float32)
+    bias = rng.normal(0, rng.choice([0.0, 0.1, 3.0]), experts).astype(np.float32)
+    stored: Stored = x
+    if dtype == "F16":
+        stored = x.astype(np.float16)
+    if dtype == "BF16":
+        stored = (x.view(np.uint32) >> 16).astype(np.uint16)
+    spec = RoutingSpec(experts, k, renormalize=renormalize)
+
+    _assert_screening_changes_nothing(monkeypatch, stored, bias, spec, profile=profile, seed=seed)
+
+
+def test_sums_are_the_same_from_run_to_run() -> None:
+    """Screened twice, in whichever threads, a recording gives the same bits."""
+    held = construct("tokens_1024")
+    bias = held.bias().astype(np.float64)
+    ids, weights = _answers(held.logits(), bias, held.spec, 1)
+    skip = np.zeros(held.rows, bool)
+
+    one, two = (
+        screen(held.logits(), bias, ids, weights, skip, held.spec, PROFILES["ieee"])
+        for _ in range(2)
+    )
+
+    assert one.sums.sums.tobytes() == two.sums.sums.tobytes()
+    assert one.over_bound.tobytes() == two.over_bound.tobytes()
 
 
 def test_screening_settles_ordinary_rows(honest: Honest) -> None:
@@ -132,7 +270,7 @@ def test_screened_and_defined_agree_on_extreme_inputs(data: st.DataObject) -> No
 
     np.testing.assert_array_equal(fast.verdict, slow.verdict)
     np.testing.assert_array_equal(fast.reason, slow.reason)
-    np.testing.assert_allclose(fast.over_bound, slow.over_bound, rtol=1e-6)
+    np.testing.assert_allclose(fast.over_bound, slow.over_bound, rtol=1e-6, atol=1e-8)
     np.testing.assert_array_equal(fast.histogram, slow.histogram)
     assert fast.sums.rows == slow.sums.rows
 

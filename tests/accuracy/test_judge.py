@@ -191,13 +191,13 @@ def test_padding_and_undefined_rows_have_no_judged_weights() -> None:
 _WIDE = """
 import os, pathlib, sys
 import numpy as np
-os.cpu_count = lambda: 8
+os.cpu_count = lambda: 16
 from accuracy import judge
 from fixtures import KernelInfo, Output
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import Tensor, tensor
 from reference import PROFILES, RoutingSpec
-rows = 40960
+rows = 81920
 bits = np.random.default_rng(1).integers(0x3F00, 0x3FFF, (rows, 896)).astype(np.uint16)
 spec = RoutingSpec(896, 16)
 held = recording("m", Tensor("BF16", bits.shape, bits), np.zeros(896, np.float32), spec)
@@ -210,7 +210,7 @@ print(pathlib.Path("/proc/self/status").read_text())
 
 
 def test_memory_stays_small_on_many_cores_and_experts() -> None:
-    """Rows of 896 bfloat16 logits that all fail, in eight threads, stay under 1 GiB."""
+    """Rows of 896 bfloat16 logits that all fail, in sixteen threads, stay under 1 GiB."""
     done = subprocess.run(
         [sys.executable, "-c", _WIDE],
         capture_output=True,

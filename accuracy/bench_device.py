@@ -1,0 +1,77 @@
+"""The speed of screening on a device of torch's, beside the copies that bound it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import torch
+
+from goldgate.accuracy.bench import seconds
+from goldgate.accuracy.bench_inputs import inputs
+from goldgate.accuracy.device import open_device, settle_resident, to_device
+from goldgate.accuracy.evaluate import judge
+from goldgate.reference import MINIMAX_M2_5, PROFILES
+
+_TURNS = 9
+
+
+def bench_device(name: str, rows: int) -> dict[str, object]:
+    """Measure float32 [rows, 256] with k = 8, from the host's memory and resident on the device.
+
+    Args:
+        name: of the device.
+        rows: of the recording; the resident one has 2**18.
+
+    Returns:
+        device: what it calls itself. judge_fraction_of_host_copy: the rate at which the judge takes
+        logits from memory over that of copying them to the device alone.
+        resident_fraction_of_device_copy: the rate of screening what the device holds, over that of
+        copying it there. judge_over_processor: the judge's rate over that without the device.
+        Medians over turns, and the rates.
+
+    """
+    device = open_device(name)
+    held, output = inputs(MINIMAX_M2_5, rows)
+    part = 1 << 18
+    resident, settle = settle_resident(name, *inputs(MINIMAX_M2_5, part), PROFILES["ieee"])
+
+    def wait(do: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            do()
+            if torch.device(name).type == "cuda":
+                torch.cuda.synchronize()
+
+        return run
+
+    def copy_all() -> None:
+        for start in range(0, rows, part):
+            to_device(held.stored_logits(start, min(start + part, rows)), name)
+
+    verdicts, ieee = [], PROFILES["ieee"]
+    measured = {
+        "judge": wait(lambda: verdicts.append(judge(held, output, ieee, device=device))),
+        "processor": wait(lambda: verdicts.append(judge(held, output, PROFILES["ieee"]))),
+        "host copy": wait(copy_all),
+        "resident": wait(settle),
+        "device copy": wait(resident.clone),
+    }
+    for do in measured.values():
+        do()
+    turns = [{key: seconds(do) for key, do in measured.items()} for _ in range(_TURNS)]
+    if len({repr((v.counts, v.failing.tolist(), v.histogram.tolist())) for v in verdicts}) != 1:
+        raise RuntimeError(f"{name} and the processor disagree")
+    median = {key: statistics.median(turn[key] for turn in turns) for key in measured}
+    whole, kept = rows * 256 * 4, resident.nbytes
+    on_cuda = torch.device(name).type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(name) if on_cuda else name,
+        "torch": str(torch.__version__),
+        "judge_fraction_of_host_copy": median["host copy"] / median["judge"],
+        "resident_fraction_of_device_copy": median["device copy"] / median["resident"],
+        "judge_over_processor": median["processor"] / median["judge"],
+        "judge_rows_per_s": rows / median["judge"],
+        "resident_rows_per_s": part / median["resident"],
+        "host_copy_bytes_per_s": whole / median["host copy"],
+        "device_copy_bytes_per_s": kept / median["device copy"],
+    }

@@ -1,0 +1,1 @@
+"""Rows settled by comparisons, compiled: float64 for the chosen experts, a table for the others."""

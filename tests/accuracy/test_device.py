@@ -1,0 +1,89 @@
+"""Screening on a device of torch's gives the processor's verdicts; here torch's CPU stands in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from goldgate.accuracy.blocks import judge_block
+from goldgate.accuracy.device import Device
+from goldgate.accuracy.fast.weigh import UNSETTLED
+from goldgate.cli import main
+from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
+from goldgate.fixtures.constructed import construct
+from goldgate.fixtures.tensorfile import Stored
+from goldgate.reference import PROFILES, RoutingSpec, route
+
+_JUDGE = ("judge", "--recordings", str(SHIPPED_RECORDINGS), "--outputs", str(SHIPPED_OUTPUTS))
+
+#: torch's CPU, and its GPU where there is one.
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", ["F32", "BF16", "F16"])
+@pytest.mark.parametrize("profile", ["ieee", "tanh", "conservative"])
+@pytest.mark.parametrize("renormalize", [True, False])
+def test_a_device_judges_as_the_processor(
+    dtype: str, profile: str, renormalize: bool, device: str
+) -> None:
+    """Verdicts, reasons, histogram and units are the same; errors and sums up to rounding."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(rng.choice([0.0, -12.0, -30.0], (1500, 1)), 2.0, (1500, 64)).astype(np.float32)
+    stored: Stored = x.astype(np.float16) if dtype == "F16" else x
+    if dtype == "BF16":
+        stored = (x.view(np.uint32) >> 16).astype(np.uint16)
+        x = (stored.astype(np.uint32) << 16).view(np.float32)
+    bias = rng.normal(0, 0.2, 64).astype(np.float32).astype(np.float64)
+    spec = RoutingSpec(64, 6, renormalize=renormalize, routed_scaling_factor=2.827)
+    golden = route(stored if dtype == "F16" else x, bias, spec)
+    ids = golden.ids.astype(np.int32)
+    weights = golden.weights.astype(np.float32)
+    weights *= (1 + rng.integers(-2, 3, weights.shape) * 2.0**-24).astype(np.float32)
+    ids[::50, 0], ids[1::50, 1], ids[2::50, [0, 1]] = 64, ids[1::50, 0], ids[2::50, [1, 0]]
+    weights[3::50, 2] = np.nan
+    padding = rng.random(1500) < 0.1
+    arguments = (stored, bias, ids, weights, padding, spec, PROFILES[profile])
+
+    here = judge_block(*arguments, ordered=False)
+    there = judge_block(*arguments, ordered=False, device=Device(device))
+
+    np.testing.assert_array_equal(there.verdict, here.verdict)
+    np.testing.assert_array_equal(there.reason, here.reason)
+    np.testing.assert_array_equal(there.histogram, here.histogram)
+    np.testing.assert_allclose(there.over_bound, here.over_bound, rtol=1e-7, atol=1e-8)
+    assert there.sums.rows == here.sums.rows
+    np.testing.assert_array_equal(there.sums.sums[:, :, 0], here.sums.sums[:, :, 0])
+    np.testing.assert_allclose(there.sums.sums, here.sums.sums, rtol=1e-6, atol=2e-4)
+
+
+def test_a_device_settles_ordinary_rows() -> None:
+    """Of ordinary rows at most one in twenty is left to the processor."""
+    held = construct("tokens_1024")
+    golden = route(held.logits(), held.bias(), held.spec)
+    bias, skip = held.bias().astype(np.float64), np.zeros(held.rows, bool)
+    ids, weights = golden.ids.astype(np.int32), golden.weights.astype(np.float32)
+
+    found = Device("cpu").screen(
+        held.logits(), bias, ids, weights, skip, held.spec, PROFILES["ieee"]
+    )
+
+    assert (found.codes == UNSETTLED).mean() < 0.05
+
+
+def test_a_device_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the device and what was expected; nothing is judged."""
+    status = main([*_JUDGE, "--judge-device", "abacus"])
+
+    assert status == 2
+    error = capsys.readouterr().err
+    assert error.startswith("goldgate judge: --judge-device abacus: expected a device")
+    assert error.count("\n") == 1
+
+
+def test_the_shipped_outputs_pass_on_a_device() -> None:
+    """`goldgate judge --judge-device` passes what the processor passes."""
+    status = main([*_JUDGE, "--judge-device", "cpu"])
+
+    assert status == 0
