@@ -10,12 +10,12 @@ import numpy as np
 
 from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.certified import uncertified
-from goldgate.accuracy.emulation import Emulated, Map, emulate
+from goldgate.accuracy.emulation import Emulated, Launch, Map, emulate
 from goldgate.accuracy.evidence import Judged
 from goldgate.accuracy.tasks import Criteria, Task, judged_output
 from goldgate.fixtures import Output, Recording, open_output, open_recording, write_output
 from goldgate.fixtures import write_recording as write
-from goldgate.fixtures.constructed import CONSTRUCTORS, construct
+from goldgate.fixtures.constructed import DEFAULT_MODEL, Entry, hard, ladder, named
 from goldgate.fixtures.recording import recording as in_memory
 from goldgate.fixtures.tensorfile import Tensor
 from goldgate.kernels import KernelError, sigmoid_only
@@ -23,20 +23,24 @@ from goldgate.kernels.aiter_emulated.build import GROUPS
 from goldgate.kernels.aiter_emulated.variants import Variant
 from goldgate.reference import PROFILES, RoutingSpec
 
-#: Rows up to which a constructed recording is executed whole; of a larger one, so many workgroups.
+#: Tokens up to which a call is executed whole; of a larger one, so many workgroups (a sixth of them
+#: where the recording has several calls).
 WHOLE = 257
 SAMPLED = 192
+
+#: Tokens of a call up to which the ladder of token counts is executed; single calls go further.
+LADDER_TOKENS = 4097
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One variant on rows of one recording.
+    """One variant on one recording.
 
     Attributes:
         variant: architecture and rounding model.
         title: what reports and files call the recording.
-        recording: opened from a file; the grid that is launched has all its rows.
-        rows: which are executed.
+        recording: opened from a file.
+        launches: the calls that are made, and which of their rows are executed.
         judged: a recording of those rows alone; the same one where they are all.
 
     """
@@ -44,8 +48,13 @@ class Plan:
     variant: Variant
     title: str
     recording: Recording
-    rows: tuple[int, ...]
+    launches: tuple[Launch, ...]
     judged: Recording
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The rows of the recording that are executed, in order."""
+        return tuple(one.start + row for one in self.launches for row in one.rows)
 
 
 def supports(spec: RoutingSpec) -> str | None:
@@ -58,7 +67,7 @@ def supports(spec: RoutingSpec) -> str | None:
 def plan_recordings(found: Mapping[str, Recording], variants: Sequence[Variant]) -> list[Plan]:
     """Plan every row of recordings with every variant."""
     return [
-        Plan(variant, title, one, tuple(range(one.rows)), one)
+        Plan(variant, title, one, (Launch(0, one.rows, tuple(range(one.rows))),), one)
         for variant in variants
         for title, one in found.items()
         if supports(one.spec) is None
@@ -82,31 +91,52 @@ def plan_constructed(folder: Path, variants: Sequence[Variant], *, whole: bool) 
 
     """
     plans = []
-    for name in CONSTRUCTORS:
-        held = construct(name)
+    for entry in constructed():
+        held = entry.recording()
         if supports(held.spec) is not None:
             continue
-        opened = _written(folder / f"{name}.safetensors", held)
-        rows = tuple(range(held.rows))
+        opened = _written(folder / f"{entry.name}.safetensors", held)
+        launches = tuple(_launches(entry.tokens or (held.rows,), whole=whole))
+        executed = tuple(one.start + row for one in launches for row in one.rows)
         judged = opened
-        if held.rows > WHOLE and not whole:
-            rows = _sample(held.rows)
-            judged = _written(folder / "sampled" / f"{name}.safetensors", _part(held, rows))
-        plans += [Plan(variant, name, opened, rows, judged) for variant in variants]
+        if len(executed) < held.rows:
+            path = folder / "sampled" / f"{entry.name}.safetensors"
+            judged = _written(path, _part(held, executed))
+        plans += [Plan(variant, entry.name, opened, launches, judged) for variant in variants]
     return plans
 
 
+def constructed() -> Iterator[Entry]:
+    """Yield MiniMax-M2.5 at each token count to 4,097, the hard rows and single large calls."""
+    for entry in ladder(DEFAULT_MODEL):
+        if max(entry.tokens) <= LADDER_TOKENS:
+            yield entry
+    yield from hard()
+    yield from named()
+
+
+def _launches(calls: Sequence[int], *, whole: bool) -> Iterator[Launch]:
+    """Yield a launch for each call of a number of tokens, large ones sampled."""
+    each = SAMPLED if len(calls) == 1 else SAMPLED // 6
+    start = 0
+    for tokens in calls:
+        rows = tuple(range(tokens)) if whole or tokens <= WHOLE else _sample(tokens, each)
+        if tokens:  # nothing is launched for no tokens
+            yield Launch(start, tokens, rows)
+        start += tokens
+
+
 def _written(path: Path, held: Recording) -> Recording:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write(path, held)
     return open_recording(path)
 
 
-def _sample(rows: int) -> tuple[int, ...]:
+def _sample(rows: int, count: int) -> tuple[int, ...]:
     """Return the first and last workgroups of a grid and some between, ascending."""
-    edge = SAMPLED // 4
+    edge = count // 4
     inner = np.random.default_rng(rows).choice(
-        np.arange(edge, rows - edge), SAMPLED - 2 * edge, replace=False
+        np.arange(edge, rows - edge), count - 2 * edge, replace=False
     )
     return (*range(edge), *np.sort(inner).tolist(), *range(rows - edge, rows))
 
@@ -123,7 +153,7 @@ def _part(held: Recording, rows: tuple[int, ...]) -> Recording:
         Tensor(gate.dtype, bits.shape, bits),
         held.correction_bias,
         held.spec,
-        held.source,
+        {key: value for key, value in held.source.items() if key != "calls"},
         token_index=index,
     )
 
@@ -169,9 +199,10 @@ def emulated_tasks(
 
     def task(one: Plan) -> Task:
         def do(advance: Callable[[int], object]) -> Judged:
-            rows = None if one.judged is one.recording else one.rows
             try:
-                done = emulate(one.variant, one.recording, run, rows=rows, advance=executed)
+                done = emulate(
+                    one.variant, one.recording, run, launches=one.launches, advance=executed
+                )
             except KernelError as error:
                 sha256 = one.judged.sha256
                 name = one.variant.name
@@ -202,13 +233,15 @@ def _kept(done: Emulated, plan: Plan, save: Path | None, loose: Uncertified) -> 
 
 def coverage(plan: Sequence[Plan]) -> Iterator[str]:
     """Say what was executed in part, and what was not."""
-    sampled = {one.title: one for one in plan if one.judged is not one.recording}
+    counts = {launch.tokens for one in plan for launch in one.launches}
+    sampled = {
+        launch.tokens for one in plan for launch in one.launches if len(launch.rows) < launch.tokens
+    }
+    yield f"coverage: calls of {len(counts)} token counts, {min(counts)} to {max(counts)}"
     if sampled:
-        least = min(one.recording.rows for one in sampled.values())
-        most = max(one.recording.rows for one in sampled.values())
         yield (
-            f"coverage: {len(sampled)} recordings of {least} to {most} tokens by {SAMPLED} "
-            "workgroups each, the first, the last and some between; --all executes every one"
+            f"coverage: calls of {min(sampled)} tokens and more by {SAMPLED // 6} to {SAMPLED} of "
+            "their workgroups, the first, the last and some between; --all executes every one"
         )
     once = {one.title for one in plan} - {
         one.title for one in plan if one.variant.name != plan[0].variant.name

@@ -33,6 +33,27 @@ Map = Callable[..., Iterable[Any]]
 
 
 @dataclass(frozen=True)
+class Launch:
+    """One call of the kernel on consecutive rows of a recording.
+
+    Attributes:
+        start: the first row.
+        tokens: rows of the call, the workgroups of its grid.
+        rows: which of them are executed, counted within the call.
+
+    """
+
+    start: int
+    tokens: int
+    rows: tuple[int, ...]
+
+    def parts(self) -> Iterator[Launch]:
+        """Yield the same launch with a few rows at a time."""
+        for first in range(0, len(self.rows), _ROWS):
+            yield Launch(self.start, self.tokens, self.rows[first : first + _ROWS])
+
+
+@dataclass(frozen=True)
 class Emulated:
     """A variant's outputs for the rows that were executed, and what the emulator found."""
 
@@ -62,16 +83,16 @@ def emulate(
     recording: Recording,
     run: Map = map,
     *,
-    rows: Sequence[int] | None = None,
+    launches: Sequence[Launch] | None = None,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Emulated:
-    """Execute a variant on rows of a recording.
+    """Execute a variant on a recording.
 
     Args:
         variant: architecture and rounding model.
-        recording: opened from a file; the grid has all its rows.
+        recording: opened from a file.
         run: of `workers`.
-        rows: which rows to execute; None for all.
+        launches: the calls to make; None for one of all rows.
         advance: called with a number of rows whenever so many more are done.
 
     Returns:
@@ -81,8 +102,8 @@ def emulate(
         KernelError: the source or the compiler is missing, or the run ends early.
 
     """
-    chosen = np.arange(recording.rows) if rows is None else np.asarray(rows, np.int64)
-    parts = [chosen[start : start + _ROWS] for start in range(0, len(chosen), _ROWS)]
+    whole = (Launch(0, recording.rows, tuple(range(recording.rows))),)
+    parts = list(_together(part for one in launches or whole for part in one.parts()))
     weights, ids, findings = [], [], dict[str, None]()
     count = len(parts)
     for some in run(_part, [variant] * count, [recording.path] * count, parts):
@@ -103,25 +124,42 @@ def emulate(
     return Emulated(output, tuple(findings))
 
 
+def _together(launches: Iterable[Launch]) -> Iterator[list[Launch]]:
+    """Yield launches in lists of some `_ROWS` rows."""
+    held: list[Launch] = []
+    for one in launches:
+        held.append(one)
+        if sum(len(some.rows) for some in held) >= _ROWS:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
 def _part(
-    variant: Variant, path: Path, rows: NDArray[np.int64]
+    variant: Variant, path: Path, launches: Sequence[Launch]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], tuple[str, ...]]:
-    """Execute some rows; runs in a process of its own, which keeps its compiled kernels."""
+    """Execute some launches; runs in a process of its own, which keeps its compiled kernels."""
     recording = open_recording(path)
     spec, gate = recording.spec, recording.gating_output
     bias = recording.correction_bias
-    done = route(
-        build(),
-        gate.stored(0, recording.rows),
-        cast(bias.stored(0, spec.num_experts), bias.dtype, gate.dtype),
-        gate.dtype,
-        top_k=spec.top_k,
-        groups=spec.num_expert_group,
-        kept=spec.topk_group,
-        renormalize=spec.renormalize,
-        scale=spec.routed_scaling_factor,
-        architecture=variant.architecture,
-        rounding=variant.rounding,
-        rows=rows.tolist(),
-    )
-    return done.weights[rows], done.ids[rows], done.findings
+    weights, ids, findings = [], [], dict[str, None]()
+    for one in launches:
+        done = route(
+            build(),
+            gate.stored(one.start, one.start + one.tokens),
+            cast(bias.stored(0, spec.num_experts), bias.dtype, gate.dtype),
+            gate.dtype,
+            top_k=spec.top_k,
+            groups=spec.num_expert_group,
+            kept=spec.topk_group,
+            renormalize=spec.renormalize,
+            scale=spec.routed_scaling_factor,
+            architecture=variant.architecture,
+            rounding=variant.rounding,
+            rows=one.rows,
+        )
+        weights.append(done.weights[list(one.rows)])
+        ids.append(done.ids[list(one.rows)])
+        findings.update(dict.fromkeys(done.findings))
+    return np.concatenate(weights), np.concatenate(ids), tuple(findings)

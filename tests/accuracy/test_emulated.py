@@ -26,7 +26,7 @@ from goldgate.accuracy.emulated_tasks import (
 from goldgate.accuracy.emulated_tasks import (
     emulated_tasks as tasks_of,
 )
-from goldgate.accuracy.emulation import Emulated
+from goldgate.accuracy.emulation import Emulated, Launch
 from goldgate.accuracy.evidence import Judged
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.accuracy.tasks import Criteria, work
@@ -38,7 +38,7 @@ from goldgate.fixtures import (
     open_recording,
     write_recording,
 )
-from goldgate.fixtures.constructed import CONSTRUCTORS, construct
+from goldgate.fixtures.constructed import construct, find
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError
@@ -149,7 +149,7 @@ def test_every_row_of_recordings_is_planned_with_every_variant(tmp_path: Path) -
 def test_large_recordings_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past 257 tokens the first, the last and some workgroups between run, of the whole grid."""
     names = ("tokens_257", "tokens_1025", "padded")
-    monkeypatch.setattr(emulated_tasks, "CONSTRUCTORS", {n: CONSTRUCTORS[n] for n in names})
+    monkeypatch.setattr(emulated_tasks, "constructed", lambda: map(find, names))
 
     plan = {one.title: one for one in plan_constructed(tmp_path, VARIANTS[:1], whole=False)}
 
@@ -164,19 +164,43 @@ def test_large_recordings_are_sampled(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (large.judged.logits() == large.recording.logits()[list(large.rows)]).all()
     assert (large.judged.bias() == large.recording.bias()).all()
     text = "\n".join(coverage(list(plan.values())))
-    assert "1 recordings of 1025 to 1025 tokens" in text
+    assert "calls of 1025 tokens and more by 32 to 192 of their workgroups" in text
+
+
+def test_each_token_count_is_a_launch_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording of several calls is launched call by call, the large ones sampled."""
+    entry = find("routers/groups_8_4")
+    monkeypatch.setattr(emulated_tasks, "constructed", lambda: [entry])
+
+    (plan,) = plan_constructed(tmp_path, VARIANTS[:1], whole=False)
+
+    assert [one.tokens for one in plan.launches] == list(entry.tokens)
+    starts = np.cumsum([0, *entry.tokens])[:-1]
+    assert [one.start for one in plan.launches] == starts.tolist()
+    assert [len(one.rows) for one in plan.launches] == [
+        tokens if tokens <= WHOLE else SAMPLED // 6 for tokens in entry.tokens
+    ]
+    assert (plan.judged.logits() == plan.recording.logits()[list(plan.rows)]).all()
+
+
+def test_the_token_counts_to_257_are_all_launched() -> None:
+    """The table has a call of every number of tokens from 1 to 257, and of more."""
+    counts = {tokens for entry in emulated_tasks.constructed() for tokens in entry.tokens}
+
+    assert set(range(258)) <= counts
+    assert {4096, 4097} <= counts
 
 
 def test_whole_leaves_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --all no recording is sampled, and the coverage has nothing to say of it."""
-    monkeypatch.setattr(
-        emulated_tasks, "CONSTRUCTORS", {"tokens_1025": CONSTRUCTORS["tokens_1025"]}
-    )
+    monkeypatch.setattr(emulated_tasks, "constructed", lambda: [find("tokens_1025")])
 
     plan = plan_constructed(tmp_path, VARIANTS[:2], whole=True)
 
     assert [len(one.rows) for one in plan] == [1025, 1025]
-    assert list(coverage(plan)) == []
+    assert not any("workgroups" in line for line in coverage(plan))
 
 
 Emulate = Callable[..., Emulated]
@@ -190,10 +214,10 @@ def golden_kernel(wrong: Sequence[str] = ()) -> Emulate:
         held: Recording,
         _run: object = map,
         *,
-        rows: Sequence[int] | None = None,
+        launches: Sequence[Launch],
         advance: Callable[[int], object],
     ) -> Emulated:
-        chosen = list(range(held.rows) if rows is None else rows)
+        chosen = [one.start + row for one in launches for row in one.rows]
         found = route(held.logits()[chosen], held.bias(), held.spec)
         ids = found.ids.astype(np.int32)
         if variant.name in wrong:
