@@ -66,9 +66,9 @@ def judge_weights(
     """Judge the weights of n rows as pairs with the ids that the kernel chose.
 
     Where the bound of a renormalised row is inf, its weights must still sum to the scale: a kernel
-    divides by the sum of what it divides. Where 0 is within the bound of every selected score, since
-    each may have been flushed, a kernel may have only zeros to divide and may answer with zeros:
-    such a row is not bounded at all, and is counted as that.
+    divides by the sum of what it divides. Where 0 is within the bound of every selected score,
+    since each may have been flushed, a kernel may have only zeros to divide and may answer with
+    zeros: such a row is not bounded at all, and is counted as that.
 
     Args:
         weights: float32 [n, k], as the kernel returned them (exact for narrower types).
