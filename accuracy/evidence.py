@@ -10,11 +10,12 @@ from goldgate.accuracy.coverage import Looked
 from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
+from goldgate.accuracy.rows import Contract, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights, sum_bound
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import FORMATS, PROFILES, Profile, score_error
+from goldgate.reference import PROFILES, Profile, score_error
 
 __all__ = [
     "Evidence",
@@ -111,7 +112,8 @@ def _offence(
     spec, bias = recording.spec, recording.bias().astype(np.float64)
     logits, ids = recording.logits(row, row + 1), output.ids(row, row + 1)
     held = output.topk_weights
-    found = judge_rows(logits, bias, ids, spec, profile, ordered=ordered)
+    contract = Contract(spec, profile, ordered, weight_format(output))
+    found = judge_rows(rows_of(recording, output, row, row + 1), contract)
     golden, c, errors = found.routing, found.routing.biased[0], found.errors[0]
     lines = [f"row {row}: {reason.text}", f"  kernel ids {ids[0].tolist()}"]
     if golden.defined[0]:
@@ -126,7 +128,7 @@ def _offence(
         lines.append(
             f"  weights sum to {float(weights.astype(np.float64).sum()):.9g}, expected "
             f"{spec.routed_scaling_factor:g}, bound "
-            f"{sum_bound(spec, profile, FORMATS[held.dtype]):.3g}; nothing bounds one alone here"
+            f"{sum_bound(spec, profile, contract.weight_format):.3g}; nothing bounds one alone here"
         )
         lines.append(f"  weights {[float(f'{w:.6g}') for w in weights[0]]}")
     if reason in (Reason.WEIGHT, Reason.NONFINITE_WEIGHT) and held is not None:
@@ -134,7 +136,7 @@ def _offence(
         x = logits.astype(np.float64)
         every = score_error(x, golden.scores, spec, profile)
         s, e = (np.take_along_axis(a, ids, axis=1) for a in (golden.scores, every))
-        judged = judge_weights(weights, s, e, bias[ids], spec, profile, FORMATS[held.dtype])
+        judged = judge_weights(weights, s, e, bias[ids], spec, profile, contract.weight_format)
         worst = int(np.argmax(np.nan_to_num(judged.over_bound[0], nan=np.inf)))
         expert = int(ids[0, worst])
         lines.append(

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import (
     BUCKETS,
     MIN_UNITS,
@@ -41,7 +42,8 @@ from goldgate.accuracy.systematic_error import (
     slope_allowance,
 )
 from goldgate.accuracy.weights import held_scores, judge_weights, signed_errors
-from goldgate.reference import Profile, RoutingSpec, U, scale_rounding, score_error
+from goldgate.fixtures.tensorfile import float32
+from goldgate.reference import FLOAT32, Profile, RoutingSpec, U, scale_rounding, score_error
 from goldgate.reference.scoring import scores, sensitivity
 
 Float64 = NDArray[np.float64]
@@ -211,48 +213,38 @@ def sampled(start: int, stop: int, rows: int) -> NDArray[np.bool_]:
     return np.asarray(np.arange(start, stop) // RUN % step == 0)
 
 
-def random_sums(
-    logits: NDArray[np.float32],
-    bias: Float64,
-    ids: NDArray[np.int32],
-    weights: NDArray[np.float32],
-    at: NDArray[np.int64],
-    rows: int,
-    spec: RoutingSpec,
-    profile: Profile,
-) -> RandomSums:
-    """Sum over n rows that pass.
+def random_sums(rows: Rows, at: NDArray[np.int64], whole: int, contract: Contract) -> RandomSums:
+    """Sum over n rows that pass; 0 where they have no weights, or narrower ones than float32.
 
     Args:
-        logits: float32 [n, E].
-        bias: float64 [E].
-        ids: int32 [n, k], distinct and in range.
-        weights: float32 [n, k].
+        rows: their ids are distinct and in range.
         at: the rows' numbers in the recording, [n].
-        rows: of the recording.
-        spec: the router.
-        profile: the kernel's arithmetic.
+        whole: the rows of the recording.
+        contract: what they are held against.
 
     """
-    if not len(at):
+    spec, profile = contract.spec, contract.profile
+    ids, weights = rows.ids, rows.weights
+    if weights is None or contract.weight_format != FLOAT32 or not len(rows):
         return RandomSums.none(spec)
+    logits = float32(rows.logits)
     if spec.scoring == "sigmoid":  # a score is its own logit's: no other column is needed
         x = np.take_along_axis(logits, ids, axis=1).astype(np.float64)
         s = scores(x, spec.scoring)
         error, z = score_error(x, s, spec, profile), sensitivity(x, s, spec.scoring)
     else:
-        whole = logits.astype(np.float64)
-        every = scores(whole, spec.scoring)
+        wide = logits.astype(np.float64)
+        every = scores(wide, spec.scoring)
         x, s, error, z = (
             np.take_along_axis(values, ids, axis=1)
             for values in (
-                whole,
+                wide,
                 every,
-                score_error(whole, every, spec, profile),
-                sensitivity(whole, every, spec.scoring),
+                score_error(wide, every, spec, profile),
+                sensitivity(wide, every, spec.scoring),
             )
         )
-    b = bias[ids]
+    b = rows.bias[ids]
     judged = judge_weights(weights, s, error, b, spec, profile)
     r = signed_errors(weights, judged, profile)
     used = np.isfinite(r) & np.isfinite(z)
@@ -271,7 +263,7 @@ def random_sums(
     seen = np.zeros(BUCKETS, dtype=bool)
     seen[(mix(exact[fine].astype(np.uint64)) % np.uint64(BUCKETS)).astype(np.int64)] = True
     bits = int(np.bitwise_or.reduce(weights[used][fine].view(np.uint32), initial=0))
-    groups = _groups((r, z, v), used, ids, at, rows, hashes, row_hash, spec)
+    groups = _groups((r, z, v), used, ids, at, whole, hashes, row_hash, spec)
     return RandomSums(squares, groups, bits, seen)
 
 
@@ -280,7 +272,7 @@ def _groups(
     used: NDArray[np.bool_],
     ids: NDArray[np.int32],
     at: NDArray[np.int64],
-    rows: int,
+    whole: int,
     hashes: NDArray[np.uint64],
     row_hash: NDArray[np.uint64],
     spec: RoutingSpec,
@@ -289,7 +281,7 @@ def _groups(
     n, k = used.shape
     slots = np.broadcast_to(np.arange(k), (n, k))
     lanes = np.broadcast_to(at[:, None] % POSITIONS, (n, k))
-    parts = np.broadcast_to(at[:, None] * POSITIONS // rows, (n, k))
+    parts = np.broadcast_to(at[:, None] * POSITIONS // whole, (n, k))
     numbers: dict[str, NDArray[Any]] = {
         "all": slots * 0,
         "slot": slots,
