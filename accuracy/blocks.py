@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import choose
 from goldgate.accuracy.fast.thresholds import ERROR64
 from goldgate.accuracy.fast.weigh import DESCENDING, UNORDERED, UNSETTLED
 from goldgate.accuracy.fastpath import Screened, applies, screen
@@ -23,9 +24,9 @@ from goldgate.accuracy.weights import (
     ulp_histogram,
 )
 from goldgate.fixtures.tensorfile import Stored, float32
-from goldgate.reference import FLOAT32, RoutingSpec, route, score_error
+from goldgate.reference import FLOAT32, RoutingSpec, route
 from goldgate.reference.exact import ExactRow
-from goldgate.reference.scoring import scores, sensitivity
+from goldgate.reference.scoring import scores
 
 Float64 = NDArray[np.float64]
 
@@ -75,15 +76,6 @@ class Block:
     histogram: NDArray[np.int64]
     sums: ResidualSums
     unbounded: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """Exact scores, their error bounds and sensitivities at the kernel's ids, [n, k]."""
-
-    s: Float64
-    error: Float64
-    z: Float64
 
 
 def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None) -> Block:
@@ -144,11 +136,10 @@ def _define_weights(
     rows: Rows, weights: NDArray[np.float32], by_ids: RowVerdicts, contract: Contract
 ) -> Block:
     """Judge the weights of rows whose ids are judged."""
-    spec, profile, weight_format = contract.spec, contract.profile, contract.weight_format
+    profile, weight_format = contract.profile, contract.weight_format
     verdict, reason = by_ids.verdict, by_ids.reason
-    at = np.clip(rows.ids, 0, spec.num_experts - 1)
-    chosen, bias = _gather(rows, by_ids, at, contract), rows.bias[at]
-    judged = judge_weights(weights, chosen.s, chosen.error, bias, spec, profile, weight_format)
+    chosen = choose(rows, np.clip(rows.ids, 0, contract.spec.num_experts - 1), contract)
+    judged = judge_weights(weights, chosen, contract)
     finite = np.isfinite(weights).all(axis=1)
     over = np.nan_to_num(judged.over_bound, nan=0.0).max(axis=1)
     why = np.where(judged.alone.all(axis=1), Reason.WEIGHT, Reason.WEIGHT_SUM)
@@ -160,7 +151,7 @@ def _define_weights(
     counted = ids_usable & defined
     sound = counted & (verdict != Verdict.WRONG)
     r = np.where(sound[:, None], signed_errors(weights, judged, profile), np.nan)
-    sums = residual_sums(r, chosen.z, judged.expected, held_scores(chosen.s, bias, profile))
+    sums = residual_sums(r, chosen.z, judged.expected, held_scores(chosen, profile))
     return Block(
         verdict,
         reason.astype(np.int8),
@@ -211,9 +202,3 @@ def _same_order(rows: Rows, settled: NDArray[np.bool_]) -> NDArray[np.int64]:
         if all(sign > 0 for sign in signs):
             same.append(part[t])
     return np.array(same, dtype=np.int64)
-
-
-def _gather(rows: Rows, by_ids: RowVerdicts, at: NDArray[np.int32], contract: Contract) -> _Chosen:
-    x, s, spec = rows.logits.astype(np.float64), by_ids.routing.scores, contract.spec
-    whole = (s, score_error(x, s, spec, contract.profile), sensitivity(x, s, spec.scoring))
-    return _Chosen(*(np.take_along_axis(values, at, axis=1) for values in whole))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import choose
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
 from goldgate.accuracy.weights import expected_weights, held_scores, sharpness
-from goldgate.reference import U, score_error, weight_error
-from goldgate.reference.scoring import scores, sensitivity
+from goldgate.reference import U, weight_error
 
 Float64 = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def moves(
     found = Moves()
     for begin in range(0, len(same), size):
         part = same[begin : begin + size]
-        routed = replace(rows[0].take(part).widened(), ids=ids[part])
+        routed = replace(rows[0].take(part), ids=ids[part])
         found += _moves(routed, old[part], new[part], contracts)
     return found
 
@@ -98,20 +98,13 @@ def _by_expert(
 
 
 def _moves(rows: Rows, old: Float64, new: Float64, contracts: tuple[Contract, Contract]) -> Moves:
-    """Compare old and new weights at the ids of rows whose logits are float32, [n, k] each."""
-    spec, at, bias = contracts[0].spec, rows.ids, rows.bias[rows.ids]
+    """Compare old and new weights at the rows' ids, [n, k] each."""
     profiles = [contract.profile for contract in contracts]
-    x = rows.logits.astype(np.float64)
-    every = scores(x, spec.scoring)
-    s, z = (
-        np.take_along_axis(values, at, axis=1)
-        for values in (every, sensitivity(x, every, spec.scoring))
-    )
-    expected = expected_weights(s, spec)
+    both = [choose(rows, rows.ids, contract) for contract in contracts]
+    chosen, expected = both[0], expected_weights(both[0].s, contracts[0].spec)
     bounds = []
-    for contract in contracts:
-        error = np.take_along_axis(score_error(x, every, spec, contract.profile), at, axis=1)
-        bound = weight_error(s, error, bias, spec, contract.profile)
+    for one, contract in zip(both, contracts, strict=True):
+        bound = weight_error(one.s, one.error, one.bias, contract.spec, contract.profile)
         bounds.append(np.asarray(contract.weight_format.widened(bound, expected)))
     together = bounds[0] + bounds[1]
     off = np.abs(new - old)
@@ -129,5 +122,5 @@ def _moves(rows: Rows, old: Float64, new: Float64, contracts: tuple[Contract, Co
         float((used * used).sum()),
         used.size,
         float(np.nan_to_num(over).max(initial=0.0)),
-        residual_sums(r, z, expected, held_scores(s, bias, wide)),
+        residual_sums(r, chosen.z, expected, held_scores(chosen, wide)),
     )

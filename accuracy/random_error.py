@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import Chosen, choose
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import (
     BUCKETS,
@@ -42,9 +43,7 @@ from goldgate.accuracy.systematic_error import (
     slope_allowance,
 )
 from goldgate.accuracy.weights import held_scores, judge_weights, signed_errors
-from goldgate.fixtures.tensorfile import float32
-from goldgate.reference import FLOAT32, Profile, RoutingSpec, U, scale_rounding, score_error
-from goldgate.reference.scoring import scores, sensitivity
+from goldgate.reference import FLOAT32, Profile, RoutingSpec, U, scale_rounding
 
 Float64 = NDArray[np.float64]
 
@@ -227,30 +226,14 @@ def random_sums(rows: Rows, at: NDArray[np.int64], whole: int, contract: Contrac
     ids, weights = rows.ids, rows.weights
     if weights is None or contract.weight_format != FLOAT32 or not len(rows):
         return RandomSums.none(spec)
-    logits = float32(rows.logits)
-    if spec.scoring == "sigmoid":  # a score is its own logit's: no other column is needed
-        x = np.take_along_axis(logits, ids, axis=1).astype(np.float64)
-        s = scores(x, spec.scoring)
-        error, z = score_error(x, s, spec, profile), sensitivity(x, s, spec.scoring)
-    else:
-        wide = logits.astype(np.float64)
-        every = scores(wide, spec.scoring)
-        x, s, error, z = (
-            np.take_along_axis(values, ids, axis=1)
-            for values in (
-                wide,
-                every,
-                score_error(wide, every, spec, profile),
-                sensitivity(wide, every, spec.scoring),
-            )
-        )
-    b = rows.bias[ids]
-    judged = judge_weights(weights, s, error, b, spec, profile)
+    chosen = choose(rows, ids, contract)
+    z = chosen.z
+    judged = judge_weights(weights, chosen, contract)
     r = signed_errors(weights, judged, profile)
     used = np.isfinite(r) & np.isfinite(z)
-    v = variance(x, s, error, b, spec, profile)
+    v = variance(chosen, contract)
     q = np.where(used, r, 0.0) ** 2 / v
-    hashes = mix(held_scores(s, b, profile).astype(np.float32).view(np.uint32).astype(np.uint64))
+    hashes = mix(held_scores(chosen, profile).astype(np.float32).view(np.uint32).astype(np.uint64))
     row_hash = np.broadcast_to(hashes.sum(axis=1, keepdims=True), r.shape)
     squares = np.stack(
         [
@@ -322,34 +305,29 @@ def _by(cells: NDArray[np.generic], count: int, *values: Float64) -> Float64:
     return np.stack([ones, *(np.bincount(cells, one, count) for one in values)], axis=-1)
 
 
-def variance(
-    x: Float64, s: Float64, error: Float64, bias: Float64, spec: RoutingSpec, profile: Profile
-) -> Float64:
+def variance(chosen: Chosen, contract: Contract) -> Float64:
     """Return a bound on the variance of a weight's relative error, in u^2, [n, k].
 
     Args:
-        x: logits at the ids, [n, k].
-        s: their scores, above 0 where it matters.
-        error: the scores' error bounds.
-        bias: biases at the ids.
-        spec: the router.
-        profile: the kernel's arithmetic.
+        chosen: what the rows have at the ids; scores above 0 where it matters.
+        contract: the router and the kernel's arithmetic.
 
     """
+    spec, profile, s = contract.spec, contract.profile, chosen.s
     third = 1.0 / 3.0
     divide = third if profile.divide <= 1.0 else profile.divide**2
     with np.errstate(divide="ignore", invalid="ignore"):
         if spec.scoring != "sigmoid":
-            own = (error / (s * U)) ** 2  # whatever the operations, no error is larger
+            own = (chosen.error / (s * U)) ** 2  # whatever the operations, no error is larger
         elif profile.tanh:
             own = (0.5 * profile.tanh * np.abs(1.0 - 2.0 * s) / s) ** 2 + third
         else:
-            size = np.abs(np.where(np.isfinite(x), x, 0.0))
+            size = np.abs(np.where(np.isfinite(chosen.x), chosen.x, 0.0))
             exponent = profile.exponent * size
             function = profile.exp + profile.exp_per_unit * size
             own = (1.0 - s) ** 2 * (exponent**2 + function**2) + third + divide
         if profile.recovered:
-            own = own + third * ((s + bias) ** 2 + s**2) / s**2
+            own = own + third * ((s + chosen.bias) ** 2 + s**2) / s**2
         inexact = (scale_rounding(spec) / U) ** 2
         if not spec.renormalize:
             return np.asarray(own + 2.0 * third + inexact)
