@@ -169,12 +169,12 @@ def _recorded(folder: Path, arithmetic: str | None, partial: bool) -> Side:
 
     def answer(name: str, recording: Recording) -> Answer:
         path = folder / f"{name}.safetensors"
+        entry = manifest.get(name) if manifest is not None else None
+        if entry is not None and entry.state == CRASHED:
+            return Answer(faults=(f"crashed when it was run: {entry.why}",))
+        if entry is not None and entry.state == NOT_COVERED:
+            return Answer(left_out=entry.why)
         if not path.exists():
-            entry = manifest.get(name) if manifest is not None else None
-            if entry is not None and entry.state == CRASHED:
-                return Answer(faults=(f"crashed when it was run: {entry.why}",))
-            if entry is not None and entry.state == NOT_COVERED:
-                return Answer(left_out=entry.why)
             if entry is None and (manifest is not None or partial):
                 return Answer(left_out=f"{folder.name} was not asked")
             return Answer(refusal=f"{path}: no output (--partial leaves such recordings out)")

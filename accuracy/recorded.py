@@ -7,7 +7,7 @@ from pathlib import Path
 
 from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.evidence import Judged
-from goldgate.accuracy.manifest import CRASHED, NAME, NOT_COVERED, Entry, read_manifest
+from goldgate.accuracy.manifest import CRASHED, NAME, NOT_COVERED, WRITTEN, Entry, read_manifest
 from goldgate.accuracy.tasks import (
     Advance,
     Criteria,
@@ -59,6 +59,9 @@ def judge_tasks(
             tasks.append(refusal(folder.name, "-", str(error)))
             manifest = {}
         found |= bool(files) or bool(manifest)
+        # A file of an earlier run is no answer to the one that the manifest is about.
+        stated = manifest or {}
+        files = {n: p for n, p in files.items() if n not in stated or stated[n].state == WRITTEN}
         for name, path in files.items():
             if name in opened:
                 tasks.append(_output_task(folder.name, opened[name], path, options))
@@ -69,7 +72,10 @@ def judge_tasks(
                 why = f"{path}: no recording {name!r} in {recordings}: outputs need theirs"
                 tasks.append(refusal(folder.name, name, why))
         if not files and manifest is None:
-            continue  # a folder of something else
+            if not partial:
+                why = f"{folder}: no outputs and no {NAME}: remove the folder, or use --partial"
+                tasks.append(refusal(folder.name, "-", why))
+            continue
         without = [name for name in opened if name not in files]
         if manifest is not None:
             more, notes = _by_manifest(folder, files, manifest, without)
@@ -100,7 +106,7 @@ def _by_manifest(
             why = f"{folder / NAME}: {name} was {entry.state}, and there is no output of it"
             tasks.append(refusal(folder.name, name, why))
     not_run += [
-        NotRun(folder.name, name, "it was not asked of it")
+        NotRun(folder.name, name, "not among the recordings of its manifest")
         for name in without
         if name not in manifest
     ]

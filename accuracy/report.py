@@ -54,6 +54,7 @@ def show(to: Console, judged: Sequence[Judged], not_run: Sequence[NotRun]) -> No
         for text in one.offences:
             to.print("\n" + _indented(text), markup=False)
     _show_known(to, judged)
+    _show_weights(to, judged)
     _show_listed(to, judged)
     _show_inputs(to, judged)
     called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)

@@ -221,6 +221,8 @@ def _live_task(
             try:
                 if kernel and (beyond := kernel.supports(recording.spec)):
                     raise NotCoveredError(beyond)  # noqa: TRY301 - as the kernel's own
+                if path is not None:
+                    path.unlink(missing_ok=True)  # of an earlier run
                 ran = runner.run(order, recording, path)
             except NotCoveredError as error:
                 return Judged(name, title, not_covered=str(error), recording_sha256=known)

@@ -16,7 +16,8 @@ def route(
     routed_scaling_factor: float = 1.0,
 ) -> None:
     """Route every row of gating_output [T, E]; write topk_weights and topk_ids, [T, k]."""
-    assert num_expert_group == topk_group == 1, "this kernel knows no expert groups"
+    if (num_expert_group, topk_group) != (1, 1):
+        raise NotImplementedError("this kernel knows no expert groups")
     scores = torch.sigmoid(gating_output.float())
     ids = torch.topk(scores + correction_bias.float(), topk_ids.shape[1], dim=1).indices
     weights = scores.gather(1, ids)

@@ -43,7 +43,6 @@ def _edge(kernel: str, rows: list[int], weight: float | None = None, column: int
     ("kernel", "rows", "weight"),
     [
         ("sglang-0.5.23-topk_sigmoid-h100", list(range(66, 90)), 1e30),
-        ("sglang-0.5.23-topk_sigmoid-h100", [90], 0.5),
         ("sglang-0.5.23-topk_sigmoid-h100", [6], 1e30),
         ("aiter-2026-08-gfx942-emulated", [1], float("inf")),
         ("torch-2.11-eager-h100", [4], -3.0),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from goldgate.accuracy.manifest import Entry, read_manifest, write_manifest
+from goldgate.accuracy.recorded import judge_tasks
+from goldgate.accuracy.tasks import Criteria, work
 from goldgate.cli import main
 from goldgate.fixtures import (
     SHIPPED_OUTPUTS,
@@ -26,6 +28,7 @@ from goldgate.fixtures.tensorfile import tensor
 from goldgate.reference import MINIMAX_M2_5
 
 KERNEL = "torch-2.11-eager-h100"
+HOW = Criteria(None, ordered=False, known_failures=())
 
 
 def _folder(path: Path, *answered: str) -> Path:
@@ -185,3 +188,36 @@ def test_a_pass_of_nothing_is_exit_2(
     assert _judge(tmp_path) == 2
 
     assert f"nothing was judged: {why}" in capsys.readouterr().out
+
+
+def test_a_file_of_an_earlier_run_does_not_hide_a_crash(tmp_path: Path) -> None:
+    """Where the manifest states a crash, an output that an older run left is not judged."""
+    held = tmp_path / "recordings" / "normal.safetensors"
+    held.parent.mkdir()
+    shutil.copy(SHIPPED_RECORDINGS / "normal.safetensors", held)
+    folder = tmp_path / "outputs" / "mine"
+    folder.mkdir(parents=True)
+    shutil.copy(SHIPPED_OUTPUTS / "torch-2.11-eager-h100" / "normal.safetensors", folder)
+    entry = {"state": "crashed", "why": "it raised"}
+    manifest = {"schema": 1, "kernel": "mine", "recordings": {"normal": entry}}
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+    tasks, _ = judge_tasks(
+        held.parent, folder.parent, Criteria(None, ordered=False, known_failures=())
+    )
+
+    assert [one.verdict for one in work(tasks)] == ["FAIL"]
+
+
+def test_an_empty_folder_of_a_kernel_is_named(tmp_path: Path) -> None:
+    """A kernel whose folder holds nothing is refused by name, unless parts are asked for."""
+    shutil.copytree(SHIPPED_OUTPUTS / "torch-2.11-eager-h100", tmp_path / "old")
+    (tmp_path / "new").mkdir()
+
+    tasks, _ = judge_tasks(
+        SHIPPED_RECORDINGS, tmp_path, Criteria(None, ordered=False, known_failures=())
+    )
+    some, _ = judge_tasks(SHIPPED_RECORDINGS, tmp_path, HOW, partial=True)
+
+    assert [task.kernel for task in tasks if task.kernel == "new"] == ["new"]
+    assert [task.kernel for task in some if task.kernel == "new"] == []

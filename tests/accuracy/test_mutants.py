@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -190,9 +191,10 @@ def test_faults_are_many_and_named_apart() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_where_there_is_no_terminal_progress_is_lines() -> None:
-    """A job's log gets a line for every twentieth, not silence and not a line for each step."""
-    log = io.StringIO()
+def test_where_there_is_no_terminal_progress_is_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's log gets a line every ten seconds, not silence and not a line for each step."""
+    log, clock = io.StringIO(), count()
+    monkeypatch.setattr("goldgate.progress.time.monotonic", lambda: next(clock) / 5)
 
     with progress(Console(file=log)) as add_task:
         advance = add_task("blocks", 1000)
@@ -201,5 +203,5 @@ def test_where_there_is_no_terminal_progress_is_lines() -> None:
 
     said = log.getvalue().splitlines()
     assert len(said) == 20
-    assert said[0].startswith("blocks: 50 of 1000, ")
-    assert said[-1].startswith("blocks: 1000 of 1000, ")
+    assert said[0] == "blocks: 50 of 1000, 10 s"
+    assert said[-1] == "blocks: 1000 of 1000, 200 s"
