@@ -11,7 +11,7 @@ from goldgate.accuracy.coverage import Looked
 from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
-from goldgate.accuracy.rows import Contract, rows_of, weight_format
+from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights, sum_bound
@@ -95,23 +95,17 @@ def offences(
     recording: Recording, output: Output, profile: Profile, result: Result, *, ordered: bool
 ) -> tuple[str, ...]:
     """Return a text on each of the first offending rows: ids, scores, gaps and bounds."""
+    contract = Contract(recording.spec, profile, ordered, weight_format(output))
     return tuple(
-        _offence(recording, output, profile, int(row), Reason(reason), ordered=ordered)
-        for row, reason in zip(result.failing[:SHOWN], result.reasons[:SHOWN], strict=True)
+        _offence(rows_of(recording, output, row, row + 1), row, Reason(reason), contract)
+        for row, reason in zip(
+            result.failing[:SHOWN].tolist(), result.reasons[:SHOWN].tolist(), strict=True
+        )
     )
 
 
-def _offence(
-    recording: Recording,
-    output: Output,
-    profile: Profile,
-    row: int,
-    reason: Reason,
-    *,
-    ordered: bool,
-) -> str:
-    contract = Contract(recording.spec, profile, ordered, weight_format(output))
-    rows = rows_of(recording, output, row, row + 1)
+def _offence(rows: Rows, row: int, reason: Reason, contract: Contract) -> str:
+    """Return a text on one row, whose number in the recording is `row`."""
     ids, weights = rows.ids, rows.weights
     found = judge_rows(rows, contract)
     golden, c, errors = found.routing, found.routing.biased[0], found.errors[0]
