@@ -60,7 +60,7 @@ class Uncovered:
 
 
 @dataclass(frozen=True)
-class Run:
+class KernelRun:
     """A kernel's outputs, and what its calls showed.
 
     Attributes:
@@ -85,7 +85,7 @@ def run(
     advance: Callable[[int], object] = lambda _: None,
     *,
     repeats: int = 0,
-) -> Run:
+) -> KernelRun:
     """Run a kernel on every row of a recording, in the calls that its plan has.
 
     Args:
@@ -146,7 +146,7 @@ def run(
         **origin(kernel),
     )
     output = Output(info, tensor(weights, weight_type), tensor(ids))
-    return Run(output, _named(tuple(faults)), tuple(notes), tuple(uncovered))
+    return KernelRun(output, _named(tuple(faults)), tuple(notes), tuple(uncovered))
 
 
 def _checks(

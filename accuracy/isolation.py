@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from goldgate.accuracy.calls import Run, Uncovered, run
+from goldgate.accuracy.calls import KernelRun, Uncovered, run
 from goldgate.errors import GoldgateError
 from goldgate.fixtures import (
     FixtureError,
@@ -156,7 +156,7 @@ class Runner:
         if hangs >= (_HANGS if order in self._answered else 1):
             raise KernelError(f"{order.name} is not called again: {hangs} calls gave no answer")
 
-    def run(self, order: Order, recording: Recording, save: Path | None = None) -> Run:
+    def run(self, order: Order, recording: Recording, save: Path | None = None) -> KernelRun:
         """Return a kernel's outputs for a recording, from their file, and what its calls showed.
 
         Args:
@@ -191,7 +191,7 @@ class Runner:
         if done.path is None:
             raise UnwrittenError(done.unsaved)
         output = open_output(done.path, recording)
-        return Run(output, done.faults, done.notes, done.uncovered, done.unsaved)
+        return KernelRun(output, done.faults, done.notes, done.uncovered, done.unsaved)
 
     def _receive(self, order: Order, where: str) -> _Done:
         """Wait for the recording's end, each call within its limit."""

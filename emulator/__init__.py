@@ -5,7 +5,7 @@ does not know. It knows nothing of what a kernel is for.
 """
 
 from goldgate.emulator.errors import EmulationError, MemoryFaultError, UnknownInstructionError
-from goldgate.emulator.launch import Kernel, Launched, launch, prepare
+from goldgate.emulator.launch import Launched, Prepared, launch, prepare
 from goldgate.emulator.memory import Memory
 from goldgate.emulator.rounding import ROUNDINGS, Rounding
 from goldgate.emulator.text import Program, parse
@@ -13,10 +13,10 @@ from goldgate.emulator.text import Program, parse
 __all__ = [
     "ROUNDINGS",
     "EmulationError",
-    "Kernel",
     "Launched",
     "Memory",
     "MemoryFaultError",
+    "Prepared",
     "Program",
     "Rounding",
     "UnknownInstructionError",

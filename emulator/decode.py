@@ -27,7 +27,7 @@ from goldgate.emulator.instructions import (
     vector_float,
     vector_integer,
 )
-from goldgate.emulator.run import Action, Barrier, End, Run, Step
+from goldgate.emulator.run import Action, Barrier, End, Execution, Step
 from goldgate.emulator.text import Instruction, Program
 
 VECTOR: dict[str, Vector] = {
@@ -91,7 +91,7 @@ def _control(instruction: Instruction, program: Program) -> Action | None:
     return branch(instruction, program)
 
 
-def _nothing(_: Run) -> None:
+def _nothing(_: Execution) -> None:
     """Do nothing: every result is there at once."""
 
 

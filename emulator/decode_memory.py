@@ -11,7 +11,7 @@ from goldgate.emulator.decode_scalar import scalar_reader
 from goldgate.emulator.errors import UnknownInstructionError
 from goldgate.emulator.memory import Where
 from goldgate.emulator.operands import operand, raw_reader, reader, scalar_register, vector_register
-from goldgate.emulator.run import Run, Step
+from goldgate.emulator.run import Execution, Step
 from goldgate.emulator.text import Instruction
 from goldgate.emulator.waves import LANES, Waves
 
@@ -88,7 +88,7 @@ def _scalar_load(instruction: Instruction, count: int) -> Step:
     offset = scalar_reader(instruction.operands[2], "u", instruction)
     _modifiers(instruction, set())
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         addresses = np.broadcast_to(base(waves) + offset(waves).astype(np.uint64), waves.count)
         active = waves.active
@@ -124,7 +124,7 @@ def _global(instruction: Instruction, size: int, signed: bool, *, store: bool) -
             found = found + lane(waves).astype(np.uint64)
         return _chosen(waves, found)
 
-    def load(run: Run) -> None:
+    def load(run: Execution) -> None:
         waves = run.waves
         loaded = run.memory.load(addresses(waves), size, instruction, run.where())
         if size < 4:
@@ -135,7 +135,7 @@ def _global(instruction: Instruction, size: int, signed: bool, *, store: bool) -
         for number in range(count):
             _scatter(waves, value + number, words[:, number])
 
-    def save(run: Run) -> None:
+    def save(run: Execution) -> None:
         waves = run.waves
         raw = _gather(waves, value, count, size)
         run.memory.store(addresses(waves), raw, instruction, run.where())
@@ -162,7 +162,7 @@ def _lds(instruction: Instruction, size: int, parts: int, *, store: bool) -> Ste
         first = vector_register(texts[0], instruction, count * parts)
         registers = [first + count * part for part in range(parts)]
 
-    def load(run: Run) -> None:
+    def load(run: Execution) -> None:
         waves = run.waves
         base, where = _chosen(waves, lane(waves)), run.where()
         for offset, register in zip(offsets, registers, strict=True):
@@ -171,7 +171,7 @@ def _lds(instruction: Instruction, size: int, parts: int, *, store: bool) -> Ste
             for number in range(count):
                 _scatter(waves, register + number, words[:, number])
 
-    def save(run: Run) -> None:
+    def save(run: Execution) -> None:
         waves = run.waves
         base, where = _chosen(waves, lane(waves)), run.where()
         for offset, register in zip(offsets, registers, strict=True):
@@ -192,7 +192,7 @@ def _permute(instruction: Instruction, *, backward: bool) -> Step:
     value = raw_reader(operand(instruction.operands[2], instruction))
     offset = np.uint32(_modifiers(instruction, {"offset"}).get("offset", 0))
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         shape = (waves.count, LANES)
         at = ((np.broadcast_to(lane(waves), shape) + offset) >> np.uint32(2)) & np.uint32(63)

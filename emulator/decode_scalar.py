@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldgate.emulator.errors import UnknownInstructionError
 from goldgate.emulator.instructions import Scalar
 from goldgate.emulator.operands import constant_bits, operand, scalar_register
-from goldgate.emulator.run import Branch, Run, Step
+from goldgate.emulator.run import Branch, Execution, Step
 from goldgate.emulator.text import Instruction, Program
 from goldgate.emulator.waves import EXEC, VCC, Waves
 
@@ -47,7 +47,7 @@ def scalar_step(instruction: Instruction, operation: Scalar) -> Step:
         target = scalar_register(texts[0], instruction, 2 if kind == "q" else 1)
     function, conditional = operation.function, operation.outputs.endswith("c")
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         result = function(*[read(waves) for read in reads])
         if kind == "c":
@@ -109,7 +109,7 @@ def saveexec_step(instruction: Instruction, logic: Callable[[Any, Any], Any]) ->
     read = scalar_reader(instruction.operands[1], "q", instruction)
     execution = scalar_reader("exec", "q", instruction)
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         before = execution(waves)
         after = logic(read(waves), before)
@@ -137,7 +137,7 @@ def setreg_step(instruction: Instruction) -> Step:
     value = np.uint32((int(instruction.operands[1], 0) << offset) & field)
     keep = np.uint32(~field & 0xFFFFFFFF)
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         mode = waves.mode & keep | value
         waves.mode = mode if waves.active is None else np.where(waves.active, mode, waves.mode)

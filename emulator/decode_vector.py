@@ -22,7 +22,7 @@ from goldgate.emulator.operands import (
     typed,
     vector_register,
 )
-from goldgate.emulator.run import Run, Step
+from goldgate.emulator.run import Execution, Step
 from goldgate.emulator.text import Instruction, modifier_list
 from goldgate.emulator.waves import Waves
 
@@ -60,20 +60,20 @@ def vector_step(instruction: Instruction, operation: Vector, encoding: str) -> S
     if operation.rounded:
         only = reads[0]
 
-        def step(run: Run) -> None:
+        def step(run: Execution) -> None:
             waves = run.waves
             writes[0](waves, function(only(waves), run.rounding, waves.flushing))
 
     elif written == 1:
         write = writes[0]
 
-        def step(run: Run) -> None:
+        def step(run: Execution) -> None:
             waves = run.waves
             write(waves, function(*[read(waves) for read in reads]))
 
     else:
 
-        def step(run: Run) -> None:
+        def step(run: Execution) -> None:
             waves = run.waves
             results = function(*[read(waves) for read in reads])
             for write, result in zip(writes, results, strict=True):
@@ -180,7 +180,7 @@ def packed_step(instruction: Instruction, function: Callable[..., Any]) -> Step:
         for chosen in (low, high)
     ]
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         results = [function(*[read(waves) for read in reads]) for reads in halves]
         for offset, result in enumerate(results):
@@ -208,7 +208,7 @@ def mixed_step(instruction: Instruction) -> Step:
         for text, half, is_half in zip(instruction.operands[1:], halves, narrow, strict=True)
     ]
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         result = fma(*[read(waves) for read in reads])
         waves.set_vector(register, flush(result) if waves.flushing else result)
@@ -258,7 +258,7 @@ def readlane_step(instruction: Instruction, *, first: bool) -> Step:
     source = vector_register(instruction.operands[1], instruction, 1)
     lane = None if first else _lane_number(operand(instruction.operands[2], instruction))
 
-    def step(run: Run) -> None:
+    def step(run: Execution) -> None:
         waves = run.waves
         at = np.arange(waves.count)
         if lane is not None:

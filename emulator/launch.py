@@ -17,7 +17,7 @@ from goldgate.emulator.lds import GRANULES, LARGEST, Lds
 from goldgate.emulator.machine import execute
 from goldgate.emulator.memory import Memory
 from goldgate.emulator.rounding import Rounding
-from goldgate.emulator.run import Action, Run
+from goldgate.emulator.run import Action, Execution
 from goldgate.emulator.text import Program
 from goldgate.emulator.waves import LANES, Waves
 
@@ -42,7 +42,7 @@ _NEEDED_ZERO = (
 
 
 @dataclass(frozen=True)
-class Kernel:
+class Prepared:
     """A program ready to be launched."""
 
     program: Program
@@ -63,7 +63,7 @@ class Launched:
     findings: tuple[str, ...]
 
 
-def prepare(program: Program) -> Kernel:
+def prepare(program: Program) -> Prepared:
     """Decode a program.
 
     Raises:
@@ -79,11 +79,11 @@ def prepare(program: Program) -> Kernel:
         raise EmulationError(f"{program.name}: float_denorm_mode_16_64: expected 3 (kept)")
     if program.target not in GRANULES:
         raise EmulationError(f"target {program.target}: expected {' or '.join(GRANULES)}")
-    return Kernel(program, decode(program))
+    return Prepared(program, decode(program))
 
 
 def launch(
-    kernel: Kernel,
+    kernel: Prepared,
     memory: Memory,
     arguments: Sequence[int | float | np.generic],
     *,
@@ -127,7 +127,7 @@ def launch(
     executed, findings = 0, dict[str, None]()
     for start in range(0, len(chosen), each):
         part = chosen[start : start + each]
-        run = Run(
+        run = Execution(
             _waves(program, part, waves_each, block, address),
             held,
             Lds(len(part), lds, GRANULES[program.target], waves_each=waves_each),

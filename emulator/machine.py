@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.emulator.errors import EmulationError
-from goldgate.emulator.run import Action, Barrier, Branch, End, Run
+from goldgate.emulator.run import Action, Barrier, Branch, End, Execution
 from goldgate.emulator.waves import EXEC, Waves
 
 #: Instructions that a batch may execute; a kernel that loops for ever ends here.
@@ -43,7 +43,7 @@ class _Scheduler:
         return np.unique(self.local[free])
 
 
-def execute(actions: Sequence[Action], run: Run) -> int:
+def execute(actions: Sequence[Action], run: Execution) -> int:
     """Run every wave to its end.
 
     Returns:
@@ -70,7 +70,9 @@ def execute(actions: Sequence[Action], run: Run) -> int:
     return executed
 
 
-def _straight(actions: Sequence[Action], run: Run, scheduler: _Scheduler, counter: int) -> int:
+def _straight(
+    actions: Sequence[Action], run: Execution, scheduler: _Scheduler, counter: int
+) -> int:
     """Execute the active waves until they part, end, wait or reach others; return how many."""
     waves = run.waves
     group = np.ones(waves.count, bool) if waves.active is None else waves.active
@@ -111,7 +113,7 @@ def _straight(actions: Sequence[Action], run: Run, scheduler: _Scheduler, counte
     return executed
 
 
-def _release(run: Run, scheduler: _Scheduler) -> None:
+def _release(run: Execution, scheduler: _Scheduler) -> None:
     """Let the workgroups go on whose waves are all at the barrier."""
     if scheduler.waiting.any():
         groups = scheduler.release()

@@ -18,7 +18,7 @@ _LANE = np.arange(LANES)
 
 
 @dataclass
-class Run:
+class Execution:
     """A batch of waves with the memory that they share."""
 
     waves: Waves
@@ -43,7 +43,7 @@ class Run:
 
 
 #: Executes an instruction in every active lane or wave.
-Step = Callable[[Run], None]
+Step = Callable[[Execution], None]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from goldgate.emulator import EmulationError, Kernel, parse, prepare
+from goldgate.emulator import EmulationError, Prepared, parse, prepare
 from goldgate.emulator.compiler import Compiler, compile_hip, find_compiler
 from goldgate.kernels import KernelError
 from goldgate.kernels.aiter_emulated.shape import (
@@ -80,7 +80,7 @@ class Build:
     def __init__(self, source: Source, compiler: Compiler) -> None:
         self.source, self.compiler = source, compiler
         self.shape: Shape = read_shape(source)
-        self._kernels: dict[tuple[Instantiation, str], Kernel] = {}
+        self._kernels: dict[tuple[Instantiation, str], Prepared] = {}
 
     def note(self, rounding: str) -> str:
         """Return what a reader of outputs should know: compiler and rounding model."""
@@ -89,7 +89,7 @@ class Build:
             f"rounding of exp and rcp: {rounding}"
         )
 
-    def kernel(self, instantiation: Instantiation, architecture: str) -> Kernel:
+    def kernel(self, instantiation: Instantiation, architecture: str) -> Prepared:
         """Return a kernel, compiled and decoded.
 
         Raises:
@@ -104,7 +104,7 @@ class Build:
                 raise KernelError(f"{self.source.version}: {error}") from None
         return self._kernels[key]
 
-    def _compiled(self, instantiation: Instantiation, architecture: str) -> Kernel:
+    def _compiled(self, instantiation: Instantiation, architecture: str) -> Prepared:
         statement = instantiation.statement(self.shape.parameters[instantiation.kernel])
         text = f"{self.shape.device}\n{statement}"
         with tempfile.TemporaryDirectory(prefix="goldgate-") as folder:

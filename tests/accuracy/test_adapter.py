@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from goldgate.accuracy.calls import Run, run
+from goldgate.accuracy.calls import KernelRun, run
 from goldgate.accuracy.evaluate import judge
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording, recording
@@ -38,7 +38,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Load:
     return load
 
 
-def _passes(ran: Run, held: Recording) -> bool:
+def _passes(ran: KernelRun, held: Recording) -> bool:
     result = judge(held, ran.output, PROFILES["conservative"])
     return result.passed and not ran.faults
 

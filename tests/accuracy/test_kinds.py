@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from goldgate.accuracy.calls import Run, run
+from goldgate.accuracy.calls import KernelRun, run
 from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.fixtures import open_recording, write_recording
@@ -23,7 +23,7 @@ Route = Callable[..., Any]
 Tensor = torch.Tensor
 
 
-def _judged(kernel: Route, name: str, repeats: int = 0) -> tuple[Result, Run]:
+def _judged(kernel: Route, name: str, repeats: int = 0) -> tuple[Result, KernelRun]:
     held = construct(name)
     ran = run(Loaded(kernel, "k", "1", "cpu", "ieee"), held, repeats=repeats)
     return judge(held, ran.output, PROFILES["conservative"]), ran

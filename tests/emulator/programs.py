@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from goldgate.emulator import Memory, Rounding, parse
 from goldgate.emulator.decode import decode
-from goldgate.emulator.launch import Kernel, prepare
+from goldgate.emulator.launch import Prepared, prepare
 from goldgate.emulator.lds import Lds
 from goldgate.emulator.machine import execute
-from goldgate.emulator.run import Run
+from goldgate.emulator.run import Execution
 from goldgate.emulator.text import Program
 from goldgate.emulator.waves import EXEC, LANES, VCC, Waves
 
@@ -73,7 +73,7 @@ def program(lines: Sequence[str]) -> Program:
 
 def kernel(
     lines: Sequence[str], arguments: Sequence[tuple[int, str]] = (), target: str = "gfx942"
-) -> Kernel:
+) -> Prepared:
     """Prepare a kernel of a few lines."""
     return prepare(parse(text(lines, arguments, target=target)))
 
@@ -151,7 +151,7 @@ def run(
     waves.refresh()
     share = Lds(count // waves_each, lds, 512, waves_each=waves_each)
     held = program(lines)
-    execute(decode(held), Run(waves, memory or Memory(), share, Rounding(rounding)))
+    execute(decode(held), Execution(waves, memory or Memory(), share, Rounding(rounding)))
     return After(waves, share)
 
 
