@@ -175,10 +175,8 @@ def _recorded(folder: Path, arithmetic: str | None, partial: bool) -> Side:
                 return Answer(faults=(f"crashed when it was run: {entry.why}",))
             if entry is not None and entry.state == NOT_COVERED:
                 return Answer(left_out=entry.why)
-            if entry is None and manifest is not None:
-                return Answer(left_out=f"the recording is not in the manifest of {folder.name}")
-            if manifest is None and partial:
-                return Answer(left_out=f"no output in {folder.name}; --partial")
+            if entry is None and (manifest is not None or partial):
+                return Answer(left_out=f"{folder.name} has no output of it")
             return Answer(refusal=f"{path}: no output (--partial leaves such recordings out)")
         try:
             return _usable(open_output(path, recording), arithmetic)

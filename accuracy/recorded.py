@@ -100,7 +100,7 @@ def _by_manifest(
             why = f"{folder / NAME}: {name} was {entry.state}, and there is no output of it"
             tasks.append(refusal(folder.name, name, why))
     not_run += [
-        NotRun(folder.name, name, "these recordings are not in its manifest")
+        NotRun(folder.name, name, "not among the recordings of its manifest")
         for name in without
         if name not in manifest
     ]
