@@ -41,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plans.add_argument(
         "--sequential",
         action="store_true",
-        help="look five times and stop when the verdict is certain: two thirds of the questions on "
-        "average",
+        help="look five times and stop when it can decide: two thirds of the questions on average",
     )
     plans.add_argument(
         "--all", action="store_true", help="ask every question, then decide (the default)"
