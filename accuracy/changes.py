@@ -21,10 +21,11 @@ from goldgate.accuracy.evaluate import MAX_THREADS
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.moves import Moves, moves
 from goldgate.accuracy.parts import PART_LOGITS
+from goldgate.accuracy.rows import Contract, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import FLOAT32, FORMATS, Profile, RoutingSpec
+from goldgate.reference import Profile, RoutingSpec
 
 
 class Change(IntEnum):
@@ -147,32 +148,20 @@ def compare(
         advance: called with a number of rows whenever so many more are compared.
 
     """
-    bias = recording.bias().astype(np.float64)
+    contracts = (
+        Contract(recording.spec, profiles[0], weight_format=weight_format(old)),
+        Contract(recording.spec, profiles[1], weight_format=weight_format(new)),
+    )
     size = max(1, PART_LOGITS // recording.spec.num_experts)
 
     def block(start: int) -> tuple[Block, Block, Moves]:
         stop = min(start + size, recording.rows)
-        logits, padding = recording.logits(start, stop), recording.padding(start, stop)
-        found = [
-            judge_block(
-                logits,
-                bias,
-                output.ids(start, stop),
-                None if output.topk_weights is None else output.weights(start, stop),
-                padding,
-                recording.spec,
-                profile,
-                ordered=False,
-                weight_format=FLOAT32
-                if output.topk_weights is None
-                else FORMATS[output.topk_weights.dtype],
-            )
-            for output, profile in zip((old, new), profiles, strict=True)
-        ]
-        sound = ~padding & np.logical_and.reduce(
+        rows = (rows_of(recording, old, start, stop), rows_of(recording, new, start, stop))
+        found = [judge_block(*one) for one in zip(rows, contracts, strict=True)]
+        sound = ~rows[0].padding & np.logical_and.reduce(
             [(one.reason == Reason.NONE) & (one.verdict != Verdict.UNDEFINED) for one in found]
         )
-        moved = moves(logits, bias, (old, new), profiles, start, sound, recording.spec)
+        moved = moves(rows, contracts, sound)
         advance(stop - start)
         return found[0], found[1], moved
 

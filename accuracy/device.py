@@ -29,7 +29,8 @@ from goldgate.accuracy.fast.weigh import (
     NEAR_TIE,
     UNORDERED,
 )
-from goldgate.accuracy.fastpath import Screened, figures, whole_histogram
+from goldgate.accuracy.fastpath import Screened, figures, weights_to_screen, whole_histogram
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.errors import GoldgateError
 from goldgate.fixtures import Output, Recording
@@ -56,37 +57,27 @@ class Device:
         """Say whether rows of this router can be screened here: sigmoid scores, one group."""
         return spec.scoring == "sigmoid" and spec.topk_group == spec.num_expert_group
 
-    def screen(
-        self,
-        logits: Stored,
-        bias: NDArray[np.float64],
-        ids: NDArray[np.int32],
-        weights: NDArray[np.float32],
-        skip: NDArray[np.bool_],
-        spec: RoutingSpec,
-        profile: Profile,
-        *,
-        ordered: bool = False,
-    ) -> Screened:
+    def screen(self, rows: Rows, contract: Contract) -> Screened:
         """Screen n rows of a router that `applies`; see `goldgate.accuracy.fastpath.screen`."""
-        base, least, b = _constants(self.name, bias.tobytes(), spec.top_k)
+        spec, weights = contract.spec, weights_to_screen(rows, contract.spec)
+        base, least, b = _constants(self.name, rows.bias.tobytes(), spec.top_k)
         settle = _compiled() if self.name.startswith("cuda") else _settle
-        codes, over, fine, sums, rows = settle(
-            to_device(logits, self.name),
+        codes, over, fine, sums, counted = settle(
+            to_device(rows.logits, self.name),
             b,
             base,
             least,
-            torch.from_numpy(np.ascontiguousarray(ids)).to(self.name),
+            torch.from_numpy(np.ascontiguousarray(rows.ids)).to(self.name),
             torch.from_numpy(np.ascontiguousarray(weights)).to(self.name),
-            torch.from_numpy(skip).to(self.name),
-            ordered,
-            figures(spec, profile),
+            torch.from_numpy(rows.padding).to(self.name),
+            contract.ordered,
+            figures(spec, contract.profile),
         )
         return Screened(
             codes.cpu().numpy(),
             over.cpu().numpy(),
             whole_histogram(fine.cpu().numpy()),
-            ResidualSums(int(rows), _floating(sums.cpu().numpy())),
+            ResidualSums(int(counted), _floating(sums.cpu().numpy())),
         )
 
 

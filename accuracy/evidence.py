@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from goldgate.accuracy.chosen import choose
 from goldgate.accuracy.coverage import Looked
 from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
+from goldgate.accuracy.rows import Contract, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights, sum_bound
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import FORMATS, PROFILES, Profile, score_error
+from goldgate.reference import PROFILES, Profile
 
 __all__ = [
     "Evidence",
@@ -108,10 +110,10 @@ def _offence(
     *,
     ordered: bool,
 ) -> str:
-    spec, bias = recording.spec, recording.bias().astype(np.float64)
-    logits, ids = recording.logits(row, row + 1), output.ids(row, row + 1)
-    held = output.topk_weights
-    found = judge_rows(logits, bias, ids, spec, profile, ordered=ordered)
+    contract = Contract(recording.spec, profile, ordered, weight_format(output))
+    rows = rows_of(recording, output, row, row + 1)
+    ids, weights = rows.ids, rows.weights
+    found = judge_rows(rows, contract)
     golden, c, errors = found.routing, found.routing.biased[0], found.errors[0]
     lines = [f"row {row}: {reason.text}", f"  kernel ids {ids[0].tolist()}"]
     if golden.defined[0]:
@@ -121,26 +123,22 @@ def _offence(
         lines.append("  weights finite")
     if reason in (Reason.OTHER_EXPERTS, Reason.ORDER):
         lines += _gap_lines(ids[0], golden.ids[0], c, errors, in_order=reason == Reason.ORDER)
-    if reason == Reason.WEIGHT_SUM and held is not None:
-        weights = output.weights(row, row + 1)
+    if reason == Reason.WEIGHT_SUM and weights is not None:
         lines.append(
             f"  weights sum to {float(weights.astype(np.float64).sum()):.9g}, expected "
-            f"{spec.routed_scaling_factor:g}, bound "
-            f"{sum_bound(spec, profile, FORMATS[held.dtype]):.3g}; nothing bounds one alone here"
+            f"{contract.spec.routed_scaling_factor:g}, bound "
+            f"{sum_bound(contract):.3g}; nothing bounds one alone here"
         )
         lines.append(f"  weights {[float(f'{w:.6g}') for w in weights[0]]}")
-    if reason in (Reason.WEIGHT, Reason.NONFINITE_WEIGHT) and held is not None:
-        weights = output.weights(row, row + 1)
-        x = logits.astype(np.float64)
-        every = score_error(x, golden.scores, spec, profile)
-        s, e = (np.take_along_axis(a, ids, axis=1) for a in (golden.scores, every))
-        judged = judge_weights(weights, s, e, bias[ids], spec, profile, FORMATS[held.dtype])
+    if reason in (Reason.WEIGHT, Reason.NONFINITE_WEIGHT) and weights is not None:
+        chosen = choose(rows, ids, contract)
+        judged = judge_weights(weights, chosen, contract)
         worst = int(np.argmax(np.nan_to_num(judged.over_bound[0], nan=np.inf)))
         expert = int(ids[0, worst])
         lines.append(
             f"  expert {expert} (slot {worst}): weight {weights[0, worst]:.9g}, expected "
             f"{judged.expected[0, worst]:.9g}, bound {judged.bound[0, worst]:.3g}, "
-            f"logit {x[0, expert]:.9g}, score {s[0, worst]:.9g}"
+            f"logit {chosen.x[0, worst]:.9g}, score {chosen.s[0, worst]:.9g}"
         )
     return "\n".join(lines)
 

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from goldgate.accuracy.fast.settle import settle
 from goldgate.accuracy.fast.thresholds import Thresholds, thresholds
 from goldgate.accuracy.fast.weigh import FINE_BUCKETS
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
-from goldgate.accuracy.weights import ULP_EDGES, sharpness
-from goldgate.fixtures.tensorfile import Stored
+from goldgate.accuracy.weights import ULP_EDGES, expected_weights, sharpness
+from goldgate.fixtures.tensorfile import float32
 from goldgate.reference import Profile, RoutingSpec, scale_rounding
+from goldgate.reference.scoring import scores
 
 #: Biases beyond this are left to the definition: the bounds of float32 lines would overflow.
 _LARGEST_BIAS = 2.0**64
@@ -52,41 +54,29 @@ def applies(spec: RoutingSpec) -> bool:
     return spec.scoring in ("sigmoid", "softmax")
 
 
-def screen(
-    logits: Stored,
-    bias: NDArray[np.float64],
-    ids: NDArray[np.int32],
-    weights: NDArray[np.float32],
-    skip: NDArray[np.bool_],
-    spec: RoutingSpec,
-    profile: Profile,
-    *,
-    ordered: bool = False,
-) -> Screened:
+def screen(rows: Rows, contract: Contract) -> Screened:
     """Screen n rows of a router that `applies`.
 
     Args:
-        logits: [n, E], float32 or the bits of a 16-bit type.
-        bias: float64 [E].
-        ids: int32 [n, k], as the kernel returned them, whatever they are.
-        weights: float32 [n, k], likewise.
-        skip: rows to leave unsettled, bool [n].
-        spec: the router.
-        profile: the kernel's arithmetic.
-        ordered: whether to leave rows unsettled whose ids do not descend.
+        rows: the padding is left unsettled. Without weights, rows are settled by their ids and the
+            weights' errors say nothing.
+        contract: of float32 weights. If it is `ordered`, rows whose ids do not descend are left
+            unsettled.
 
     """
-    codes, over = np.zeros(len(logits), dtype=np.uint8), np.zeros(len(logits))
+    spec, profile, bias = contract.spec, contract.profile, rows.bias
+    logits, weights = rows.logits, weights_to_screen(rows, spec)
+    codes, over = np.zeros(len(rows), dtype=np.uint8), np.zeros(len(rows))
     fine = np.zeros(FINE_BUCKETS, dtype=np.int64)
     sums = np.zeros((2, BUCKETS, TERMS))
-    rows = 0
+    counted = 0
     if logits.dtype == np.float16:
         logits = logits.view(np.int16)
     # Softmax of scaled logits errs with |x|, which `fast.lines` does not follow.
     scaled = spec.scoring == "softmax" and profile.prescaled > 0.0
     if float(np.abs(bias).max()) < _LARGEST_BIAS and not scaled:
         table = _table(bias, spec)
-        rows = settle(
+        counted = settle(
             np.ascontiguousarray(logits),
             bias,
             (
@@ -97,18 +87,28 @@ def screen(
             ),
             table.base,
             table.logits,
-            np.ascontiguousarray(ids),
+            np.ascontiguousarray(rows.ids),
             np.ascontiguousarray(weights),
-            skip,
+            rows.padding,
             # The definition finds out which float64 cannot tell from the chosen scores alone.
-            ordered or spec.scoring != "sigmoid",
+            contract.ordered or spec.scoring != "sigmoid",
             figures(spec, profile),
             codes,
             over,
             fine,
             sums,
         )
-    return Screened(codes, over, whole_histogram(fine), ResidualSums(int(rows), sums))
+    return Screened(codes, over, whole_histogram(fine), ResidualSums(int(counted), sums))
+
+
+def weights_to_screen(rows: Rows, spec: RoutingSpec) -> NDArray[np.float32]:
+    """Return the weights; right ones where there are none, which leaves the ids alone to settle."""
+    if rows.weights is not None:
+        return rows.weights
+    at = np.clip(rows.ids, 0, spec.num_experts - 1)
+    # Softmax scores of the chosen alone: in proportion to each other as in the whole row.
+    x = float32(np.take_along_axis(rows.logits, at, axis=1)).astype(np.float64)
+    return expected_weights(scores(x, spec.scoring), spec).astype(np.float32)
 
 
 def _table(bias: NDArray[np.float64], spec: RoutingSpec) -> Thresholds:

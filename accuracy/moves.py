@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import choose
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import ResidualSums, residual_sums
 from goldgate.accuracy.weights import expected_weights, held_scores, sharpness
-from goldgate.fixtures import Output
-from goldgate.reference import FORMATS, Profile, RoutingSpec, U, score_error, weight_error
-from goldgate.reference.scoring import scores, sensitivity
+from goldgate.reference import U, weight_error
 
 Float64 = NDArray[np.float64]
 
@@ -62,79 +62,50 @@ class Moves:
 
 
 def moves(
-    logits: NDArray[np.float32],
-    bias: Float64,
-    outputs: tuple[Output, Output],
-    profiles: tuple[Profile, Profile],
-    start: int,
-    sound: NDArray[np.bool_],
-    spec: RoutingSpec,
+    rows: tuple[Rows, Rows], contracts: tuple[Contract, Contract], sound: NDArray[np.bool_]
 ) -> Moves:
     """Compare the weights of n rows.
 
     Args:
-        logits: float32 [n, E].
-        bias: float64 [E].
-        outputs: the old kernel's and the new one's, whose rows from `start` on are compared.
-        profiles: their arithmetic.
-        start: see above.
+        rows: with the old kernel's answers and with the new one's.
+        contracts: what either is held against; of one router.
         sound: rows that both answer as they may, bool [n]; the others take no part.
-        spec: the router.
 
     """
-    if any(output.topk_weights is None for output in outputs):
+    held = rows[0].weights, rows[1].weights
+    if held[0] is None or held[1] is None:
         return Moves()
-    stop = start + len(logits)
-    ids = [output.ids(start, stop) for output in outputs]
     # Pairs in the order of their ids, so that each expert meets itself.
-    orders = [np.argsort(one, axis=1, kind="stable") for one in ids]
-    ids = [np.take_along_axis(one, by, axis=1) for one, by in zip(ids, orders, strict=True)]
-    weights = [
-        np.take_along_axis(output.weights(start, stop), by, axis=1).astype(np.float64)
-        for output, by in zip(outputs, orders, strict=True)
-    ]
-    rows = np.flatnonzero(sound & (ids[0] == ids[1]).all(axis=1))
-    size = max(1, _LOGITS // spec.num_experts)
+    ids, old = _by_expert(rows[0].ids, held[0])
+    other, new = _by_expert(rows[1].ids, held[1])
+    same = np.flatnonzero(sound & (ids == other).all(axis=1))
+    size = max(1, _LOGITS // contracts[0].spec.num_experts)
     found = Moves()
-    for begin in range(0, len(rows), size):
-        part = rows[begin : begin + size]
-        found += _moves(
-            logits[part],
-            bias,
-            ids[0][part],
-            weights[0][part],
-            weights[1][part],
-            outputs,
-            profiles,
-            spec,
-        )
+    for begin in range(0, len(same), size):
+        part = same[begin : begin + size]
+        routed = replace(rows[0].take(part), ids=ids[part])
+        found += _moves(routed, old[part], new[part], contracts)
     return found
 
 
-def _moves(
-    logits: NDArray[np.float32],
-    bias: Float64,
-    at: NDArray[np.int32],
-    old: Float64,
-    new: Float64,
-    outputs: tuple[Output, Output],
-    profiles: tuple[Profile, Profile],
-    spec: RoutingSpec,
-) -> Moves:
-    x = logits.astype(np.float64)
-    every = scores(x, spec.scoring)
-    s, z = (
-        np.take_along_axis(values, at, axis=1)
-        for values in (every, sensitivity(x, every, spec.scoring))
-    )
-    expected = expected_weights(s, spec)
+def _by_expert(
+    ids: NDArray[np.int32], weights: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], Float64]:
+    """Return each row's ids in ascending order, and their weights, [n, k] each."""
+    order = np.argsort(ids, axis=1, kind="stable")
+    by_id = np.take_along_axis(weights, order, axis=1).astype(np.float64)
+    return np.take_along_axis(ids, order, axis=1), by_id
+
+
+def _moves(rows: Rows, old: Float64, new: Float64, contracts: tuple[Contract, Contract]) -> Moves:
+    """Compare old and new weights at the rows' ids, [n, k] each."""
+    profiles = [contract.profile for contract in contracts]
+    both = [choose(rows, rows.ids, contract) for contract in contracts]
+    chosen, expected = both[0], expected_weights(both[0].s, contracts[0].spec)
     bounds = []
-    for output, profile in zip(outputs, profiles, strict=True):
-        error = np.take_along_axis(score_error(x, every, spec, profile), at, axis=1)
-        bound = weight_error(s, error, bias[at], spec, profile)
-        held = output.topk_weights
-        widened = bound if held is None else FORMATS[held.dtype].widened(bound, expected)
-        bounds.append(np.asarray(widened))
+    for one, contract in zip(both, contracts, strict=True):
+        bound = weight_error(one.s, one.error, one.bias, contract.spec, contract.profile)
+        bounds.append(np.asarray(contract.weight_format.widened(bound, expected)))
     together = bounds[0] + bounds[1]
     off = np.abs(new - old)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -151,5 +122,5 @@ def _moves(
         float((used * used).sum()),
         used.size,
         float(np.nan_to_num(over).max(initial=0.0)),
-        residual_sums(r, z, expected, held_scores(s, bias[at], wide)),
+        residual_sums(r, chosen.z, expected, held_scores(chosen, wide)),
     )

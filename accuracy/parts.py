@@ -13,11 +13,11 @@ import numpy as np
 
 from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
 from goldgate.accuracy.random_error import RandomSums, random_sums, sampled
+from goldgate.accuracy.rows import Contract, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part as output_part
-from goldgate.fixtures.tensorfile import float32
-from goldgate.reference import FLOAT32, FORMATS, Profile
+from goldgate.reference import Profile
 
 #: Logits a part has at the most: 16 MiB of float32, 16,384 rows at E = 256.
 PART_LOGITS = 1 << 22
@@ -31,8 +31,7 @@ class Part:
         start: the first row's number in the whole recording, of whose rows there are `whole`.
         recording: the n rows.
         output: likewise.
-        profile: the kernel's arithmetic.
-        ordered: whether ids must be in descending order.
+        contract: what the output is held against.
         device: what screens the rows first.
 
     """
@@ -41,8 +40,7 @@ class Part:
     whole: int
     recording: Recording
     output: Output
-    profile: Profile
-    ordered: bool
+    contract: Contract
     device: Device | None = None
 
 
@@ -71,15 +69,14 @@ def parts(
     device: Device | None = None,
 ) -> Iterator[Part]:
     """Yield the parts of a recording in the order of their rows."""
+    contract = Contract(recording.spec, profile, ordered, weight_format(output))
     # A device needs more rows at a time to be busy.
     most = PART_LOGITS if device is None else 16 * PART_LOGITS
     size = max(1, most // recording.spec.num_experts)
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
         rows = recording.part(start, stop)
-        yield Part(
-            start, recording.rows, rows, output_part(output, start, stop), profile, ordered, device
-        )
+        yield Part(start, recording.rows, rows, output_part(output, start, stop), contract, device)
 
 
 def judge_part(part: Part) -> Found:
@@ -89,40 +86,16 @@ def judge_part(part: Part) -> Found:
         OSError: a file went away.
 
     """
-    recording, spec = part.recording, part.recording.spec
-    logits, padding = recording.stored_logits(0, recording.rows), recording.padding()
-    bias, held = recording.bias().astype(np.float64), part.output.topk_weights
-    found = judge_block(
-        logits,
-        bias,
-        part.output.ids(),
-        None if held is None else part.output.weights(),
-        padding,
-        spec,
-        part.profile,
-        ordered=part.ordered,
-        weight_format=FLOAT32 if held is None else FORMATS[held.dtype],
-        device=part.device,
-    )
+    recording, contract = part.recording, part.contract
+    rows = rows_of(recording, part.output, 0, recording.rows)
+    found = judge_block(rows, contract, device=part.device)
     moved = 0
     if recording.checkpoint_bias is not None:
         other = recording.checkpoint_bias.rows().astype(np.float64)
-        if (other != bias).any():
-            moved = int((rerouted(logits, bias, other, spec) & ~padding).sum())
-    inside = RandomSums.none(spec)
-    if held is not None and FORMATS[held.dtype] == FLOAT32:
-        sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
-        chosen = np.flatnonzero(
-            sound & sampled(part.start, part.start + recording.rows, part.whole)
-        )
-        inside = random_sums(
-            float32(logits[chosen]),
-            bias,
-            part.output.ids()[chosen],
-            part.output.weights()[chosen],
-            chosen + part.start,
-            part.whole,
-            spec,
-            part.profile,
-        )
+        if (other != rows.bias).any():
+            changed = rerouted(rows.logits, rows.bias, other, contract.spec)
+            moved = int((changed & ~rows.padding).sum())
+    sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
+    chosen = np.flatnonzero(sound & sampled(part.start, part.start + len(rows), part.whole))
+    inside = random_sums(rows.take(chosen), chosen + part.start, part.whole, contract)
     return Found(found, inside, moved)

@@ -31,6 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import Chosen, choose
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import (
     BUCKETS,
     MIN_UNITS,
@@ -41,8 +43,7 @@ from goldgate.accuracy.systematic_error import (
     slope_allowance,
 )
 from goldgate.accuracy.weights import held_scores, judge_weights, signed_errors
-from goldgate.reference import Profile, RoutingSpec, U, scale_rounding, score_error
-from goldgate.reference.scoring import scores, sensitivity
+from goldgate.reference import FLOAT32, Profile, RoutingSpec, U, scale_rounding
 
 Float64 = NDArray[np.float64]
 
@@ -211,54 +212,28 @@ def sampled(start: int, stop: int, rows: int) -> NDArray[np.bool_]:
     return np.asarray(np.arange(start, stop) // RUN % step == 0)
 
 
-def random_sums(
-    logits: NDArray[np.float32],
-    bias: Float64,
-    ids: NDArray[np.int32],
-    weights: NDArray[np.float32],
-    at: NDArray[np.int64],
-    rows: int,
-    spec: RoutingSpec,
-    profile: Profile,
-) -> RandomSums:
-    """Sum over n rows that pass.
+def random_sums(rows: Rows, at: NDArray[np.int64], whole: int, contract: Contract) -> RandomSums:
+    """Sum over n rows that pass; 0 where they have no weights, or narrower ones than float32.
 
     Args:
-        logits: float32 [n, E].
-        bias: float64 [E].
-        ids: int32 [n, k], distinct and in range.
-        weights: float32 [n, k].
+        rows: their ids are distinct and in range.
         at: the rows' numbers in the recording, [n].
-        rows: of the recording.
-        spec: the router.
-        profile: the kernel's arithmetic.
+        whole: the rows of the recording.
+        contract: what they are held against.
 
     """
-    if not len(at):
+    spec, profile = contract.spec, contract.profile
+    ids, weights = rows.ids, rows.weights
+    if weights is None or contract.weight_format != FLOAT32 or not len(rows):
         return RandomSums.none(spec)
-    if spec.scoring == "sigmoid":  # a score is its own logit's: no other column is needed
-        x = np.take_along_axis(logits, ids, axis=1).astype(np.float64)
-        s = scores(x, spec.scoring)
-        error, z = score_error(x, s, spec, profile), sensitivity(x, s, spec.scoring)
-    else:
-        whole = logits.astype(np.float64)
-        every = scores(whole, spec.scoring)
-        x, s, error, z = (
-            np.take_along_axis(values, ids, axis=1)
-            for values in (
-                whole,
-                every,
-                score_error(whole, every, spec, profile),
-                sensitivity(whole, every, spec.scoring),
-            )
-        )
-    b = bias[ids]
-    judged = judge_weights(weights, s, error, b, spec, profile)
+    chosen = choose(rows, ids, contract)
+    z = chosen.z
+    judged = judge_weights(weights, chosen, contract)
     r = signed_errors(weights, judged, profile)
     used = np.isfinite(r) & np.isfinite(z)
-    v = variance(x, s, error, b, spec, profile)
+    v = variance(chosen, contract)
     q = np.where(used, r, 0.0) ** 2 / v
-    hashes = mix(held_scores(s, b, profile).astype(np.float32).view(np.uint32).astype(np.uint64))
+    hashes = mix(held_scores(chosen, profile).astype(np.float32).view(np.uint32).astype(np.uint64))
     row_hash = np.broadcast_to(hashes.sum(axis=1, keepdims=True), r.shape)
     squares = np.stack(
         [
@@ -271,7 +246,7 @@ def random_sums(
     seen = np.zeros(BUCKETS, dtype=bool)
     seen[(mix(exact[fine].astype(np.uint64)) % np.uint64(BUCKETS)).astype(np.int64)] = True
     bits = int(np.bitwise_or.reduce(weights[used][fine].view(np.uint32), initial=0))
-    groups = _groups((r, z, v), used, ids, at, rows, hashes, row_hash, spec)
+    groups = _groups((r, z, v), used, ids, at, whole, hashes, row_hash, spec)
     return RandomSums(squares, groups, bits, seen)
 
 
@@ -280,7 +255,7 @@ def _groups(
     used: NDArray[np.bool_],
     ids: NDArray[np.int32],
     at: NDArray[np.int64],
-    rows: int,
+    whole: int,
     hashes: NDArray[np.uint64],
     row_hash: NDArray[np.uint64],
     spec: RoutingSpec,
@@ -289,7 +264,7 @@ def _groups(
     n, k = used.shape
     slots = np.broadcast_to(np.arange(k), (n, k))
     lanes = np.broadcast_to(at[:, None] % POSITIONS, (n, k))
-    parts = np.broadcast_to(at[:, None] * POSITIONS // rows, (n, k))
+    parts = np.broadcast_to(at[:, None] * POSITIONS // whole, (n, k))
     numbers: dict[str, NDArray[Any]] = {
         "all": slots * 0,
         "slot": slots,
@@ -330,34 +305,29 @@ def _by(cells: NDArray[np.generic], count: int, *values: Float64) -> Float64:
     return np.stack([ones, *(np.bincount(cells, one, count) for one in values)], axis=-1)
 
 
-def variance(
-    x: Float64, s: Float64, error: Float64, bias: Float64, spec: RoutingSpec, profile: Profile
-) -> Float64:
+def variance(chosen: Chosen, contract: Contract) -> Float64:
     """Return a bound on the variance of a weight's relative error, in u^2, [n, k].
 
     Args:
-        x: logits at the ids, [n, k].
-        s: their scores, above 0 where it matters.
-        error: the scores' error bounds.
-        bias: biases at the ids.
-        spec: the router.
-        profile: the kernel's arithmetic.
+        chosen: what the rows have at the ids; scores above 0 where it matters.
+        contract: the router and the kernel's arithmetic.
 
     """
+    spec, profile, s = contract.spec, contract.profile, chosen.s
     third = 1.0 / 3.0
     divide = third if profile.divide <= 1.0 else profile.divide**2
     with np.errstate(divide="ignore", invalid="ignore"):
         if spec.scoring != "sigmoid":
-            own = (error / (s * U)) ** 2  # whatever the operations, no error is larger
+            own = (chosen.error / (s * U)) ** 2  # whatever the operations, no error is larger
         elif profile.tanh:
             own = (0.5 * profile.tanh * np.abs(1.0 - 2.0 * s) / s) ** 2 + third
         else:
-            size = np.abs(np.where(np.isfinite(x), x, 0.0))
+            size = np.abs(np.where(np.isfinite(chosen.x), chosen.x, 0.0))
             exponent = profile.exponent * size
             function = profile.exp + profile.exp_per_unit * size
             own = (1.0 - s) ** 2 * (exponent**2 + function**2) + third + divide
         if profile.recovered:
-            own = own + third * ((s + bias) ** 2 + s**2) / s**2
+            own = own + third * ((s + chosen.bias) ** 2 + s**2) / s**2
         inexact = (scale_rounding(spec) / U) ** 2
         if not spec.renormalize:
             return np.asarray(own + 2.0 * third + inexact)

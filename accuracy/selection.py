@@ -12,7 +12,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.reference import Profile, Routing, RoutingSpec, group_error, route, selection_error
+from goldgate.accuracy.rows import Contract, Rows
+from goldgate.fixtures.tensorfile import float32
+from goldgate.reference import Routing, RoutingSpec, group_error, route, selection_error
 from goldgate.reference.exact import ExactRow, dense_ranks
 from goldgate.reference.router import compare_groups, group_scores
 
@@ -65,26 +67,10 @@ class RowVerdicts:
     errors: NDArray[np.float64]
 
 
-def judge_rows(
-    logits: NDArray[np.float32],
-    bias: NDArray[np.float64],
-    ids: NDArray[np.int32],
-    spec: RoutingSpec,
-    profile: Profile,
-    *,
-    ordered: bool = False,
-) -> RowVerdicts:
-    """Judge the ids of n rows.
-
-    Args:
-        logits: float32 [n, E].
-        bias: float64 [E], what the kernel consumed.
-        ids: int32 [n, k], whatever the kernel returned.
-        spec: the router.
-        profile: the kernel's arithmetic.
-        ordered: whether ids must be in descending order, up to ties and rounding.
-
-    """
+def judge_rows(rows: Rows, contract: Contract) -> RowVerdicts:
+    """Judge the ids of n rows, padding included."""
+    logits, bias, ids = float32(rows.logits), rows.bias, rows.ids
+    spec, profile = contract.spec, contract.profile
     golden = route(logits, bias, spec)
     x = logits.astype(np.float64)
     errors = selection_error(x, golden.scores, bias, spec, profile)
@@ -101,7 +87,7 @@ def judge_rows(
     verdict = np.where(open_question & ~consistent, Verdict.WRONG, verdict)
     verdict = np.where(reason != Reason.NONE, Verdict.WRONG, verdict)
     reason = np.where((verdict == Verdict.WRONG) & (reason == 0), Reason.OTHER_EXPERTS, reason)
-    if ordered:
+    if contract.ordered:
         sound = golden.defined & (verdict < Verdict.WRONG)
         disordered = sound & ~_ordered(golden.biased, errors, ids)
         verdict = np.where(disordered, Verdict.WRONG, verdict)

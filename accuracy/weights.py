@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import Chosen
+from goldgate.accuracy.rows import Contract
 from goldgate.reference import (
     FLOAT32,
     Profile,
@@ -55,13 +57,7 @@ class WeightVerdicts:
 
 
 def judge_weights(
-    weights: NDArray[np.float32],
-    s: Float64,
-    s_error: Float64,
-    bias: Float64,
-    spec: RoutingSpec,
-    profile: Profile,
-    weight_format: WeightFormat = FLOAT32,
+    weights: NDArray[np.float32], chosen: Chosen, contract: Contract
 ) -> WeightVerdicts:
     """Judge the weights of n rows as pairs with the ids that the kernel chose.
 
@@ -72,45 +68,39 @@ def judge_weights(
 
     Args:
         weights: float32 [n, k], as the kernel returned them (exact for narrower types).
-        s: exact scores at the kernel's ids, [n, k].
-        s_error: the bound on a float32 kernel's error of each, [n, k].
-        bias: biases at the ids, [n, k].
-        spec: the router.
-        profile: the kernel's arithmetic.
-        weight_format: the type in which the kernel returns its weights.
+        chosen: what the rows have at the kernel's ids.
+        contract: what the weights are held against.
 
     """
+    spec, s = contract.spec, chosen.s
     expected = expected_weights(s, spec)
-    bound = weight_error(s, s_error, bias, spec, profile)
-    bound = np.asarray(weight_format.widened(bound, expected))
+    bound = weight_error(s, chosen.error, chosen.bias, spec, contract.profile)
+    bound = np.asarray(contract.weight_format.widened(bound, expected))
     got = weights.astype(np.float64)
     alone = np.isfinite(bound) & np.isfinite(expected)
     with np.errstate(invalid="ignore"):
-        over = np.where(
-            alone, np.abs(got - expected) / bound, _over_together(got, spec, profile, weight_format)
-        )
+        over = np.where(alone, np.abs(got - expected) / bound, _over_together(got, contract))
     if spec.renormalize:
-        flushed = ((s <= s_error) & (got == 0.0)).all(axis=1, keepdims=True)
+        flushed = ((s <= chosen.error) & (got == 0.0)).all(axis=1, keepdims=True)
         over = np.where(flushed & ~alone, 0.0, over)
     return WeightVerdicts(expected, bound, np.where(np.isfinite(got), over, np.nan), alone)
 
 
-def sum_bound(spec: RoutingSpec, profile: Profile, weight_format: WeightFormat) -> float:
+def sum_bound(contract: Contract) -> float:
     """Return a bound on |sum of a renormalised row's weights - scale|, as they are returned."""
-    scale, bound = spec.routed_scaling_factor, row_sum_error(spec, profile)
-    rounded = weight_format.widened(bound, scale)
+    spec, weight_format = contract.spec, contract.weight_format
+    bound = row_sum_error(spec, contract.profile)
+    rounded = weight_format.widened(bound, spec.routed_scaling_factor)
     return float(rounded + (spec.top_k - 1) * weight_format.least)
 
 
-def _over_together(
-    got: Float64, spec: RoutingSpec, profile: Profile, weight_format: WeightFormat
-) -> Float64:
+def _over_together(got: Float64, contract: Contract) -> Float64:
     """Return error over bound where only the row as a whole is bounded, [n, k]."""
-    if not spec.renormalize:
+    if not contract.spec.renormalize:
         return np.where(got >= 0.0, 0.0, 1.0 + np.abs(got))
-    scale = spec.routed_scaling_factor
-    outside = ~((got >= 0.0) & (got <= weight_format.widened(scale * (1.0 + 1e-6), scale)))
-    off = np.abs(got.sum(axis=1, keepdims=True) - scale) / sum_bound(spec, profile, weight_format)
+    scale = contract.spec.routed_scaling_factor
+    outside = ~((got >= 0.0) & (got <= contract.weight_format.widened(scale * (1.0 + 1e-6), scale)))
+    off = np.abs(got.sum(axis=1, keepdims=True) - scale) / sum_bound(contract)
     return np.asarray(np.where(outside, np.maximum(off, 1.0 + np.abs(got)), off))
 
 
@@ -152,13 +142,13 @@ def signed_errors(
     return np.where(sharp & np.isfinite(r), r, np.nan)
 
 
-def held_scores(s: Float64, bias: Float64, profile: Profile) -> Float64:
+def held_scores(chosen: Chosen, profile: Profile) -> Float64:
     """Return the scores [n, k] as the kernel's float32 holds them when it weighs them.
 
     Rounded, and recovered from the biased score if the profile recovers.
     """
-    rounded = s.astype(np.float32)
+    rounded = chosen.s.astype(np.float32)
     if profile.recovered:
-        b = bias.astype(np.float32)
+        b = chosen.bias.astype(np.float32)
         rounded = (rounded + b) - b
     return rounded.astype(np.float64)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Block, judge_block
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Verdict
 from goldgate.accuracy.systematic_error import systematic_error
 from goldgate.mutants.conforming.distributions import CASES, Case
@@ -39,9 +40,8 @@ def test_honest_rows_are_never_wrong(honest: Honest, case: Case) -> None:
         x += np.float32(shift)
         ids, weights = honest(x, bias, 8, subtract)
         padding = np.zeros(BLOCK, dtype=bool)
-        return judge_block(
-            x, bias.astype(np.float64), ids, weights, padding, MINIMAX_M2_5, profile, ordered=True
-        )
+        rows = Rows(x, bias.astype(np.float64), ids, weights, padding)
+        return judge_block(rows, Contract(MINIMAX_M2_5, profile, ordered=True))
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(judged, range(blocks)))

@@ -9,6 +9,7 @@ import torch
 from goldgate.accuracy.blocks import judge_block
 from goldgate.accuracy.device import Device
 from goldgate.accuracy.fast.weigh import UNSETTLED
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.cli import main
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.fixtures.constructed import construct
@@ -44,10 +45,10 @@ def test_a_device_judges_as_the_processor(
     ids[::50, 0], ids[1::50, 1], ids[2::50, [0, 1]] = 64, ids[1::50, 0], ids[2::50, [1, 0]]
     weights[3::50, 2] = np.nan
     padding = rng.random(1500) < 0.1
-    arguments = (stored, bias, ids, weights, padding, spec, PROFILES[profile])
+    rows, contract = Rows(stored, bias, ids, weights, padding), Contract(spec, PROFILES[profile])
 
-    here = judge_block(*arguments, ordered=False)
-    there = judge_block(*arguments, ordered=False, device=Device(device))
+    here = judge_block(rows, contract)
+    there = judge_block(rows, contract, device=Device(device))
 
     np.testing.assert_array_equal(there.verdict, here.verdict)
     np.testing.assert_array_equal(there.reason, here.reason)
@@ -64,10 +65,9 @@ def test_a_device_settles_ordinary_rows() -> None:
     golden = route(held.logits(), held.bias(), held.spec)
     bias, skip = held.bias().astype(np.float64), np.zeros(held.rows, bool)
     ids, weights = golden.ids.astype(np.int32), golden.weights.astype(np.float32)
+    rows = Rows(held.logits(), bias, ids, weights, skip)
 
-    found = Device("cpu").screen(
-        held.logits(), bias, ids, weights, skip, held.spec, PROFILES["ieee"]
-    )
+    found = Device("cpu").screen(rows, Contract(held.spec, PROFILES["ieee"]))
 
     assert (found.codes == UNSETTLED).mean() < 0.05
 

@@ -15,6 +15,7 @@ from goldgate.accuracy import blocks
 from goldgate.accuracy.blocks import judge_block
 from goldgate.accuracy.fast.weigh import UNSETTLED
 from goldgate.accuracy.fastpath import applies, screen
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures.constructed import CONSTRUCTORS, construct
 from goldgate.fixtures.tensorfile import Stored, float32
@@ -69,12 +70,13 @@ def _assert_screening_changes_nothing(
     wide = bias.astype(np.float64)
     padding = np.zeros(len(stored), bool) if padding is None else padding
     ids, weights = _answers(float32(stored), wide, spec, seed)
-    arithmetic = PROFILES[profile]
+    rows = Rows(stored, wide, ids, weights, padding)
+    contract = Contract(spec, PROFILES[profile], ordered)
 
-    fast = judge_block(stored, wide, ids, weights, padding, spec, arithmetic, ordered=ordered)
+    fast = judge_block(rows, contract)
     with monkeypatch.context() as patch:
         patch.setattr(blocks, "applies", lambda _: False)
-        slow = judge_block(stored, wide, ids, weights, padding, spec, arithmetic, ordered=ordered)
+        slow = judge_block(rows, contract)
 
     np.testing.assert_array_equal(fast.verdict, slow.verdict)
     np.testing.assert_array_equal(fast.reason, slow.reason)
@@ -83,7 +85,7 @@ def _assert_screening_changes_nothing(
     assert fast.sums.rows == slow.sums.rows
     np.testing.assert_array_equal(fast.sums.sums[:, :, 0], slow.sums.sums[:, :, 0])
     np.testing.assert_allclose(fast.sums.sums, slow.sums.sums, rtol=1e-6, atol=2e-5)
-    settled = screen(stored, wide, ids, weights, padding, spec, arithmetic, ordered=ordered)
+    settled = screen(rows, contract)
     return float((settled.codes != UNSETTLED).mean())
 
 
@@ -203,12 +205,10 @@ def test_sums_are_the_same_from_run_to_run() -> None:
     held = construct("tokens_1024")
     bias = held.bias().astype(np.float64)
     ids, weights = _answers(held.logits(), bias, held.spec, 1)
-    skip = np.zeros(held.rows, bool)
+    rows = Rows(held.logits(), bias, ids, weights, np.zeros(held.rows, bool))
+    contract = Contract(held.spec, PROFILES["ieee"])
 
-    one, two = (
-        screen(held.logits(), bias, ids, weights, skip, held.spec, PROFILES["ieee"])
-        for _ in range(2)
-    )
+    one, two = (screen(rows, contract) for _ in range(2))
 
     assert one.sums.sums.tobytes() == two.sums.sums.tobytes()
     assert one.over_bound.tobytes() == two.over_bound.tobytes()
@@ -220,16 +220,9 @@ def test_screening_settles_ordinary_rows(honest: Honest) -> None:
     x = rng.standard_normal((20000, 256), dtype=np.float32)
     bias = rng.normal(0, 0.1, 256).astype(np.float32)
     ids, weights = honest(x, bias, 8, False)
+    rows = Rows(x, bias.astype(np.float64), ids, weights, np.zeros(20000, bool))
 
-    found = screen(
-        x,
-        bias.astype(np.float64),
-        ids,
-        weights,
-        np.zeros(20000, bool),
-        MINIMAX_M2_5,
-        PROFILES["conservative"],
-    )
+    found = screen(rows, Contract(MINIMAX_M2_5, PROFILES["conservative"]))
 
     assert (found.codes == UNSETTLED).mean() < 0.01
 
@@ -262,11 +255,12 @@ def test_screened_and_defined_agree_on_extreme_inputs(data: st.DataObject) -> No
     s = np.nan_to_num(np.take_along_axis(golden.scores, ids.astype(np.int64), 1), nan=0.5)
     with np.errstate(invalid="ignore", divide="ignore"):
         weights = (s / s.sum(axis=1, keepdims=True) if spec.renormalize else s).astype(np.float32)
-    arguments = (logits, wide, ids, weights, np.zeros(rows, bool), spec, profile)
+    asked = Rows(logits, wide, ids, weights, np.zeros(rows, bool))
+    contract = Contract(spec, profile)
 
-    fast = judge_block(*arguments, ordered=False)
+    fast = judge_block(asked, contract)
     with mock.patch.object(blocks, "applies", return_value=False):
-        slow = judge_block(*arguments, ordered=False)
+        slow = judge_block(asked, contract)
 
     np.testing.assert_array_equal(fast.verdict, slow.verdict)
     np.testing.assert_array_equal(fast.reason, slow.reason)
@@ -284,11 +278,12 @@ def test_ids_alone_have_the_same_verdicts_with_and_without_the_fast_path(
     x, bias32 = held.logits(), held.bias()
     ids, _ = honest(np.ascontiguousarray(x), bias32, held.spec.top_k, False)
     ids[np.random.default_rng(5).random(ids.shape) < 0.01] += 1
-    arguments = (x, bias32.astype(np.float64), ids, None, held.padding(), held.spec)
+    rows = Rows(x, bias32.astype(np.float64), ids, None, held.padding())
+    contract = Contract(held.spec, PROFILES["ieee"])
 
-    fast = judge_block(*arguments, PROFILES["ieee"], ordered=False)
+    fast = judge_block(rows, contract)
     monkeypatch.setattr(blocks, "applies", lambda _: False)
-    slow = judge_block(*arguments, PROFILES["ieee"], ordered=False)
+    slow = judge_block(rows, contract)
 
     np.testing.assert_array_equal(fast.verdict, slow.verdict)
     np.testing.assert_array_equal(fast.reason, slow.reason)
@@ -305,8 +300,9 @@ def test_biases_whose_difference_leaves_float32_are_left_to_the_definition() -> 
     ids, padding = golden.ids.astype(np.int32), np.zeros(64, bool)
     ids[:, 7] = 12
     weights = golden.weights.astype(np.float32)
+    rows = Rows(x, bias, ids, weights, padding)
 
-    found = judge_block(x, bias, ids, weights, padding, spec, PROFILES["ieee"], ordered=False)
+    found = judge_block(rows, Contract(spec, PROFILES["ieee"]))
 
     assert (found.verdict == Verdict.WRONG).all()
     assert (found.reason == Reason.OTHER_EXPERTS).all()
@@ -322,8 +318,8 @@ def test_screening_settles_no_near_tie_for_the_wrong_expert(multiple: int, centr
     ids = np.ascontiguousarray(nine[:, [0, 1, 2, 3, 4, 5, 6, 8]])
     s = 1 / (1 + np.exp(-np.take_along_axis(x.astype(np.float64), ids, 1)))
     weights = (s / s.sum(axis=1, keepdims=True)).astype(np.float32)
-    skip = np.zeros(len(x), bool)
+    rows = Rows(x, bias, ids, weights, np.zeros(len(x), bool))
 
-    codes = screen(x, bias, ids, weights, skip, held.spec, PROFILES["ieee"]).codes
+    codes = screen(rows, Contract(held.spec, PROFILES["ieee"])).codes
 
     assert (codes == UNSETTLED).all()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import judge_block
 from goldgate.accuracy.evaluate import judge
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.tally import LISTED
 from goldgate.fixtures import KernelInfo, Output, Recording
@@ -96,12 +97,12 @@ def test_rows_that_fail_take_no_part_in_the_drift(
     ids, weights = _golden(held)
     padding = np.zeros(held.rows, bool)
     bias = held.bias().astype(np.float64)
-    arguments = (held.logits(), bias, ids, weights, padding, held.spec, IEEE)
-    whole = judge_block(*arguments, ordered=False).sums
+    rows, contract = Rows(held.logits(), bias, ids, weights, padding), Contract(held.spec, IEEE)
+    whole = judge_block(rows, contract).sums
     weights[:200] *= np.float32(1 + 2e-4)
     ids[200:300, 0] = (ids[200:300, 0] + 128) % 256
 
-    found = judge_block(*arguments, ordered=False)
+    found = judge_block(rows, contract)
 
     assert (found.verdict == Verdict.WRONG).sum() == 300
     assert found.sums.rows == whole.rows - 300

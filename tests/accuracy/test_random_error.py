@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import Chosen
 from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.random_error import RUN, SAMPLE, RandomError, sampled, variance
+from goldgate.accuracy.rows import Contract
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
@@ -202,9 +204,8 @@ def test_the_variance_of_roundings_is_not_exceeded() -> None:
     s = np.float32(1) / (np.float32(1) + np.exp(-x.astype(np.float64)).astype(np.float32))
     weights = s / s.sum(axis=1, keepdims=True, dtype=np.float32)
     exact = np.take_along_axis(golden.scores, golden.ids, axis=1)
-    allowed = variance(
-        x.astype(np.float64), exact, exact * 0, exact * 0, MINIMAX_M2_5, PROFILES["ieee"]
-    )
+    chosen = Chosen(x.astype(np.float64), exact, exact * 0, exact * 0, exact * 0)
+    allowed = variance(chosen, Contract(MINIMAX_M2_5, PROFILES["ieee"]))
 
     r = (weights / golden.weights - 1.0) / U
 

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from goldgate.accuracy.evaluate import Result, judge
+from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
 from goldgate.fixtures import KernelInfo, Output
 from goldgate.fixtures.recording import recording
@@ -166,20 +167,21 @@ def test_near_ties_on_either_side_of_the_bound(scoring: str, multiple: float) ->
     x, bias = rng.standard_normal((64, 256), dtype=np.float32), np.zeros(256)
     golden = route(x, bias, RoutingSpec(256, 9, scoring))
     eighth, ninth = golden.ids[:, 7], golden.ids[:, 8]
-    rows = np.arange(64)
-    x[rows, ninth] = x[rows, eighth]
+    at = np.arange(64)
+    x[at, ninth] = x[at, eighth]
     s = route(x, bias, spec).scores
     errors = selection_error(x.astype(np.float64), s, bias, spec, PROFILES["ieee"])
-    wanted = s[rows, eighth] - multiple * 2 * errors[rows, eighth]
+    wanted = s[at, eighth] - multiple * 2 * errors[at, eighth]
     inverse: dict[str, Callable[[], NDArray[np.floating]]] = {
         "sigmoid": lambda: np.log(wanted / (1 - wanted)),
-        "softmax": lambda: x[rows, eighth] + np.log(wanted / s[rows, eighth]),
+        "softmax": lambda: x[at, eighth] + np.log(wanted / s[at, eighth]),
         "sqrtsoftplus": lambda: np.log(np.expm1(wanted**2)),
     }
-    x[rows, ninth] = inverse[scoring]()
+    x[at, ninth] = inverse[scoring]()
     ids = golden.ids[:, [0, 1, 2, 3, 4, 5, 6, 8]].astype(np.int32)
+    rows = Rows(x, bias, ids, None, np.zeros(64, bool))
 
-    found = judge_rows(x, bias, ids, spec, PROFILES["ieee"])
+    found = judge_rows(rows, Contract(spec, PROFILES["ieee"]))
 
     expected = Verdict.ADMISSIBLE if multiple < 1 else Verdict.WRONG
     assert (found.verdict == expected).mean() > 0.95  # a logit is a float32

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from goldgate.accuracy.selection import Reason, Verdict, _consistent, judge_rows
+from goldgate.accuracy.rows import Contract, Rows
+from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, _consistent, judge_rows
 from goldgate.fixtures.constructed import construct
 from goldgate.reference import (
     MINIMAX_M2_5,
@@ -36,6 +37,16 @@ def _rows(
     return x, bias, route(x, bias, spec).ids.astype(np.int32)
 
 
+def _judged(
+    x: NDArray[np.float32],
+    bias: NDArray[np.float64],
+    ids: NDArray[np.int32],
+    contract: Contract,
+) -> RowVerdicts:
+    """Judge ids alone."""
+    return judge_rows(Rows(x, bias, ids, None, np.zeros(len(x), bool)), contract)
+
+
 def _certified(
     x: NDArray[np.float32], bias: NDArray[np.float64], spec: RoutingSpec
 ) -> NDArray[np.bool_]:
@@ -55,7 +66,7 @@ def test_a_changed_id_on_a_certified_row_is_caught(seed: int, slot: int, step: i
     certified = _certified(x, bias, MINIMAX_M2_5)
     ids[:, slot] = (ids[:, slot] + step) % 256
 
-    found = judge_rows(x, bias, ids, MINIMAX_M2_5, IEEE)
+    found = _judged(x, bias, ids, Contract(MINIMAX_M2_5, IEEE))
 
     assert (found.verdict[certified] == Verdict.WRONG).all()
 
@@ -69,7 +80,7 @@ def test_permuting_experts_permutes_ids(seed: int) -> None:
     renamed = np.argsort(order).astype(np.int32)
 
     again = route(x[:, order], bias[order], MINIMAX_M2_5)
-    found = judge_rows(x[:, order], bias[order], renamed[ids], MINIMAX_M2_5, IEEE)
+    found = _judged(x[:, order], bias[order], renamed[ids], Contract(MINIMAX_M2_5, IEEE))
 
     np.testing.assert_array_equal(again.ids, renamed[ids])
     assert (found.verdict == Verdict.EXACT).all()
@@ -82,8 +93,8 @@ def test_another_order_is_reordered(seed: int) -> None:
     x, bias, ids = _rows(seed)
     shuffled = np.ascontiguousarray(ids[:, ::-1])
 
-    free = judge_rows(x, bias, shuffled, MINIMAX_M2_5, IEEE)
-    strict = judge_rows(x, bias, shuffled, MINIMAX_M2_5, IEEE, ordered=True)
+    free = _judged(x, bias, shuffled, Contract(MINIMAX_M2_5, IEEE))
+    strict = _judged(x, bias, shuffled, Contract(MINIMAX_M2_5, IEEE, ordered=True))
 
     assert (free.verdict == Verdict.REORDERED).all()
     assert (strict.verdict == Verdict.WRONG).all()
@@ -104,7 +115,7 @@ def test_near_ties_on_either_side_of_the_bound(
     nine = route(held.logits(), bias, RoutingSpec(256, 9)).ids.astype(np.int32)
     swapped = np.ascontiguousarray(nine[:, [0, 1, 2, 3, 4, 5, 6, 8]])
 
-    found = judge_rows(held.logits(), bias, swapped, held.spec, IEEE)
+    found = _judged(held.logits(), bias, swapped, Contract(held.spec, IEEE))
 
     # A few rows cannot be placed: no float32 logit gives their gap, or it left (0, 1).
     assert (found.verdict == expected).mean() > 0.9
@@ -117,7 +128,7 @@ def test_the_bound_itself_divides_the_verdicts() -> None:
     nine = route(x, bias, RoutingSpec(256, 9)).ids
     swapped = np.ascontiguousarray(nine[:, [0, 1, 2, 3, 4, 5, 6, 8]]).astype(np.int32)
 
-    found = judge_rows(x, bias, swapped, held.spec, IEEE)
+    found = _judged(x, bias, swapped, Contract(held.spec, IEEE))
 
     c, a = found.routing.biased, found.errors
     pair = np.take_along_axis(c, nine[:, 7:9], 1)
@@ -133,7 +144,7 @@ def test_lane_order_ties_are_ties() -> None:
     x, bias = np.zeros((1, 256), np.float32), np.zeros(256)
     ids = np.array([[252, 253, 254, 255, 248, 249, 250, 251]], np.int32)
 
-    found = judge_rows(x, bias, ids, MINIMAX_M2_5, IEEE)
+    found = _judged(x, bias, ids, Contract(MINIMAX_M2_5, IEEE))
 
     assert found.verdict[0] == Verdict.TIE
 
@@ -144,7 +155,7 @@ def test_a_tie_does_not_excuse_a_better_expert() -> None:
     x[0, 3] = 1.0
     ids = np.arange(8, 16, dtype=np.int32)[None]
 
-    assert judge_rows(x, bias, ids, MINIMAX_M2_5, IEEE).verdict[0] == Verdict.WRONG
+    assert _judged(x, bias, ids, Contract(MINIMAX_M2_5, IEEE)).verdict[0] == Verdict.WRONG
 
 
 def test_equal_logits_with_unequal_biases_do_not_tie() -> None:
@@ -153,7 +164,7 @@ def test_equal_logits_with_unequal_biases_do_not_tie() -> None:
     bias[8:] = np.nextafter(np.float32(0.5), np.float32(0))
     ids = np.array([[15, 1]], np.int32)
 
-    found = judge_rows(x, bias, ids, RoutingSpec(16, 2), IEEE)
+    found = _judged(x, bias, ids, Contract(RoutingSpec(16, 2), IEEE))
 
     assert found.verdict[0] == Verdict.ADMISSIBLE
 
@@ -166,7 +177,7 @@ def test_group_ties_are_ties() -> None:
     ids = route(flipped, bias, held.spec).ids.astype(np.int32)
     ids = (7 - ids // 32) * 32 + ids % 32  # the last four groups, in the first rows' numbering
 
-    found = judge_rows(x, bias, ids, held.spec, IEEE)
+    found = _judged(x, bias, ids, Contract(held.spec, IEEE))
 
     assert (found.verdict == Verdict.TIE).all()
 
@@ -180,8 +191,8 @@ def test_the_rule_of_the_groups_decides_what_is_right() -> None:
     answers = [route(x, bias, rule).ids.astype(np.int32) for rule in rules]
     differs = (np.sort(answers[0], axis=1) != np.sort(answers[1], axis=1)).any(axis=1)
 
-    own = [judge_rows(x, bias, answers[i], rules[i], IEEE).verdict for i in (0, 1)]
-    other = [judge_rows(x, bias, answers[1 - i], rules[i], IEEE).verdict for i in (0, 1)]
+    own = [_judged(x, bias, answers[i], Contract(rules[i], IEEE)).verdict for i in (0, 1)]
+    other = [_judged(x, bias, answers[1 - i], Contract(rules[i], IEEE)).verdict for i in (0, 1)]
 
     assert 10 < differs.sum() < 40
     for mine, others in zip(own, other, strict=True):
@@ -203,7 +214,7 @@ def test_near_ties_of_group_maxima_on_either_side_of_the_bound(
     s = 1 / (1 + np.exp(-1.0)) - gap
     x[0, 4] = np.log(s / (1 - s))
 
-    found = judge_rows(x, bias, np.array([[4, 5]], np.int32), spec, IEEE)
+    found = _judged(x, bias, np.array([[4, 5]], np.int32), Contract(spec, IEEE))
 
     assert found.verdict[0] == (Verdict.ADMISSIBLE, Verdict.WRONG)[expected - 3]
 
@@ -213,7 +224,7 @@ def test_ties_of_group_maxima_are_ties() -> None:
     spec = RoutingSpec(8, 2, num_expert_group=2, topk_group=1, group_score="maximum")
     x = np.array([[1.0, 0.5, 0.3, 0.2, 1.0, 0.9, 0.3, 0.2]], np.float32)
 
-    found = judge_rows(x, np.zeros(8), np.array([[4, 5]], np.int32), spec, IEEE)
+    found = _judged(x, np.zeros(8), np.array([[4, 5]], np.int32), Contract(spec, IEEE))
 
     assert found.verdict[0] == Verdict.TIE
 
@@ -224,8 +235,8 @@ def test_excluded_groups_stay_excluded() -> None:
     x = np.array([[3.0, -9, 2, 2, 0, 0, 0, 0]], np.float32)
     bias = np.zeros(8)
 
-    right = judge_rows(x, bias, np.array([[2, 3]], np.int32), spec, IEEE)
-    wrong = judge_rows(x, bias, np.array([[0, 2]], np.int32), spec, IEEE)
+    right = _judged(x, bias, np.array([[2, 3]], np.int32), Contract(spec, IEEE))
+    wrong = _judged(x, bias, np.array([[0, 2]], np.int32), Contract(spec, IEEE))
 
     assert right.verdict[0] == Verdict.EXACT
     assert wrong.verdict[0] == Verdict.WRONG
@@ -244,7 +255,7 @@ def test_ids_must_be_distinct_and_in_range(ids: list[int], reason: Reason, logit
     """Duplicate and foreign ids fail on every row, defined or not."""
     x = np.full((1, 256), logit, np.float32)
 
-    found = judge_rows(x, np.zeros(256), np.array([ids], np.int32), MINIMAX_M2_5, IEEE)
+    found = _judged(x, np.zeros(256), np.array([ids], np.int32), Contract(MINIMAX_M2_5, IEEE))
 
     assert found.reason[0] == reason
     assert found.verdict[0] == (Verdict.UNDEFINED if np.isnan(logit) else Verdict.WRONG)
@@ -256,7 +267,7 @@ def test_a_nan_expert_is_never_right() -> None:
     x[0, 200] = np.nan
     ids[0, 0] = 200
 
-    assert judge_rows(x, bias, ids, MINIMAX_M2_5, IEEE).verdict[0] == Verdict.WRONG
+    assert _judged(x, bias, ids, Contract(MINIMAX_M2_5, IEEE)).verdict[0] == Verdict.WRONG
 
 
 def test_saturated_rows_are_admissible() -> None:
@@ -264,7 +275,7 @@ def test_saturated_rows_are_admissible() -> None:
     held = construct("saturated")
     ids = np.tile(np.arange(8, dtype=np.int32), (held.rows, 1))
 
-    found = judge_rows(held.logits(), held.bias().astype(np.float64), ids, held.spec, IEEE)
+    found = _judged(held.logits(), held.bias().astype(np.float64), ids, Contract(held.spec, IEEE))
 
     assert (found.verdict == Verdict.ADMISSIBLE).mean() > 0.5
     assert (found.verdict != Verdict.TIE).all()
@@ -284,7 +295,7 @@ def test_near_ties_of_groups_on_either_side_of_the_bound(multiple: float, expect
         s = 1 / (1 + np.exp(-1.0)) - gap
         x[0, 4] = np.log(s / (1 - s))
 
-    found = judge_rows(x, bias, second, spec, IEEE)
+    found = _judged(x, bias, second, Contract(spec, IEEE))
 
     assert found.verdict[0] == (Verdict.ADMISSIBLE, Verdict.WRONG)[expected - 3]
 
@@ -324,7 +335,7 @@ def test_many_tied_groups_are_judged_at_once() -> None:
     x[1, ::4] = x[1, 1::4] = 5.0
     ids = np.array([np.arange(255, 223, -4), [2, 3, 6, 7, 10, 11, 14, 15]], np.int32)
 
-    found = judge_rows(x, np.zeros(256), ids, spec, IEEE)
+    found = _judged(x, np.zeros(256), ids, Contract(spec, IEEE))
 
     assert found.verdict.tolist() == [Verdict.TIE, Verdict.WRONG]
 
@@ -335,7 +346,7 @@ def test_order_is_not_asked_of_rows_that_the_contract_does_not_define() -> None:
     x[0, :3] = [1, 2, 3]
     ids = np.array([[100, 101, 102, 103, 104, 0, 1, 2]], np.int32)
 
-    found = judge_rows(x, np.zeros(256), ids, MINIMAX_M2_5, IEEE, ordered=True)
+    found = _judged(x, np.zeros(256), ids, Contract(MINIMAX_M2_5, IEEE, ordered=True))
 
     assert found.verdict[0] == Verdict.UNDEFINED
     assert found.reason[0] == Reason.NONE

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from goldgate.accuracy.chosen import Chosen
+from goldgate.accuracy.rows import Contract
 from goldgate.accuracy.systematic_error import (
     ResidualSums,
     SystematicError,
@@ -18,12 +20,14 @@ from goldgate.accuracy.systematic_error import (
 )
 from goldgate.accuracy.weights import WeightVerdicts, expected_weights, judge_weights, ulp_histogram
 from goldgate.reference import (
+    FLOAT32,
     FORMATS,
     MINIMAX_M2_5,
     PROFILES,
     Profile,
     RoutingSpec,
     U,
+    WeightFormat,
     scale_rounding,
     score_error,
 )
@@ -33,10 +37,16 @@ IEEE = PROFILES["ieee"]
 Weights = NDArray[np.float32]
 
 
-def _judged(x: NDArray[np.float64], weights: NDArray[np.float32]) -> WeightVerdicts:
+def _judged(
+    x: NDArray[np.float64],
+    weights: NDArray[np.float32],
+    spec: RoutingSpec = MINIMAX_M2_5,
+    weight_format: WeightFormat = FLOAT32,
+) -> WeightVerdicts:
+    """Judge weights of sigmoid scores whose logits are x [n, k]."""
     s = scores(x, "sigmoid")
-    error = score_error(x, s, MINIMAX_M2_5, IEEE)
-    return judge_weights(weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE)
+    chosen = Chosen(x, s, score_error(x, s, spec, IEEE), x * (1.0 - s), np.zeros_like(s))
+    return judge_weights(weights, chosen, Contract(spec, IEEE, weight_format=weight_format))
 
 
 def _exact(x: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -116,12 +126,10 @@ def test_zeros_pass_only_where_every_score_may_be_flushed(logit: float, wrong: b
 def test_a_scale_moves_the_sum_that_is_asked_of_unbounded_weights() -> None:
     """The weights of a row that nothing bounds sum to the scale, not to 1."""
     x = np.full((2, 8), -100.0)
-    s = scores(x, "sigmoid")
     spec = RoutingSpec(256, 8, routed_scaling_factor=2.5)
     weights = np.array([[0.125] * 8, [0.3125] * 8], np.float32)
 
-    error = score_error(x, s, spec, IEEE)
-    over = judge_weights(weights, s, error, np.zeros_like(s), spec, IEEE).over_bound
+    over = _judged(x, weights, spec).over_bound
 
     assert (over[0] > 1).all()
     assert (over[1] <= 1).all()
@@ -157,27 +165,24 @@ def test_weights_of_a_narrower_type_are_judged_within_its_rounding(
     x = np.random.default_rng(3).normal(0, 3, (2000, 8))
     s = scores(x, "sigmoid")
     exact = expected_weights(s, spec).astype(np.float32)
-    error, bias = score_error(x, s, spec, IEEE), np.zeros_like(s)
 
     def over(weights: NDArray[np.float32]) -> float:
-        judged = judge_weights(weights, s, error, bias, spec, IEEE, FORMATS[name])
+        judged = _judged(x, weights, spec, FORMATS[name])
         return float(judged.over_bound.max())
 
     step = np.float32(1 + 2.0 ** (-6 if name == "BF16" else -9))
     assert 0.9 < over(_rounded(exact, name)) <= 1
     assert over(_rounded(exact * step, name)) > 1
-    judged = judge_weights(_rounded(exact, name), s, error, bias, spec, IEEE)
+    judged = _judged(x, _rounded(exact, name), spec)
     assert (judged.over_bound > 1).mean() > 0.9  # as float32 they are wrong
 
 
 def test_bfloat16_weights_that_are_truncated_are_wrong() -> None:
     """Rounding toward zero errs by up to an ulp, twice what rounding to nearest does."""
     x = np.random.default_rng(3).normal(0, 3, (2000, 8))
-    s = scores(x, "sigmoid")
     weights = _rounded(_exact(x), "BF16", toward_zero=True)
-    error = score_error(x, s, MINIMAX_M2_5, IEEE)
 
-    judged = judge_weights(weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE, FORMATS["BF16"])
+    judged = _judged(x, weights, MINIMAX_M2_5, FORMATS["BF16"])
 
     assert 0.2 < (judged.over_bound > 1).mean() < 0.8
 
@@ -186,15 +191,11 @@ def test_bfloat16_weights_that_are_truncated_are_wrong() -> None:
 def test_unbounded_weights_of_a_narrower_type_still_sum_to_the_scale(name: str) -> None:
     """Rounded to a narrower type, a row that nothing bounds sums to 1 within that rounding."""
     x = np.full((3, 8), -100.0)
-    s = scores(x, "sigmoid")
     exact = np.random.default_rng(4).dirichlet(np.ones(8), 3).astype(np.float32)
     weights = _rounded(exact, name)
     weights[1:] *= np.array([[0.5], [1.0 + 4 * FORMATS[name].roundoff]], np.float32)
-    error = score_error(x, s, MINIMAX_M2_5, IEEE)
 
-    over = judge_weights(
-        weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE, FORMATS[name]
-    ).over_bound
+    over = _judged(x, weights, MINIMAX_M2_5, FORMATS[name]).over_bound
 
     assert (over[0] <= 1).all()
     assert (over[1:] > 1).all()
@@ -205,11 +206,9 @@ def test_histogram_counts_ulps_of_the_weights_type() -> None:
     x = np.zeros((1, 8))
     weights = _exact(x)
     weights[0, 0] += np.float32(2.0**-10)  # an ulp of 1/8
-    s = scores(x, "sigmoid")
-    error = score_error(x, s, MINIMAX_M2_5, IEEE)
     held = FORMATS["BF16"]
 
-    judged = judge_weights(weights, s, error, np.zeros_like(s), MINIMAX_M2_5, IEEE, held)
+    judged = _judged(x, weights, MINIMAX_M2_5, held)
 
     assert ulp_histogram(weights, judged, np.array([True]), held).tolist() == [
         7,
