@@ -29,6 +29,7 @@ from goldgate.fixtures import (
     open_recording,
     write_output,
 )
+from goldgate.fixtures.plan import plan_of
 from goldgate.kernels import KernelError, NotCoveredError, load
 from goldgate.reference import RoutingSpec
 
@@ -174,8 +175,9 @@ class Runner:
         self.check(order)
         self._count += 1
         spare = Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
-        if order != self._order:
-            self._stop()
+        plan = plan_of(recording.source)
+        if order != self._order or (plan is not None and plan.state == "first call"):
+            self._stop()  # another kernel, or a call that must be the first of its process
             self._start(order)
         where = f"{order.name} on {recording.name}"
         try:

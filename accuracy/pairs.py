@@ -24,7 +24,7 @@ class Answer:
         profile: its arithmetic.
         faults: what its calls did wrong, the failure that ended them among it.
         refusal: why there is nothing to compare, "" where there is.
-        left_out: why the recording was not asked of it, "" where it was.
+        left_out: why the recording was left out, "" where it was not.
 
     """
 
@@ -48,7 +48,7 @@ class Compared:
         changes: what changed; None where nothing was compared.
         faults: what calls of either did wrong.
         refusal: why nothing could be compared.
-        left_out: why it was not asked of one of them.
+        left_out: why it was left out of one of them.
         sha256: of the recording and the two outputs, as far as they were read.
 
     """
@@ -176,7 +176,7 @@ def _recorded(folder: Path, arithmetic: str | None, partial: bool) -> Side:
             return Answer(left_out=entry.why)
         if not path.exists():
             if entry is None and (manifest is not None or partial):
-                return Answer(left_out=f"{folder.name} was not asked")
+                return Answer(left_out=f"{folder.name} has no output of it")
             return Answer(refusal=f"{path}: no output (--partial leaves such recordings out)")
         try:
             return _usable(open_output(path, recording), arithmetic)

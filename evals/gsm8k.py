@@ -67,7 +67,7 @@ def swap(
         )
         if swept != PRESERVED:
             # A collapse at one load is the answer, and the cheaper one.
-            print(f"{swept}: at a load of the sweep; the whole comparison was not asked.")
+            print(f"{swept}: at a load of the sweep; the whole comparison was not run.")
             return STATUS[swept]
     if not endpoints.candidate_url:
         if sequential:

@@ -22,14 +22,18 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=PROTOCOLS,
         default="lm-eval",
-        help="whose prompts, stops, limits and extraction (default: lm-eval)",
+        help="prompt format, stops, limits and answer extraction to use (default: lm-eval)",
     )
-    add("--api", choices=("completions", "chat"), help="default: the protocol's")
+    add(
+        "--api",
+        choices=("completions", "chat"),
+        help="the endpoint to ask (default: the protocol's)",
+    )
     add(
         "--task",
         default="gsm8k",
-        help="gsm8k, gsm8k_cot, gsm8k_cot_zeroshot or a task file of lm-eval (.yaml) whose answers "
-        "are right or wrong (with --own-data)",
+        help="gsm8k, gsm8k_cot, gsm8k_cot_zeroshot, or an lm-eval task file (.yaml) that scores "
+        "each answer right or wrong (with --own-data)",
     )
     add(
         "--data",
@@ -40,7 +44,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--own-data",
         action="store_true",
-        help="the questions in DIR are not GSM8K's: record their task hash, assert none",
+        help="accept questions in DIR that are not GSM8K's: their hash is recorded, not checked",
     )
     add(
         "--num-fewshot",
@@ -52,80 +56,110 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--max-tokens",
         type=positive,
         metavar="N",
-        help="default: the protocol's (lm-eval 256, sglang 512, chat-zero-shot 16384)",
+        help="token limit of an answer (default: the protocol's: lm-eval 256, sglang 512, "
+        "chat-zero-shot 16384)",
     )
-    add("--temperature", type=not_negative, help="default: the protocol's")
-    add("--top-p", type=share, help="default: the protocol's, else the server's")
+    add("--temperature", type=not_negative, help="sampling temperature (default: the protocol's)")
     add(
-        "--seed", type=not_negative_int, help="of the first repeat; each further one takes the next"
+        "--top-p",
+        type=share,
+        help="share of probability to sample from (default: the protocol's, else the server's)",
     )
-    add("--stop", action="append", metavar="TEXT", help="in place of the task's; may be repeated")
+    add(
+        "--seed",
+        type=not_negative_int,
+        metavar="N",
+        help="sampling seed of the first repeat; each further repeat takes the next number",
+    )
+    add(
+        "--stop",
+        action="append",
+        metavar="TEXT",
+        help="end an answer at TEXT instead of the task's stops; may be given several times",
+    )
     add(
         "--extra-body",
         type=_json_object,
         default={},
         metavar="JSON",
-        help='more fields of each request, as {"chat_template_kwargs": {"thinking": true}}',
+        help='fields to add to each request, such as {"chat_template_kwargs": {"thinking": true}}',
     )
     add(
         "--concurrency",
         type=_loads,
         default=(32,),
         metavar="N[,N...]",
-        help="requests at a time (default: 32); several, as 1,4,32,256, are a sweep of `swap`",
+        help="requests at a time (default: 32); `swap` first tests each of several, such as "
+        "1,4,32,256, for a collapse",
     )
     add(
         "--order-seed",
         type=not_negative_int,
         metavar="N",
-        help="ask in the order that a seed fixes, as --sequential does",
+        help="ask in the random order of this seed, as --sequential does",
     )
-    add("--limit", type=positive, metavar="N", help="only the first N questions")
+    add("--limit", type=positive, metavar="N", help="ask only the first N questions")
     add("--runs", type=positive, default=1, metavar="R", help="ask every question R times")
-    add("--timeout", type=positive, default=600, metavar="SECONDS", help="for one answer")
+    add(
+        "--timeout",
+        type=positive,
+        default=600,
+        metavar="SECONDS",
+        help="longest wait for one answer (default: 600)",
+    )
     add(
         "--retry-for",
         type=not_negative,
         default=300.0,
         metavar="SECONDS",
-        help="ask a question again for so long while the server is down or busy (default: 300)",
+        help="how long to repeat a request while the server is down or busy (default: 300)",
     )
-    add("--attempts", type=positive, metavar="N", help="for one question; default: no limit")
+    add(
+        "--attempts",
+        type=positive,
+        metavar="N",
+        help="most requests for one question (default: no limit)",
+    )
     add(
         "--backoff",
         type=not_negative,
         default=0.5,
         metavar="SECONDS",
-        help="before the second attempt, doubled before each further one",
+        help="wait before the second request of a question, doubled before each further one "
+        "(default: 0.5)",
     )
 
 
 def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that are fixed before the runs are looked at."""
     add = parser.add_argument
-    add("--margin", type=margin, default=1.5, metavar="POINTS", help="allowed loss; default 1.5")
-    add("--alpha", type=_alpha, default=0.05, help="one-sided; default 0.05")
-    add("--filter", metavar="NAME", help="which filter decides; default: the task's first")
+    add("--margin", type=margin, default=1.5, metavar="POINTS", help="allowed loss (default: 1.5)")
+    add("--alpha", type=_alpha, default=0.05, help="one-sided significance level (default: 0.05)")
+    add("--filter", metavar="NAME", help="the filter that decides (default: the task's first)")
     add(
         "--min-score",
         type=_percent,
         default=50.0,
         metavar="PERCENT",
-        help="a baseline with fewer right answers is refused (default: 50)",
+        help="refuse a baseline with fewer correct answers (default: 50)",
     )
     add(
         "--single-look",
         action="store_true",
-        help="spend all of alpha now: no later look at this candidate can decide",
+        help="use the whole significance level now: no later comparison of this candidate is valid",
     )
     add(
         "--max-truncated",
         type=not_negative,
         default=5.0,
         metavar="PERCENT",
-        help="more answers cut at the token limit than this are refused; default 5",
+        help="refuse a run with more answers cut at the token limit (default: 5)",
     )
-    add("--models-differ", action="store_true", help="the arms name one model differently")
+    add(
+        "--models-differ",
+        action="store_true",
+        help="allow different model ids for the same model",
+    )
 
 
 def _loads(text: str) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import goldgate
-from goldgate.errors import GoldgateError
+from goldgate.errors import GoldgateError, how_to_install
 from goldgate.text import printable
 
 #: name -> module and summary, in the order of the help text.
@@ -25,7 +25,7 @@ COMMANDS = {
     "parity": ("goldgate.accuracy.commands.parity", "run routing kernels and judge their outputs"),
     "emulate": (
         "goldgate.accuracy.commands.emulate",
-        "execute aiter's kernel without AMD hardware and judge it",
+        "execute aiter's kernel without AMD hardware and judge it (emulated)",
     ),
     "judge": ("goldgate.accuracy.commands.judge", "judge recorded outputs of a kernel"),
     "compare-kernels": (
@@ -37,25 +37,31 @@ COMMANDS = {
         "goldgate.accuracy.commands.sweep",
         "measure a kernel's scoring on every float32",
     ),
-    "latency": ("goldgate.accuracy.commands.latency", "measure microseconds a call on a GPU"),
+    "latency": ("goldgate.accuracy.commands.latency", "measure microseconds per call on a GPU"),
     "bench": (
         "goldgate.accuracy.commands.bench",
-        "measure the speed of the judge and the emulator",
+        "measure the speed of the judge and the emulator (for developers)",
     ),
     "mutants": ("goldgate.mutants.command", "plant faults and check that each is caught"),
     "construct": ("goldgate.fixtures.construct", "write constructed recordings as files"),
-    "record": ("goldgate.fixtures.recorder.command", "record what a server or a model routes"),
-    "recover": ("goldgate.fixtures.recorder.recover", "save what a killed recording left"),
+    "record": (
+        "goldgate.fixtures.recorder.command",
+        "record gating tensors from a model or a server",
+    ),
+    "recover": ("goldgate.fixtures.recorder.recover", "recover an interrupted recording"),
     "show": ("goldgate.fixtures.show", "describe a recording or an output file"),
     "import": ("goldgate.fixtures.importers.command", "convert dumps of sglang to recordings"),
     "serve": ("goldgate.fixtures.standin.serve", "serve the stand-in model over HTTP"),
     "gsm8k": ("goldgate.evals.commands.gsm8k", "ask a server every GSM8K question"),
     "compare": ("goldgate.evals.commands.compare", "compare two GSM8K runs: the paired verdict"),
     "band": ("goldgate.evals.commands.band", "check a run against a published score, unpaired"),
-    "power": ("goldgate.evals.commands.power", "print how often each criterion passes"),
+    "power": ("goldgate.evals.commands.power", "print the power of each GSM8K criterion"),
     "swap": ("goldgate.evals.commands.swap", "ask two servers GSM8K and compare them"),
     "replay": ("goldgate.evals.commands.replay", "serve recorded completions on loopback"),
-    "harness-bench": ("goldgate.evals.commands.bench", "measure the speed of the GSM8K client"),
+    "harness-bench": (
+        "goldgate.evals.commands.bench",
+        "measure the speed of the GSM8K client (for developers)",
+    ),
     "llama": ("goldgate.evals.commands.llama", "run GSM8K against llama-cpp-python's server"),
 }
 
@@ -133,10 +139,15 @@ def _run(given: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"goldgate {goldgate.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module_name, summary) in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=f"{_sentence(summary)}.")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{_sentence(summary)}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if given[:1] == [name]:
             module = importlib.import_module(module_name)
-            command.description = (module.__doc__ or "").strip().partition("\n\n")[0]
+            command.description = (module.__doc__ or "").strip()
             module.add_arguments(command)
             command.set_defaults(run=module.main)
     # What follows "--" belongs to the program that a command starts.
@@ -159,7 +170,7 @@ def _refuse(command: str, message: str) -> int:
 def _missing(error: ModuleNotFoundError) -> str:
     name = (error.name or "").partition(".")[0]
     if name in EXTRAS:
-        return f"needs {name}: pip install 'goldgate[{EXTRAS[name]}]'"
+        return f"needs {name}: {how_to_install(EXTRAS[name])}"
     if name == "goldgate":
         return _bug(error)
     return f"needs {name or error}: install goldgate with its dependencies (without --no-deps)"

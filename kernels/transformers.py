@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from goldgate.errors import how_to_install
 from goldgate.kernels.hosts import default_device, distribution_version
 from goldgate.kernels.kernel import (
     FOREIGN,
@@ -32,7 +33,7 @@ Router = Callable[["torch.Tensor", "torch.Tensor"], tuple["torch.Tensor", "torch
 
 def _missing() -> str | None:
     if not find_spec("torch") or not find_spec("transformers"):
-        return "no transformers here; any host runs it: pip install 'goldgate[model]'"
+        return f"no transformers here; any host runs it: {how_to_install('model')}"
     return None
 
 

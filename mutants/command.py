@@ -1,6 +1,6 @@
 """Plant faults in kernels and outputs, and check that the judge catches each of them.
 
-Conforming kernels must never be called wrong. docs/kill-matrix.md must show the same.
+It also checks that no conforming kernel fails, and that docs/kill-matrix.md has these results.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rows",
         type=positive,
         default=5_000_000,
-        help="rows on which conforming kernels must pass (default 5000000); with --write, what "
-        "100000000 or more find is kept",
+        help="rows on which conforming kernels must pass (default: 5000000); with --write, the "
+        "result of 100000000 or more is kept",
     )
     parser.add_argument(
         "--rows-only",
         type=Path,
         metavar="FILE",
-        help="only judge honest kernels on --rows rows; what was found is kept in FILE as it goes, "
-        "and a run that was ended goes on from there",
+        help="only judge conforming kernels, on --rows rows; results are kept in FILE, and an "
+        "interrupted run resumes from it",
     )
     parser.add_argument(
         "--write",
@@ -58,19 +58,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--end-to-end",
         nargs="+",
         metavar="NAME",
-        help="only serve the stand-in with these kernels and ask it: names, default, all, or list "
-        "to see them; none leaves this part out (without this option: the rest, then default)",
+        help="only serve the stand-in with these kernels and ask it: kernel names, 'default' or "
+        "'all'; 'list' prints the names, 'none' runs every other part (without this option: every "
+        "other part, then 'default')",
     )
     parser.add_argument(
         "--limit",
         type=positive,
-        help=f"questions of each served kernel (default {_DEFAULT_LIMIT} for default, else all)",
+        metavar="N",
+        help=f"questions to ask each served kernel (default: {_DEFAULT_LIMIT} for 'default', else "
+        "all)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="the served kernels' runs; resumes an existing folder "
+        help="folder of the served kernels' runs; an existing one is resumed "
         "(default: a new gsm8k-runs/mutants-TIME)",
     )
     parser.add_argument(

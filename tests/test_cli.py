@@ -84,7 +84,9 @@ def test_a_missing_package_is_named_with_its_extra(
 
     printed = capsys.readouterr().err
     assert printed.startswith(f"goldgate serve: needs {module}: ")
-    assert f"[{EXTRAS[module]}]" in printed
+    assert (
+        f"'goldgate[{EXTRAS[module]}]' (in a clone: pip install '.[{EXTRAS[module]}]')" in printed
+    )
 
 
 def test_every_extra_is_one_of_the_project() -> None:

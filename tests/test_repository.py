@@ -139,6 +139,14 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_the_index_lists_every_page_of_the_documentation() -> None:
+    """A reader finds each page of docs/ from docs/README.md."""
+    docs = ROOT / "docs"
+    linked = re.findall(r"\]\(([\w.-]+\.md)\)", (docs / "README.md").read_text(encoding="utf-8"))
+
+    assert sorted(linked) == sorted(p.name for p in docs.glob("*.md") if p.name != "README.md")
+
+
 def test_each_dependency_is_written_once() -> None:
     """A range is changed in one place; an extra includes another by the project's name."""
     listed = [p for packages in dependencies().values() for p in packages if p != "goldgate"]

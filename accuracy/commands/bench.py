@@ -21,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=positive,
         default=min(16, os.cpu_count() or 1),
-        help="threads of the judge, of torch and of memory's reading (default: all, up to 16)",
+        help="threads of the judge, of torch and of the memory test (default: all, up to 16)",
     )
     parser.add_argument(
         "--judge-device",
         metavar="DEVICE",
-        help="measure screening on this device of torch's instead, beside its copies",
+        help="measure the judge on this torch device instead, and the copies to it",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements as JSON")
     parser.add_argument(
         "--plot",
         type=Path,

@@ -2,7 +2,8 @@
 
 OLD and NEW are kernels that `goldgate kernels` lists, package.module:function of your own, or
 folders of recorded outputs (one kernel's NAME.safetensors). Exit status: 0 every difference is
-explained (a tie, rounding within both bounds) and neither leans, 1 not so, 2 something was refused.
+explained (a tie, rounding within both bounds) and neither kernel has a systematic error, 1 a
+difference is not explained, 2 an input was refused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=SHIPPED_RECORDINGS,
         metavar="DIR",
-        help="what both route (default: the shipped recordings)",
+        help="folder of recordings that both route (default: the shipped recordings)",
     )
     for which in ("old", "new"):
         parser.add_argument(

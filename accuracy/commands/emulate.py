@@ -57,22 +57,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recordings",
         type=Path,
         metavar="DIR",
-        help="what to route, all of it with every variant (default: the shipped recordings, and "
-        "the constructed ones with one variant)",
+        help="folder of recordings, routed in full with every variant (default: the shipped "
+        "recordings, and the constructed ones with one variant)",
     )
     parser.add_argument(
         "--all",
         action="store_true",
-        help="also every constructed recording in full with every variant",
+        help="also route every constructed recording in full with every variant",
     )
     parser.add_argument(
-        "--save-outputs", type=Path, metavar="DIR", help="write what the kernel returns"
+        "--save-outputs", type=Path, metavar="DIR", help="write the outputs of the kernel"
     )
     parser.add_argument(
         "--fetch", action="store_true", help="download aiter's package and do nothing else"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the random rounding model (default: 0)"
+        "--seed", type=int, default=0, help="seed of the random rounding model (default: 0)"
     )
     add_judging_options(parser)
 

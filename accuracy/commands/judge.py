@@ -1,4 +1,7 @@
-"""Judge the outputs of kernels, KERNEL/NAME.safetensors, against recordings of the same names."""
+"""Judge recorded outputs of kernels.
+
+--outputs is a folder of KERNEL/NAME.safetensors: what KERNEL returned for the recording NAME.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=SHIPPED_RECORDINGS,
         metavar="DIR",
-        help="what was routed (default: the shipped recordings)",
+        help="folder of recordings (default: the shipped recordings)",
     )
     parser.add_argument(
-        "--outputs", type=Path, required=True, metavar="DIR", help="what kernels returned"
+        "--outputs",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of KERNEL/NAME.safetensors",
     )
     parser.add_argument(
         "--scheduler",
@@ -42,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge-device",
         metavar="DEVICE",
-        help="screen rows on this device of torch's, such as cuda (ROCm's is cuda too); what it "
-        "does not settle is judged on the processor (default: the processor alone)",
+        help="judge most rows on this torch device, such as cuda (also for ROCm), and the rest on "
+        "the CPU; experimental (default: the CPU alone)",
     )
     parser.add_argument(
         "--partial",

@@ -55,12 +55,12 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ordered",
         action="store_true",
-        help="fail ids that are out of order by more than ties and rounding",
+        help="fail rows whose ids are not in descending score order, ties and rounding excepted",
     )
     parser.add_argument(
         "--bias-dtype",
         choices=NARROW,
-        help="the bias is cast to this type on purpose (default: a bias that is not the "
+        help="accept a bias that was cast to this type (default: a bias that is not the "
         "checkpoint's fails its recording)",
     )
     parser.add_argument(

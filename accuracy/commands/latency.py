@@ -1,7 +1,7 @@
-"""Measure microseconds a call of every routing kernel that runs on this machine's GPU.
+"""Measure microseconds per call of every routing kernel that runs on this machine's GPU.
 
-Calls are timed by graph replay, kernel by kernel in turn, over inputs that are not in the cache and
-over inputs that are. Ratios are to a baseline of the same run.
+Calls are timed by graph replay, the kernels in turn, on inputs outside the cache and inside it.
+Ratios are to a baseline of the same run.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "kernel that runs here)",
     )
     parser.add_argument(
-        "--baseline", metavar="NAME", help="ratios are to this kernel (default: the first)"
+        "--baseline", metavar="NAME", help="kernel that ratios are to (default: the first)"
     )
     parser.add_argument(
         "--tokens",
@@ -64,10 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=ROUNDS,
         metavar="N",
-        help="turns of all kernels (default: %(default)s)",
+        help="how often each kernel is timed (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG or SVG")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result as a PNG or SVG")
 
 
 def main(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from goldgate.accuracy.tasks import Task, live_tasks, made
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.fixtures.constructed import Entry, entries
 from goldgate.fixtures.routers import model_named, read_router
+from goldgate.options import between, not_negative_int
 from goldgate.reference.models import MODELS, Model
 
 #: The tiers of constructed recordings that each `--coverage` adds.
@@ -47,16 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recordings",
         type=Path,
         metavar="DIR",
-        help="what to route (default: the shipped recordings)",
+        help="folder of recordings (default: the shipped recordings)",
     )
     _add_coverage_options(parser)
     parser.add_argument(
-        "--save-outputs", type=Path, metavar="DIR", help="write what the kernels return"
+        "--save-outputs", type=Path, metavar="DIR", help="write the outputs of the kernels"
     )
     parser.add_argument("--device", help="torch device for your own kernel, such as cuda:1")
-    parser.add_argument(
-        "--shipped", action="store_true", help="first judge the outputs that goldgate ships"
-    )
+    parser.add_argument("--shipped", action="store_true", help="judge the shipped outputs first")
     add_judging_options(parser)
 
 
@@ -64,41 +64,41 @@ def _add_coverage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coverage",
         choices=list(_COVERAGE),
-        help="what to route beside the recordings: 'shipped' nothing; 'ordinary' the router at "
-        "every token count that a kernel may treat apart, and each other type, layout, state and "
-        "router; 'full' also every pair of these, and the hostile rows (default: ordinary with "
-        "--kernel and without --recordings, else shipped)",
+        help="what to judge beside the recordings: 'shipped' adds nothing; 'ordinary' adds every "
+        "token count at which a kernel may change its path, and each other type, layout, state and "
+        "router; 'full' also adds every pair of these, and the hostile rows such as NaN (default: "
+        "ordinary with --kernel and without --recordings, else shipped)",
     )
     parser.add_argument(
         "--constructed",
         dest="coverage",
         action="store_const",
         const="full",
-        help="the same as --coverage full; it ends with 0.3",
+        help="deprecated: --coverage full; removed in 0.3",
     )
     router = parser.add_mutually_exclusive_group()
     router.add_argument(
         "--model",
         metavar="NAME",
-        help=f"cover this model's router and no other: {', '.join(MODELS)} "
+        help=f"cover only this model's router: {', '.join(MODELS)} "
         "(default: MiniMax-M2.5's in full, the others in part)",
     )
     router.add_argument(
-        "--spec", type=Path, metavar="FILE", help="cover the router of this JSON file and no other"
+        "--spec", type=Path, metavar="FILE", help="cover only the router of this JSON file"
     )
     parser.add_argument(
         "--repeats",
-        type=_count,
+        type=not_negative_int,
         default=_REPEATS,
         metavar="N",
-        help=f"make a call of each recording N more times (default: {_REPEATS})",
+        help=f"repeat a call of each recording N times (default: {_REPEATS})",
     )
     parser.add_argument(
         "--timeout",
         type=_seconds,
         default=Limits.call_s,
         metavar="S",
-        help="end a call that gives no answer in S seconds, and S more for each 16,384 rows "
+        help="stop a call after S seconds, plus S for each 16,384 rows "
         f"(default: {Limits.call_s:g})",
     )
     parser.add_argument(
@@ -168,15 +168,5 @@ def _model(options: argparse.Namespace) -> Model | None:
     return model_named(options.model) if options.model else None
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text}: expected a count of at least 0")
-    return value
-
-
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: expected seconds, a number above 0")
-    return value
+    return between(text, 0.0, math.inf, "a number of seconds above 0")

@@ -1,7 +1,7 @@
 """Run all 2**32 float32 inputs through a kernel's scoring and compare with float64.
 
-It measures the constants of an arithmetic profile on this device: minutes on a GPU, hours on a CPU.
-With --out each finished part is kept, and the same command resumes; --shard divides the work.
+This measures the constants of an arithmetic profile on this device: minutes on a GPU, hours on a
+CPU. --out keeps each finished part, and the same command resumes; --shard divides the work.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kernel", help="a kernel that `goldgate kernels` lists, or package.module:function"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="keep finished parts; resume here")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="keep finished parts in DIR, and resume from them"
+    )
     parser.add_argument(
         "--shard",
         type=_shard,
         default=(1, 1),
         metavar="I/N",
-        help=f"only part I of N, N a divisor of {PARTS} (default: 1/1, everything)",
+        help=f"run only part I of N, N a divisor of {PARTS} (default: 1/1, everything)",
     )
     parser.add_argument(
         "--arithmetic",

@@ -1,4 +1,4 @@
-"""Check a run against a published score: unpaired, a sanity check and never a verdict."""
+"""Check a run against a published score: an unpaired sanity check, not a verdict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from goldgate.options import not_negative, positive
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="the run folder")
     parser.add_argument(
         "--published",
         type=not_negative,
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("LOW", "HIGH"),
         help="the published scores in percent, such as 93.3 93.4",
     )
-    parser.add_argument("--filter", metavar="NAME", help="default: the task's first")
+    parser.add_argument(
+        "--filter", metavar="NAME", help="the filter to read (default: the task's first)"
+    )
     parser.add_argument(
         "--published-protocol",
         choices=PROTOCOLS,
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=1319,
         metavar="N",
-        help="how many questions it is over (default: 1319)",
+        help="the number of questions behind the score (default: 1319)",
     )
 
 

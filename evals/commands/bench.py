@@ -8,8 +8,16 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--own-data", action="store_true", help="DIR holds other questions")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder with train.jsonl and test.jsonl",
+    )
+    parser.add_argument(
+        "--own-data", action="store_true", help="accept questions that are not GSM8K's"
+    )
 
 
 def main(options: argparse.Namespace) -> int:

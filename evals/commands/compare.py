@@ -17,13 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("baseline", type=Path, metavar="BASELINE-RUN", help=_ARM)
     parser.add_argument("candidate", type=Path, metavar="CANDIDATE-RUN", help=_ARM)
     parser.add_argument(
-        "--control", type=Path, metavar="RUN", help="the baseline, asked a second time"
+        "--control",
+        type=Path,
+        metavar="RUN",
+        help="a second run of the baseline: measures its noise",
     )
     add_verdict_options(parser)
     parser.add_argument("--show", type=positive, metavar="N", help="print N changed answers")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything found")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page for a browser")
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write checks and verdict")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as HTML")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit")
 
 
 def main(options: argparse.Namespace) -> int:

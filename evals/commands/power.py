@@ -1,4 +1,4 @@
-"""Print how often each criterion passes by the true change of the score, by enumeration."""
+"""Print the power of each GSM8K criterion: how often it passes, by the true change of the score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from goldgate.evals.errors import EvalError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table as a PNG")
 
 
 def main(options: argparse.Namespace) -> int:

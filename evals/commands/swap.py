@@ -1,7 +1,9 @@
 """Ask two servers GSM8K, before and after a swap, and compare them: one verdict.
 
-BASE_URL is the candidate; BASELINE_URL or BASELINE_RUN the baseline. Without BASE_URL the path is
-demonstrated on a local server, which is no evidence for a release.
+Environment variables name the servers: BASE_URL is the candidate's address; BASELINE_URL is the
+baseline's, or BASELINE_RUN is the folder of an earlier run of it. Without BASE_URL the command runs
+a demonstration on a local server; it is not evidence. Exit status: 0 PRESERVED, 1 DEGRADED,
+2 REFUSED, 3 INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -23,26 +25,33 @@ from goldgate.options import not_negative
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: a new gsm8k-runs/TIME")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the runs (default: a new gsm8k-runs/TIME)",
+    )
     parser.add_argument("--resume", action="store_true", help="continue the runs in DIR")
     parser.add_argument(
-        "--control", action="store_true", help="ask BASELINE_URL twice: the noise floor"
+        "--control",
+        action="store_true",
+        help="ask BASELINE_URL a second time: measures its noise",
     )
     plans = parser.add_mutually_exclusive_group()
     plans.add_argument(
         "--sequential",
         action="store_true",
-        help="look five times and stop when decided: two thirds of the questions on average",
+        help="look five times and stop when it can decide: two thirds of the questions on average",
     )
     plans.add_argument(
-        "--all", action="store_true", help="ask every question, then look (the default)"
+        "--all", action="store_true", help="ask every question, then decide (the default)"
     )
     parser.add_argument(
         "--collapse",
         type=margin,
         default=20.0,
         metavar="POINTS",
-        help="the loss that each load of --concurrency 1,4,... must rule out (default: 20)",
+        help="largest loss to rule out at each concurrency of --concurrency 1,4,... (default: 20)",
     )
     parser.add_argument(
         "--published",
@@ -50,12 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         default=[93.3, 93.4],
         metavar=("LOW", "HIGH"),
-        help="for the unpaired check where there is no baseline (default: 93.3 93.4)",
+        help="the published scores of the unpaired check without a baseline (default: 93.3 93.4)",
     )
     parser.add_argument(
         "--published-protocol",
         choices=PROTOCOLS,
-        help="the protocol that the score was measured with; nobody states it for 93.3 to 93.4",
+        help="the protocol that the score was measured with; that of 93.3 to 93.4 is not published",
     )
     add_run_options(parser)
     add_verdict_options(parser)

@@ -20,7 +20,7 @@ _COLUMNS = """\
 *goldgate* judges by the arithmetic of the kernel itself, *unknown arithmetic* by `conservative`,
 the widest of those with an exponential, which applies to a kernel of which nothing is known.
 Right results are those of conforming kernels and of changes inside rounding. The other checks
-compare tensors: four faults are damaged files, about which they cannot be asked."""
+compare tensors: four faults are damaged files, to which they cannot be applied."""
 
 _DETAILS = """\
 - [Every fault](kill-matrix-faults.md): what it stands for, its recording, what each check reports;
@@ -33,9 +33,9 @@ current. A test renders them again, except the cells of the largest recordings."
 
 _UNSEEN = """\
 Each fault has a recording that shows it. The recordings that ship show most kernel faults but
-not all: they have one group, no scale, no large batch and one shape. `goldgate parity
---constructed` also judges a kernel on constructed recordings, which show nearly all of the
-others (`goldgate construct --out DIR` writes them).
+not all: they have one group, no scale, no large batch and one shape. `goldgate parity --coverage
+full` also judges a kernel on constructed recordings, which show nearly all of the others
+(`goldgate construct --out DIR` writes them).
 
 An output file states which kernel made it and for which recording. The numbers cannot prove
 that: a file that names another kernel, version or device than the one that ran is judged as what
@@ -86,7 +86,7 @@ _CHECKS = range(len(HEADINGS))
 
 
 def _caught(name: str, faults: Sequence[Line]) -> str:
-    """Return a row: how many of the faults each check catches, of those it can be asked."""
+    """Return a row: how many of the faults each check catches, of those it can be applied to."""
     cells = (
         f"{sum(bool(line.caught[j]) for line in faults)} of "
         f"{sum(line.caught[j] is not None for line in faults)}"

@@ -178,6 +178,6 @@ def test_the_readme_states_the_matrix() -> None:
     assert own == caught[0][1]
     assert (
         f"{own} faults, planted in conforming kernels and in output files: this judge catches all "
-        f"of them, {unknown} where it is told nothing of the kernel's arithmetic; the criteria "
-        f"that other projects' tests use catch {min(others)} to {max(others)} of the {asked}"
+        f"of them, {unknown} without knowing the kernel's arithmetic; the criteria that other "
+        f"projects' tests use catch {min(others)} to {max(others)} of the {asked}"
     ) in text

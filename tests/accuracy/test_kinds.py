@@ -12,6 +12,7 @@ import torch
 
 from goldgate.accuracy.calls import KernelRun, run
 from goldgate.accuracy.evaluate import Result, judge
+from goldgate.accuracy.isolation import Order, Runner
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.fixtures import open_recording, write_recording
 from goldgate.fixtures.constructed import Entry, construct, entries, hard
@@ -249,3 +250,51 @@ def test_torch_eager_passes_combinations(entry: Entry) -> None:
 
     assert result.passed
     assert ran.faults == ()
+
+
+@pytest.mark.parametrize("answered", [1, 2, 3, 5])
+def test_what_was_answered_before_a_refusal_is_judged(answered: int) -> None:
+    """A kernel that answers wrongly and refuses a later call does not hide its answers."""
+    calls = 0
+
+    def kernel(x: Tensor, bias: Tensor, weights: Tensor, ids: Tensor, *more: Any) -> None:  # noqa: ANN401
+        nonlocal calls
+        calls += 1
+        if calls > answered + 1:  # the first is not judged
+            raise NotImplementedError("not for that")
+        route(x, torch.zeros_like(bias), weights, ids, *more)
+
+    result, ran = _judged(kernel, "bias_near_7")
+
+    assert not result.passed
+    assert ran.uncovered == ()
+
+
+def test_the_first_call_of_a_process_is_judged_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recording about the first call gets a process of its own: only there is it the first."""
+    (tmp_path / "once.py").write_text(
+        "import torch\n"
+        "from goldgate.kernels.torch_eager import route as right\n"
+        "calls = 0\n"
+        "def route(x, b, w, i, *more):\n"
+        "    global calls\n"
+        "    calls += 1\n"
+        "    right(x, torch.zeros_like(b) if calls == 1 else b, w, i, *more)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (name,) = [one.name for one in entries() if one.name.endswith("state_first_call")]
+    order = Order("once:route", None, "cpu")
+    found = []
+    with Runner() as runner:
+        for title in ("MiniMax-M2.5/types_bf16_f32", name):
+            path = tmp_path / f"{title}.safetensors"
+            write_recording(path, construct(title))
+            held = open_recording(path)
+            ran = runner.run(order, held)
+            found.append(judge(held, ran.output, PROFILES["conservative"]).passed)
+
+    assert found == [True, False]

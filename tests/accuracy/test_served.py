@@ -124,8 +124,8 @@ def test_the_readme_states_the_second_half(kept: Results) -> None:
     passed = sum(arm.verdict == "PRESERVED" for arm in faults)
 
     assert (
-        f"Served in the stand-in model, {len(faults)} of them meet GSM8K: its verdict passes "
-        f"{passed}, kernel parity none"
+        f"With {len(faults)} of them served in the stand-in model, the GSM8K verdict passes "
+        f"{passed} and kernel parity passes none"
     ) in text
 
 

@@ -35,6 +35,8 @@ def one_line(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     [
         ([], "COMMAND"),
         (["gsm8k"], "--base-url"),
+        (["parity", "--repeats", "x"], "'x': expected a whole number from 0 on"),
+        (["parity", "--timeout", "0"], "'0': expected a number of seconds above 0"),
         (
             ["gsm8k", "--base-url", "x", "--out", "r", "--concurrency", "0"],
             "'0': expected a whole",
@@ -228,6 +230,17 @@ def test_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
             main([command, "--help"])
 
         assert "usage: goldgate " + command in capsys.readouterr().out
+
+
+def test_help_of_swap_explains_the_variables_that_it_reads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The help names every variable that chooses the servers, not the first sentence alone."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["swap", "--help"])
+
+    text = capsys.readouterr().out
+    assert [v for v in ("BASE_URL", "BASELINE_URL", "BASELINE_RUN") if f" {v}" not in text] == []
 
 
 def test_own_questions_have_no_published_score(
