@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldgate.evals.errors import EvalError
-from goldgate.evals.local_servers import replay_command, serving
 from goldgate.evals.records.folder import RUN
+from goldgate.evals.servers.local_servers import replay_command, serving
 from goldgate.program import command as goldgate
 from goldgate.program import environment
 

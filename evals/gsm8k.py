@@ -15,17 +15,17 @@ from goldgate.evals.asking.run import run
 from goldgate.evals.comparing.compare import STATUS, compare
 from goldgate.evals.comparing.compatibility import Rules
 from goldgate.evals.comparing.loads import COLLAPSE
-from goldgate.evals.demonstration import demonstrate
-from goldgate.evals.endpoints import Endpoints
 from goldgate.evals.errors import EvalError
-from goldgate.evals.outcome import keep
-from goldgate.evals.plan import PLAN, all_questions, register
-from goldgate.evals.preflight import check_baseline, check_complete, check_models
 from goldgate.evals.published import band_report, check_band, check_published
 from goldgate.evals.records.folder import read_run, write_json
 from goldgate.evals.stats.paired import DEGRADED, INCONCLUSIVE, PRESERVED
-from goldgate.evals.stepwise import swap_stepwise
-from goldgate.evals.sweep import sweep
+from goldgate.evals.swapping.demonstration import demonstrate
+from goldgate.evals.swapping.endpoints import Endpoints
+from goldgate.evals.swapping.outcome import keep
+from goldgate.evals.swapping.plan import PLAN, all_questions, register
+from goldgate.evals.swapping.preflight import check_baseline, check_complete, check_models
+from goldgate.evals.swapping.stepwise import swap_stepwise
+from goldgate.evals.swapping.sweep import sweep
 
 
 def default_out() -> Path:

@@ -61,6 +61,14 @@ def imported(source: str) -> set[str]:
     return {part[1] for part in parts if part[0] == "goldgate" and len(part) > 1}
 
 
+def _leading_text(node: ast.expr) -> str:
+    """Return a string's text, of an f-string what stands before its first value; "" of others."""
+    if isinstance(node, ast.JoinedStr) and node.values:
+        node = node.values[0]
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return value if isinstance(value, str) else ""
+
+
 def started(source: str) -> set[str]:
     """Name the packages whose commands or modules a module starts in another process."""
     found = set[str]()
@@ -68,9 +76,7 @@ def started(source: str) -> set[str]:
         if not isinstance(node, ast.Call | ast.List | ast.Tuple):
             continue
         inside = node.args if isinstance(node, ast.Call) else node.elts
-        words = [
-            w.value for w in inside if isinstance(w, ast.Constant) and isinstance(w.value, str)
-        ]
+        words = [word for node in inside if (word := _leading_text(node))]
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
         if called in ("goldgate", "command") and words[:1] and words[0] in COMMANDS:
             words = ["-m", "goldgate", words[0]]
@@ -164,6 +170,7 @@ def test_every_form_of_import_is_seen(source: str) -> None:
         "[sys.executable, '-m', 'goldgate', 'compare', *runs]",
         "goldgate('compare', one, other)",
         "(sys.executable, '-m', 'goldgate.evals.task')",
+        "[sys.executable, '-m', f'goldgate.evals.serve_{name}']",
     ],
 )
 def test_every_form_of_start_is_seen(source: str) -> None:

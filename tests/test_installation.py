@@ -350,3 +350,24 @@ def test_a_recorder_needs_numpy_safetensors_and_the_engines_torch(
     assert {"capture", "serve_sglang", "serve_vllm", "recover"} <= set(done.stdout.split())
     assert "No module named 'flint'" in judges.stderr
     assert record.returncode == 0, record.stderr
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a git address needs a clone")
+def test_a_git_address_installs(tmp_path: Path) -> None:
+    """`pip install git+URL` of a clone gives the program, without anything of the work tree."""
+    target = tmp_path / "packages"
+    options = ["--quiet", "--no-build-isolation", "--no-deps", "--target", str(target)]
+
+    installed = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, f"git+file://{ROOT}"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert installed.returncode == 0, installed.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "goldgate", "--version"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(target)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("goldgate ")
+    assert (target / "goldgate" / "accuracy" / "evaluate.py").is_file()

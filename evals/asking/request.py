@@ -13,8 +13,8 @@ from lm_eval.models.api_models import JsonChatStr
 
 from goldgate.evals.asking.retrying import Retrying
 from goldgate.evals.errors import EvalError
-from goldgate.evals.order import name_of
 from goldgate.evals.protocols import PROTOCOLS, Protocol
+from goldgate.evals.swapping.order import name_of
 from goldgate.evals.task import LoadedTask, load_task
 
 # lm-eval's API models send this seed with every request (TemplateAPI's default).

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from goldgate.evals.asking import identity as server
 from goldgate.evals.asking.client import MODELS
 from goldgate.evals.asking.journal import CUT, END, START, Journal, Sighting
+from goldgate.evals.asking.progress import RunProgress
 from goldgate.evals.asking.request import (
     Request,
     max_tokens_of,
@@ -21,10 +22,9 @@ from goldgate.evals.asking.request import (
 )
 from goldgate.evals.asking.response import split_thought
 from goldgate.evals.errors import EvalError
-from goldgate.evals.order import asked, order_of
-from goldgate.evals.progress import RunProgress
 from goldgate.evals.records import evidence, folder
 from goldgate.evals.records.truncation import truncated
+from goldgate.evals.swapping.order import asked, order_of
 from goldgate.evals.task import LoadedTask, Mark, score
 from goldgate.text import printable
 

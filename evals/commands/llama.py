@@ -25,7 +25,7 @@ def main(options: argparse.Namespace) -> int:
     """Serve and ask; return 0 if every question was answered, 2 if not."""
     from goldgate.evals.asking.report import run_report  # noqa: PLC0415 - lm-eval takes a second
     from goldgate.evals.asking.run import run  # noqa: PLC0415 - the same
-    from goldgate.evals.llama_server import serving, weights  # noqa: PLC0415 - an extra of its own
+    from goldgate.evals.servers.llama_server import serving, weights  # noqa: PLC0415 - an extra of its own
 
     with serving(weights()) as url:
         facts = run(request(options, url), options.out, resume=False, console=console(stderr=True))

@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print the table; draw the plot if asked."""
-    from goldgate.evals.power_table import power_report  # noqa: PLC0415 - scipy
     from goldgate.evals.stats.power import plot, study  # noqa: PLC0415 - scipy
+    from goldgate.evals.stats.power_table import power_report  # noqa: PLC0415 - scipy
 
     if options.plot is not None and not options.plot.parent.is_dir():
         raise EvalError(f"{options.plot}: no such folder {options.plot.parent}; name another")

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    from goldgate.evals.replay_server import (  # noqa: PLC0415 - aiohttp
+    from goldgate.evals.servers.replay_server import (  # noqa: PLC0415 - aiohttp
         read_completions,
         replay_app,
         serve,

@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Ask and compare; return 0 PRESERVED, 1 DEGRADED, 2 REFUSED, 3 INCONCLUSIVE."""
     from goldgate.evals.comparing.loads import main_load  # noqa: PLC0415 - scipy
-    from goldgate.evals.endpoints import endpoints_of  # noqa: PLC0415 - with the following
     from goldgate.evals.gsm8k import default_out, swap  # noqa: PLC0415 - lm-eval and scipy
+    from goldgate.evals.swapping.endpoints import endpoints_of  # noqa: PLC0415 - with the following
 
     if options.resume and options.out is None:
         raise EvalError("--resume needs --out: name the folder to continue")

@@ -15,12 +15,12 @@ from goldgate.evals.comparing.compatibility import Rules
 from goldgate.evals.comparing.restrict import restricted
 from goldgate.evals.comparing.warnings import cautions
 from goldgate.evals.errors import EvalError
-from goldgate.evals.order import order_of
 from goldgate.evals.records.folder import Run
 from goldgate.evals.records.looks import Look, data_of, read_looks, record
 from goldgate.evals.stats.paired import DEGRADED, INCONCLUSIVE, PRESERVED, REFUSED
 from goldgate.evals.stats.sequential import Bounds, score_degraded, score_preserved
 from goldgate.evals.stats.tango import tango_bound
+from goldgate.evals.swapping.order import order_of
 from goldgate.text import printable
 
 #: Of the question order, unless the user names another.

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from goldgate.evals.errors import EvalError
-from goldgate.evals.order import AS_LISTED
 from goldgate.evals.records.folder import Run
 from goldgate.evals.records.schema import recount
+from goldgate.evals.swapping.order import AS_LISTED
 from goldgate.evals.task import INVALID
 
 #: What a file of each kind cannot show, for people.

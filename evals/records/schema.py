@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.errors import EvalError
-from goldgate.evals.order import asked
+from goldgate.evals.swapping.order import asked
 from goldgate.evals.task import FILTERS, INVALID
 
 if TYPE_CHECKING:

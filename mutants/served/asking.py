@@ -203,7 +203,7 @@ def _ask(name: str, router: str, how: Asking, advance: Callable[[int], object]) 
     from goldgate.evals.asking.retrying import Retrying  # noqa: PLC0415 - as above
     from goldgate.evals.asking.run import run  # noqa: PLC0415 - as above
     from goldgate.evals.errors import EvalError  # noqa: PLC0415 - as above
-    from goldgate.evals.local_servers import serving, standin_command  # noqa: PLC0415 - as above
+    from goldgate.evals.servers.local_servers import serving, standin_command  # noqa: PLC0415 - as above
 
     folder = how.out / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from goldgate.evals.replay_server import question_of, replay_app
+from goldgate.evals.servers.replay_server import question_of, replay_app
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals import demonstration, local_servers
-from goldgate.evals.local_servers import STANDIN_DATA
+from goldgate.evals.servers import local_servers
+from goldgate.evals.servers.local_servers import STANDIN_DATA
+from goldgate.evals.swapping import demonstration
 from goldgate.fixtures.standin import serve
 from goldgate.fixtures.standin.engine import Engine
 from goldgate.fixtures.standin.model import load

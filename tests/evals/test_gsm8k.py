@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals.replay_server import read_completions
+from goldgate.evals.servers.replay_server import read_completions
 from goldgate.evals.task import TASK_HASHES, load_task
 from tests.evals.folders import write_samples
 from tests.evals.support import Server, facts_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from goldgate.evals import progress
+from goldgate.evals.asking import progress
 
 if TYPE_CHECKING:
     import pytest

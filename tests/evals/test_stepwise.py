@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals.order import AS_LISTED, asked, name_of, order_of
 from goldgate.evals.records.looks import read_looks
 from goldgate.evals.stats.sequential import bounds, looks_of
+from goldgate.evals.swapping.order import AS_LISTED, asked, name_of, order_of
 from tests.evals.support import QUESTIONS, Server, facts_of
 
 if TYPE_CHECKING:

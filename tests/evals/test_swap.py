@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goldgate.cli import main
-from goldgate.evals import demonstration, gsm8k, local_servers
-from goldgate.evals.endpoints import one_server
+from goldgate.evals import gsm8k
 from goldgate.evals.errors import EvalError
+from goldgate.evals.servers import local_servers
+from goldgate.evals.swapping import demonstration
+from goldgate.evals.swapping.endpoints import one_server
 from goldgate.evals.task import FILTERS
 from tests.evals.support import Server, facts_of
 

@@ -11,9 +11,9 @@ from goldgate.evals.asking.identity import model_to_ask, normalise
 from goldgate.evals.asking.request import Request, settings_of, task_of
 from goldgate.evals.comparing.compatibility import Rules, differing_settings, unfit
 from goldgate.evals.comparing.reading import unreadable
-from goldgate.evals.endpoints import Endpoints
 from goldgate.evals.errors import EvalError
 from goldgate.evals.records.folder import Run, read_run
+from goldgate.evals.swapping.endpoints import Endpoints
 from goldgate.evals.task import LoadedTask
 
 

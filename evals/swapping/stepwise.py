@@ -24,13 +24,18 @@ from goldgate.evals.comparing.stepwise import (
     sequential_report,
     sequential_sentence,
 )
-from goldgate.evals.endpoints import Endpoints
 from goldgate.evals.errors import EvalError
-from goldgate.evals.plan import PLAN, register
-from goldgate.evals.plan import sequential as sequential_plan
-from goldgate.evals.preflight import check_baseline, check_complete, check_listed, check_models
 from goldgate.evals.records.folder import Run, read_run, write_json, write_text
 from goldgate.evals.stats.sequential import bounds, looks_of
+from goldgate.evals.swapping.endpoints import Endpoints
+from goldgate.evals.swapping.plan import PLAN, register
+from goldgate.evals.swapping.plan import sequential as sequential_plan
+from goldgate.evals.swapping.preflight import (
+    check_baseline,
+    check_complete,
+    check_listed,
+    check_models,
+)
 from goldgate.junit import write_junit
 
 

@@ -14,15 +14,15 @@ from goldgate.evals.comparing.compare import STATUS, compare
 from goldgate.evals.comparing.compatibility import Rules
 from goldgate.evals.comparing.report import comparison_report
 from goldgate.evals.errors import EvalError
-from goldgate.evals.local_servers import (
+from goldgate.evals.servers.local_servers import (
     STANDIN_DATA,
     replay_command,
     serving,
     standin_command,
     standin_is_here,
 )
-from goldgate.evals.outcome import keep
 from goldgate.evals.stats.paired import DEGRADED, INCONCLUSIVE, PRESERVED, REFUSED
+from goldgate.evals.swapping.outcome import keep
 
 NO_EVIDENCE = "DEMONSTRATION on an embedded server: this is no evidence for a release."
 # What the recorded completions hold: two models, one in place of a kernel that loses accuracy.

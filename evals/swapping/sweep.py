@@ -14,10 +14,10 @@ from goldgate.evals.comparing.compare import compare_runs
 from goldgate.evals.comparing.compatibility import Rules
 from goldgate.evals.comparing.loads import COLLAPSE, Load, slice_of, sweep_report, worst
 from goldgate.evals.comparing.stepwise import ORDER_SEED
-from goldgate.evals.endpoints import Endpoints
 from goldgate.evals.errors import EvalError
-from goldgate.evals.preflight import check_complete
 from goldgate.evals.records.folder import Run, read_run, write_json
+from goldgate.evals.swapping.endpoints import Endpoints
+from goldgate.evals.swapping.preflight import check_complete
 from goldgate.text import printable
 
 

@@ -1,0 +1,1 @@
+"""Servers on this machine: the stand-in, recorded completions, llama-cpp-python."""
