@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -38,7 +39,7 @@ def _root(x: Float32) -> Float32:
 
 
 def _scaled_softmax(x: Float32) -> Float32:
-    y = x * np.float32(np.log2(np.e))
+    y = x * np.float32(math.log2(math.e))
     e = np.exp2(y - y.max(axis=1, keepdims=True))
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 
