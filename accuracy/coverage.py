@@ -16,7 +16,7 @@ from goldgate.fixtures.covering import pairs
 from goldgate.fixtures.factors import FACTORS, allowed, levels_of
 from goldgate.fixtures.plan import Plan, plan_of
 
-#: The tier of a recording that is none of the constructed ones.
+#: The tier of a recording that is not constructed.
 RECORDED = "recorded"
 
 

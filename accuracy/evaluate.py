@@ -132,7 +132,7 @@ def judge(
             counts, sums that differ by rounding.
 
     Raises:
-        ValueError: the outputs' shape is not the recording's, or the weights' type is none of
+        ValueError: the outputs' shape is not the recording's, or the weights' type is not in
             `FORMATS`.
 
     """
