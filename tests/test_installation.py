@@ -371,3 +371,19 @@ def test_a_git_address_installs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.stdout.startswith("goldgate ")
     assert (target / "goldgate" / "accuracy" / "evaluate.py").is_file()
+
+
+def test_somebody_elses_pytest_asserts_parity_with_an_installation(
+    wheel: Path, dependencies: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The pytest example passes in a folder of its own, beside an installed goldgate and torch."""
+    pytest.importorskip("torch")
+    theirs = fresh(tmp_path / "theirs", *dependencies, "torch", "pytest")
+    pip_install(theirs, wheel)
+    repository = tmp_path / "repository"
+    shutil.copytree(ROOT / "examples" / "pytest", repository)
+
+    done = theirs.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=repository)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
