@@ -186,6 +186,7 @@ def result_json(one: Judged) -> dict[str, object]:
         "known": result.known,
         "failing": len(result.failing),
         "weight_format": result.weight_format.name if result.weight_format else None,
+        "declared_weights": result.declared_weights,
         "weights_judged": result.weights,
         "weights_not_bounded": result.weights_unbounded,
         "rows_not_bounded": result.rows_unbounded,
@@ -246,6 +247,12 @@ def complaints(one: Judged) -> list[str]:
             f"(limit {mean_limit(PROFILES[one.profile])})"
         )
     lines += result.random_error.findings
+    if result.undeclared:
+        lines.append(
+            f"weights are {result.undeclared} and nothing declares that: a kernel that returns "
+            f'them so by design has WEIGHTS = "{result.undeclared}" in its module, or is judged '
+            f"with --weights-dtype {result.undeclared}"
+        )
     lines += [f"the call is at fault: {fault}" for fault in one.faults]
     for known_failure, rows in result.beyond:
         lines.append(

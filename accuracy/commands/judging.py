@@ -64,6 +64,12 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         "checkpoint's fails its recording)",
     )
     parser.add_argument(
+        "--weights-dtype",
+        choices=NARROW,
+        help="accept weights of this type, judged within its rounding (default: weights narrower "
+        "than float32 fail where the kernel's module does not declare them: WEIGHTS)",
+    )
+    parser.add_argument(
         "--known-failures",
         "--deviations",  # the spelling of 0.1.0
         dest="known_failures",
@@ -85,7 +91,9 @@ def criteria(options: argparse.Namespace) -> Criteria:
     files = [SHIPPED, *options.known_failures]
     known = tuple(one for path in files for one in read_known_failures(path))
     inputs = tuple(one for path in files for one in read_known_inputs(path))
-    return Criteria(options.profile, options.ordered, known, inputs, options.bias_dtype)
+    return Criteria(
+        options.profile, options.ordered, known, inputs, options.bias_dtype, options.weights_dtype
+    )
 
 
 def account(

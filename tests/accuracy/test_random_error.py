@@ -171,7 +171,9 @@ def test_weights_in_bfloat16_by_contract_are_left_out() -> None:
     coarse = (bits & np.uint32(0xFFFF0000)).view(np.float32)
     ids = tensor(golden.ids.astype(np.int32))
 
-    result = judge(held, Output(IEEE, tensor(coarse, "BF16"), ids), PROFILES["ieee"])
+    result = judge(
+        held, Output(IEEE, tensor(coarse, "BF16"), ids), PROFILES["ieee"], weights_dtype="bfloat16"
+    )
 
     assert result.passed
     assert result.random_error.weights == 0
