@@ -20,7 +20,8 @@ from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.ceilings import Rows, excuse
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.parts import judge_part, parts
-from goldgate.accuracy.random_error import RandomError, RandomSums, random_error
+from goldgate.accuracy.random_error import random_error
+from goldgate.accuracy.random_findings import RandomError
 from goldgate.accuracy.selection import Verdict
 from goldgate.accuracy.systematic_error import SystematicError, systematic_error
 from goldgate.accuracy.tally import Tally
@@ -162,7 +163,7 @@ def judge(
         raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     spec = recording.spec
     bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
-    tally = Tally(RandomSums.none(spec), spec.top_k)
+    tally = Tally(spec.top_k)
     todo = list(parts(recording, output, profile, ordered=ordered, device=device))
     with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
         for part, found in zip(todo, pool.map(judge_part, todo), strict=True):
