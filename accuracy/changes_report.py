@@ -99,9 +99,11 @@ def _lines(one: Compared) -> list[str]:
     if one.changes is None:
         return lines
     changes = one.changes
+    lines += [f"not compared: {line}" for line in one.uncovered]
     for name, side in (("OLD", changes.old), ("NEW", changes.new)):
         if side.systematic_error.found:
             lines.append(f"{name} leans: {_lean(side.systematic_error)}")
+        lines += [f"{name}: {line}" for line in side.random_error.findings]
     between = difference(changes)
     if between.found:
         lines.append(f"NEW leans against OLD: {_lean(between)}")
@@ -156,7 +158,7 @@ def _answer(done: Sequence[Compared]) -> str:
     if unexplained:
         line += f" ({', '.join(f'{change.text} {n}' for change, n in wrong.items() if n)})"
     for name in ("old", "new"):
-        if any(getattr(one, name).systematic_error.found for one in found):
+        if any(getattr(one, name).leans for one in found):
             line += f"; {name.upper()} leans"
     failed = sum(bool(one.faults) for one in done)
     left = sum(one.changes is None for one in done)
@@ -217,6 +219,11 @@ def _result(one: Compared) -> dict[str, object]:
             "new": _lean_json(changes.new.systematic_error),
             "difference": _lean_json(difference(changes)),
         },
+        "random_error": {
+            "old": changes.old.random_error.as_json(),
+            "new": changes.new.random_error.as_json(),
+        },
+        "rows_not_compared": list(one.uncovered),
         "kernels": {"old": _side_json(changes.old), "new": _side_json(changes.new)},
     }
 

@@ -229,6 +229,14 @@ def result_json(one: Judged) -> dict[str, object]:
     }
 
 
+def undeclared_weights(name: str) -> str:
+    """Say that weights of that type need a declaration, and which."""
+    return (
+        f"weights are {name} and nothing declares that: a kernel that returns them so by design "
+        f'has WEIGHTS = "{name}" in its module, or is judged with --weights-dtype {name}'
+    )
+
+
 def complaints(one: Judged) -> list[str]:
     """Return what is wrong, one line each; empty for a pass."""
     if one.result is None:
@@ -248,11 +256,7 @@ def complaints(one: Judged) -> list[str]:
         )
     lines += result.random_error.findings
     if result.undeclared:
-        lines.append(
-            f"weights are {result.undeclared} and nothing declares that: a kernel that returns "
-            f'them so by design has WEIGHTS = "{result.undeclared}" in its module, or is judged '
-            f"with --weights-dtype {result.undeclared}"
-        )
+        lines.append(undeclared_weights(result.undeclared))
     lines += [f"the call is at fault: {fault}" for fault in one.faults]
     for known_failure, rows in result.beyond:
         lines.append(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
-from goldgate.accuracy.call_sizes import Calls
+from goldgate.accuracy.call_sizes import Calls, Sample
 from goldgate.accuracy.random_sums import RandomSums, random_sums
-from goldgate.accuracy.rows import Contract, rows_of, weight_format
+from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part as output_part
@@ -100,7 +100,11 @@ def judge_part(part: Part) -> Found:
         if (other != rows.bias).any():
             changed = rerouted(rows.logits, rows.bias, other, contract.spec)
             moved = int((changed & ~rows.padding).sum())
-    sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
-    sample = part.calls.sample(part.start, part.start + len(rows)).where(sound)
-    inside = random_sums(rows.take(sample.rows), sample, contract)
-    return Found(found, inside, moved)
+    sample = part.calls.sample(part.start, part.start + len(rows))
+    return Found(found, of_sound_rows(rows, found, contract, sample), moved)
+
+
+def of_sound_rows(rows: Rows, found: Block, contract: Contract, sample: Sample) -> RandomSums:
+    """Return the sums for the random error over those of a sample of n rows that pass."""
+    sample = sample.where((found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE))
+    return random_sums(rows.take(sample.rows), sample, contract)

@@ -234,7 +234,7 @@ def _live_task(
                 return refused(name, title, str(error), recording)
             except KernelError as error:
                 return Judged(name, title, faults=(str(error),), recording_sha256=known)
-            left = _without(recording, ran.uncovered)
+            left = without(recording, ran.uncovered)
             judged = judged_output(name, title, left, ran.output, options, ran.faults, advance)
             looked = looked_at(source.tier, recording, ran.uncovered)
         if ran.uncovered and path is not None:
@@ -244,7 +244,7 @@ def _live_task(
     return Task(name, title, source.rows, do)
 
 
-def _without(recording: Recording, uncovered: Sequence[Uncovered]) -> Recording:
+def without(recording: Recording, uncovered: Sequence[Uncovered]) -> Recording:
     """Return a recording whose rows of uncovered calls count as padding: they are not judged."""
     if not uncovered:
         return recording
