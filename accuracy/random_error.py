@@ -117,6 +117,7 @@ def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group
     """Yield the groups that are beyond their limits, and the one that comes nearest to it."""
     number, r, z, _ = (float(total) for total in sums[0].sum(axis=0))
     level, center = r / number, z / number
+    of_level = float(_errors(sums[:1])[0])
     extra = RECOVERY if profile.recovered else 0.0
     for kind, cells in _kinds(sums, spec):
         # One slot alone is all weights; a mean over all is a matter of the systematic error, which
@@ -128,18 +129,25 @@ def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group
         some = np.flatnonzero(filled >= _FEWEST)
         if not len(some):
             continue
-        held, filled = cells[some], filled[some]
+        held = cells[some]
         totals = held.sum(axis=1)
         mean, away = totals[:, 1] / totals[:, 0], totals[:, 2] / totals[:, 0]
         if kind != "all":
             mean, away = mean - level, away - center
         limit = mean_limit(profile) + extra + slope_allowance(profile) * np.abs(away)
         limit += abs(scale_rounding(spec)) / U if kind == "all" else 0.0
-        error = np.sqrt(totals[:, 3] / totals[:, 0] / filled)
-        by_buckets = jackknives(held[:, :, 1], held[:, :, 0])
-        error = np.where(filled >= _FILLED, by_buckets, error)
+        error = _errors(held)
+        if kind != "all":  # what both share makes the difference no less certain
+            error = np.hypot(error, of_level)
         for i, *values in zip(some.tolist(), mean, error, limit, strict=True):
             yield Group(kind, i, *(float(value) for value in values))
+
+
+def _errors(cells: Float64) -> Float64:
+    """Return the standard error of each group's mean, [groups, PARTS, 4] in."""
+    filled, totals = (cells[:, :, 0] > 0).sum(axis=1), cells.sum(axis=1)
+    allowed = np.sqrt(totals[:, 3] / totals[:, 0] / filled)
+    return np.where(filled >= _FILLED, jackknives(cells[:, :, 1], cells[:, :, 0]), allowed)
 
 
 def _kinds(sums: Float64, spec: RoutingSpec) -> Iterator[tuple[str, Float64]]:
