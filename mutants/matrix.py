@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from goldgate.accuracy.known_failures import SHIPPED as DEVIATIONS
 from goldgate.accuracy.known_failures import read_known_failures
 from goldgate.mutants.conforming.kernels import HONEST, PADDED, Honest
-from goldgate.mutants.fault import INSIDE, Fault, FileFault
+from goldgate.mutants.fault import INSIDE, Fault, FileFault, FolderFault
+from goldgate.mutants.faults.evidence import FAULTS as FOLDER_FAULTS
+from goldgate.mutants.folders import try_folder
 from goldgate.mutants.other_suites import CHECKS, Given, Outputs, given, outputs, reference
 from goldgate.mutants.recordings import DEVIATING, SHIPPED, made, shipped_outputs
 from goldgate.mutants.trial import (
@@ -78,6 +80,15 @@ def file_line(fault: FileFault) -> Line:
     return Line(fault.name, "file", fault.on, fault.stands_for, met, words(own), caught)
 
 
+def folder_line(fault: FolderFault) -> Line:
+    """Put a folder before the commands' loop; the other checks compare tensors alone."""
+    own, unknown = try_folder(fault)
+    seen = ", ".join(sorted(own)) or "passes"
+    met = own == ({fault.seen_as} if fault.seen_as else frozenset())
+    caught = (bool(own), bool(unknown), *(None for _ in CHECKS))
+    return Line(fault.name, "evidence", "two recordings", fault.stands_for, met, seen, caught)
+
+
 def honest_line(honest: Honest, on: str) -> Line:
     """Try an honest kernel before the judge and every check."""
     own, unknown = try_kernel(honest.make(), made(on), (honest.profile, "conservative"))
@@ -119,6 +130,7 @@ def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
     found: list[Callable[[], Line]] = [
         *(partial(fault_line, fault) for fault in FAULTS),
         *(partial(file_line, fault) for fault in FILE_FAULTS),
+        *(partial(folder_line, fault) for fault in FOLDER_FAULTS),
         *(partial(honest_line, one, on) for one, on in honest()),
         *(partial(shipped_line, kernel, on) for on, kernel in shipped()),
     ]
@@ -131,7 +143,7 @@ def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
 
 def count() -> int:
     """Return how many lines `all_lines` finds."""
-    return len(FAULTS) + len(FILE_FAULTS) + len(honest()) + len(shipped())
+    return len(FAULTS) + len(FILE_FAULTS) + len(FOLDER_FAULTS) + len(honest()) + len(shipped())
 
 
 @cache

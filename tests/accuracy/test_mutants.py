@@ -21,7 +21,9 @@ from goldgate.mutants.conforming import volume
 from goldgate.mutants.conforming.compiled import up
 from goldgate.mutants.conforming.kernels import COMPILED
 from goldgate.mutants.conforming.steps import kernel
-from goldgate.mutants.fault import DRIFT, Fault, FileFault
+from goldgate.mutants.fault import DRIFT, Fault, FileFault, FolderFault
+from goldgate.mutants.faults.evidence import FAULTS as FOLDER_FAULTS
+from goldgate.mutants.faults.evidence import RIGHT
 from goldgate.mutants.faults.rare import captured
 from goldgate.mutants.recordings import DESCRIPTIONS, made
 from goldgate.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_kernel
@@ -42,6 +44,14 @@ def test_a_kernel_fault_is_caught(fault: Fault) -> None:
 def test_a_file_fault_is_caught(fault: FileFault) -> None:
     """A fault planted in an output file is caught as it should be."""
     line = found.file_line(fault)
+
+    assert line.expected, line.seen
+
+
+@pytest.mark.parametrize("fault", [*FOLDER_FAULTS, *RIGHT], ids=lambda fault: fault.name)
+def test_a_fault_of_the_evidence_is_caught(fault: FolderFault) -> None:
+    """A fault of what a verdict is about is seen as what it is; the same without it passes."""
+    line = found.folder_line(fault)
 
     assert line.expected, line.seen
 
@@ -184,7 +194,7 @@ def test_a_recording_of_one_call_shows_a_captured_input() -> None:
 
 def test_faults_are_many_and_named_apart() -> None:
     """There are at least sixty faults, each with a name of its own."""
-    faults: tuple[Fault | FileFault, ...] = (*FAULTS, *FILE_FAULTS)
+    faults: tuple[Fault | FileFault | FolderFault, ...] = (*FAULTS, *FILE_FAULTS, *FOLDER_FAULTS)
     names = [fault.name for fault in faults]
 
     assert len(names) >= 60
