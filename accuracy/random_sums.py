@@ -18,6 +18,9 @@ from goldgate.reference import FLOAT32, U, scale_rounding
 
 Float64 = NDArray[np.float64]
 
+#: What stands for a variance without a bound: large, and finite in sums of thousands.
+_LARGEST = 1e280
+
 
 @dataclass(frozen=True)
 class ClassSums:
@@ -118,9 +121,10 @@ def variance(chosen: Chosen, contract: Contract) -> Float64:
     spec, profile, s = contract.spec, contract.profile, chosen.s
     third = 1.0 / 3.0
     divide = third if profile.divide <= 1.0 else profile.divide**2
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         if spec.scoring != "sigmoid":
-            own = (chosen.error / (s * U)) ** 2  # whatever the operations, no error is larger
+            # Whatever the operations, no error is larger; a score that nothing bounds says nothing.
+            own = np.minimum((chosen.error / (s * U)) ** 2, _LARGEST)
         elif profile.tanh:
             own = (0.5 * profile.tanh * np.abs(1.0 - 2.0 * s) / s) ** 2 + third
         else:

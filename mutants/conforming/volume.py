@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ from goldgate.accuracy.calls import device_name, run
 from goldgate.accuracy.document import write_text
 from goldgate.errors import GoldgateError
 from goldgate.fixtures import Recording
-from goldgate.fixtures.plan import CALL_ROWS
+from goldgate.fixtures.plan import CALL_ROWS, Plan
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import Loaded
@@ -32,6 +33,9 @@ KEPT = Path(__file__).with_name("volume.json")
 #: What the rows of `volume` are of: every case, and bfloat16 logits without a bias, where ties are
 #: frequent.
 KINDS: tuple[Case | None, ...] = (*CASES, None)
+
+#: Rows of the calls that a block is cut into.
+_CALLS = (*range(1, 65), 96, 128, 200, 257, 700, 1100, 5000, 20000)
 
 #: Rows of a block of `volume` are a multiple of this.
 _STEP = 128
@@ -61,9 +65,24 @@ def volume(rows: int, first: int = 0) -> Iterator[tuple[str, Honest, Trial]]:
         honest = COMPILED[turn % len(COMPILED)]
         kind = KINDS[turn // len(COMPILED) % len(KINDS)]
         held = _rows(turn, kind, block_rows(rows))
+        if (turn + turn // len(COMPILED)) % 2:
+            held = replace(held, source={**held.source, "calls": calls(held.rows).to_dict()})
         loaded = Loaded(honest.make(), honest.name, "unversioned", "cpu", honest.profile)
         ran = run(loaded, held)
         yield of(kind), honest, judged(held, ran.output, honest.profile, len(ran.faults))
+
+
+def calls(rows: int) -> Plan:
+    """Return a plan of calls of many sizes, each of 1 to 64 rows among them, that has so many rows.
+
+    Every other block is called so: the random error is judged by the size of the call.
+    """
+    tokens: list[int] = []
+    left, sizes = rows, itertools.cycle(_CALLS)
+    while left:
+        tokens.append(min(next(sizes), left))
+        left -= tokens[-1]
+    return Plan(tuple(tokens))
 
 
 def of(kind: Case | None) -> str:

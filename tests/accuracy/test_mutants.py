@@ -121,6 +121,16 @@ def test_no_fewer_rows_are_judged_than_asked_for(rows: int) -> None:
     assert volume.block_rows(rows) <= CALL_ROWS
 
 
+@pytest.mark.parametrize("rows", [128, 2080, 48128, CALL_ROWS])
+def test_calls_of_many_sizes_take_all_rows(rows: int) -> None:
+    """A block of any length is cut into calls from 1 row up, and none is left."""
+    tokens = volume.calls(rows).tokens
+
+    assert sum(tokens) == rows
+    assert tokens[:3] == (1, 2, 3)
+    assert min(tokens) > 0
+
+
 def test_what_a_long_run_finds_is_kept_whole(tmp_path: Path) -> None:
     """Alarms and the worst figures of all blocks come back from the file, with the day."""
     path = tmp_path / "volume.json"
