@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -19,8 +20,9 @@ from goldgate.accuracy.selection import Reason
 from goldgate.accuracy.systematic_error import SystematicError, systematic_error
 from goldgate.provenance import environment, goldgate_itself
 
-#: The version of the JSON's layout.
+#: The version of the JSON's layout, and the layout as JSON Schema, draft 2020-12.
 SCHEMA = 1
+SCHEMA_FILE = Path(__file__).with_name("comparison.schema.json")
 
 _COLOURS = {
     "EXPLAINED": "green",
@@ -204,7 +206,7 @@ def _result(one: Compared) -> dict[str, object]:
     changes, moved = one.changes, one.changes.moves
     return about | {
         "rows": changes.rows,
-        **{change.name.lower(): changes.counts[change] for change in Change},
+        **{_key(change): changes.counts[change] for change in Change},
         "rerouted": changes.rerouted,
         "unexplained_rows": changes.unexplained[:100].tolist(),
         "weights": {
@@ -226,6 +228,11 @@ def _result(one: Compared) -> dict[str, object]:
         "rows_not_compared": list(one.uncovered),
         "kernels": {"old": _side_json(changes.old), "new": _side_json(changes.new)},
     }
+
+
+def _key(change: Change) -> str:
+    """Return a change's key in the JSON, where "weights" is how far they moved."""
+    return "other_weights" if change is Change.WEIGHTS else change.name.lower()
 
 
 def _lean_json(found: SystematicError) -> dict[str, object]:

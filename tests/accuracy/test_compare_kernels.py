@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from goldgate.accuracy.changes import Change, Changes, compare
+from goldgate.accuracy.changes_report import SCHEMA_FILE
 from goldgate.accuracy.document import digest
 from goldgate.accuracy.inputs import narrowed
 from goldgate.cli import main
@@ -237,6 +239,23 @@ def test_folders_are_compared_and_written_as_json(
     assert 0 < normal["weights"]["largest_over_both_bounds"] < 1
     assert normal["kernels"]["new"]["profile"] == "rcp_exp2"
     assert normal["lean"]["difference"]["found"] is False
+
+
+def test_a_comparison_is_in_its_schema(tmp_path: Path) -> None:
+    """What is written is what the JSON Schema describes, every field of a result among it."""
+    file = tmp_path / "c.json"
+    schema = json.loads(SCHEMA_FILE.read_text("utf-8"))
+
+    main(["compare-kernels", str(SHIPPED_OUTPUTS / OLD), "torch-eager", "--json", str(file)])
+    document = json.loads(file.read_text("utf-8"))
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(document, schema)
+    normal = next(one for one in document["results"] if one["recording"] == "normal")
+    assert normal["other_weights"] > 0
+    document["results"][0]["same"] = "many"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema)
 
 
 def test_an_unexplained_row_is_exit_1_and_shown(
