@@ -24,7 +24,13 @@ from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.saving import saved
 from goldgate.accuracy.tasks import folder_of
 from goldgate.cli import main
-from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, open_recording
+from goldgate.fixtures import (
+    SHIPPED_OUTPUTS,
+    SHIPPED_RECORDINGS,
+    open_recording,
+    write_recording,
+)
+from goldgate.fixtures.constructed import construct
 
 Damage = Callable[[dict[str, Any]], object]
 KERNEL = "aiter-2026-08-gfx942-emulated"
@@ -68,6 +74,22 @@ def test_every_field_of_a_result_is_described(evidence: Path) -> None:
 
     for result in read_evidence(evidence).results:
         assert set(result) <= set(schema["$defs"]["result"]["properties"])
+
+
+def test_evidence_of_a_live_kernel_is_in_the_schema(tmp_path: Path) -> None:
+    """`goldgate parity` writes what the schema describes: coverage, notes and skipped calls too."""
+    schema = json.loads(SCHEMA_FILE.read_text("utf-8"))
+    write_recording(tmp_path / "in" / "r.safetensors", construct("MiniMax-M2.5/padding_between"))
+    run = ("--kernel", "torch-eager", "--recordings", str(tmp_path / "in"), "--repeats", "0")
+
+    assert main(["parity", *run, "--json", str(tmp_path / "e.json")]) == 0
+
+    document = json.loads((tmp_path / "e.json").read_text("utf-8"))
+    jsonschema.validate(document, schema)
+    (result,) = document["results"]
+    assert set(result) <= set(schema["$defs"]["result"]["properties"])
+    assert len(result["random_error"]["by_call"]) > 1
+    assert document["coverage"] is not None
 
 
 def test_evidence_says_what_was_judged(evidence: Path) -> None:
