@@ -179,7 +179,7 @@ def test_the_readme_states_the_matrix() -> None:
 
     assert own == caught[0][1]
     assert (
-        f"{own} faults, planted in conforming kernels and in output files: this judge catches all "
-        f"of them, {unknown} without knowing the kernel's arithmetic; the criteria that other "
+        f"{own} faults, planted in conforming kernels, in output files and in what is judged: this "
+        f"judge catches all of them, {unknown} without knowing the kernel's arithmetic; the criteria that other "
         f"projects' tests use catch {min(others)} to {max(others)} of the {asked}"
     ) in text
