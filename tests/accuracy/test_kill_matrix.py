@@ -180,6 +180,7 @@ def test_the_readme_states_the_matrix() -> None:
     assert own == caught[0][1]
     assert (
         f"{own} faults, planted in conforming kernels, in output files and in what is judged: this "
-        f"judge catches all of them, {unknown} without knowing the kernel's arithmetic; the criteria that other "
-        f"projects' tests use catch {min(others)} to {max(others)} of the {asked}"
+        f"judge catches all of them, {unknown} without knowing the kernel's arithmetic; the "
+        f"criteria that other projects' tests use catch {min(others)} to {max(others)} of the "
+        f"{asked}"
     ) in text

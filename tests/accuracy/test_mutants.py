@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from goldgate.errors import GoldgateError
 from goldgate.fixtures.plan import CALL_ROWS
 from goldgate.kernels import Loaded
 from goldgate.kernels.torch_eager import route as torch_eager
+from goldgate.mutants import matrix
 from goldgate.mutants.command import add_arguments
 from goldgate.mutants.conforming import volume
 from goldgate.mutants.conforming.compiled import up
@@ -200,6 +203,39 @@ def test_a_recording_of_one_call_shows_a_captured_input() -> None:
     right = run(Loaded(kernel(), "honest", "unversioned", "cpu", "ieee"), held)
 
     assert (ran.output.ids() != right.output.ids()).any()
+
+
+def test_processes_that_share_the_work_find_the_same_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lines come in the pages' order whoever finds them, the largest recordings begun first."""
+    names = ["normal", "many", "", "million", "normal"]
+    begun: list[list[int]] = []
+
+    def lines(numbers: list[int]) -> dict[int, matrix.Line]:
+        begun.append(numbers)
+        return {n: matrix.Line(str(n), "file", names[n], "", True, "", ()) for n in numbers}
+
+    monkeypatch.setattr(matrix, "_everything", lambda: [(name, None) for name in names])
+    monkeypatch.setattr(matrix, "_lines", lines)
+    advanced: list[str] = []
+
+    found = matrix.all_lines(lambda line: advanced.append(line.name))
+
+    assert [line.name for line in found] == ["0", "1", "2", "3", "4"]
+    assert begun == [[3], [1], [0, 4], [2]]
+    assert sorted(advanced) == ["0", "1", "2", "3", "4"]
+
+
+def test_two_processes_try_a_fault_as_one_does() -> None:
+    """A fault tried in a process of its own is seen as it is here."""
+    numbers = [n for n, (on, _) in enumerate(matrix._everything()) if on == "one-row"]
+    assert numbers
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        there = pool.submit(matrix._lines, numbers).result()
+
+    assert there == matrix._lines(numbers)
 
 
 def test_faults_are_many_and_named_apart() -> None:
