@@ -33,6 +33,9 @@ from goldgate.mutants.trial import (
 #: The recordings that take the longest, the longest last.
 LARGEST = ("many", "million")
 
+#: Lines of any other recording that are found before progress is shown.
+_TOGETHER = 8
+
 #: The most trials that a check has.
 _TRIALS = max(check.trials for check in CHECKS)
 
@@ -157,8 +160,10 @@ def all_lines(advance: Callable[[Line], object] = lambda _: None, jobs: int = 1)
     on: dict[str, list[int]] = {}
     for number, (name, _) in enumerate(_everything()):
         on.setdefault(name, []).append(number)
-    order = {name: -rank for rank, name in enumerate(LARGEST)}
-    todo = [numbers for _, numbers in sorted(on.items(), key=lambda one: order.get(one[0], 1))]
+    todo = [on.pop(name, []) for name in reversed(LARGEST)]
+    todo += [
+        some[n : n + _TOGETHER] for some in on.values() for n in range(0, len(some), _TOGETHER)
+    ]
     found: dict[int, Line] = {}
     with (
         ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
