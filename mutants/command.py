@@ -116,7 +116,7 @@ def _rows_only(path: Path, rows: int, *, write: bool) -> int:
         with progress(Console(stderr=True)) as add_task:
             left = volume.blocks(rows) - partial.blocks
             judged = add_task("blocks of honest rows", left)
-            for kind, kernel, trial in volume.volume(rows, partial.blocks):
+            for kind, kernel, trial in volume.volume(rows, partial.blocks, _PROCESSES):
                 found = partial.found.added(kind, kernel, trial)
                 partial = replace(partial, blocks=partial.blocks + 1, found=found)
                 volume.keep_partial(partial, path)
@@ -154,7 +154,7 @@ def _planted(options: argparse.Namespace) -> list[str]:
         tried = add_task("faults and honest kernels", matrix.count())
         lines = matrix.all_lines(lambda line: tried(1, line.name), _PROCESSES)
         judged = add_task("blocks of honest rows", volume.blocks(options.rows))
-        for kind, kernel, trial in volume.volume(options.rows):
+        for kind, kernel, trial in volume.volume(options.rows, jobs=_PROCESSES):
             found = found.added(kind, kernel, trial)
             judged(1, kernel.name)
     wrong = [f"honest kernel called wrong: {alarm}" for alarm in found.alarms]

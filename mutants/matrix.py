@@ -170,10 +170,14 @@ def all_lines(advance: Callable[[Line], object] = lambda _: None, jobs: int = 1)
         if jobs > 1
         else ThreadPoolExecutor(1)
     ) as pool:
-        for done in as_completed(pool.submit(_lines, numbers) for numbers in todo):
-            for number, line in done.result().items():
-                found[number] = line
-                advance(line)
+        try:
+            for done in as_completed(pool.submit(_lines, numbers) for numbers in todo):
+                for number, line in done.result().items():
+                    found[number] = line
+                    advance(line)
+        except BaseException:  # an interrupt too: what has not begun is left
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return [found[number] for number in sorted(found)]
 
 

@@ -106,6 +106,14 @@ def test_fresh_rows_raise_no_alarm() -> None:
     assert len({(kind, one.name) for kind, one, _ in tried}) == blocks
 
 
+def test_two_processes_judge_a_block_as_one_does() -> None:
+    """Blocks that processes share come in their order, and are those of one process."""
+    rows = 128 * len(COMPILED) * len(volume.KINDS)
+    last = volume.blocks(rows) - 3
+
+    assert list(volume.volume(rows, last, 2)) == list(volume.volume(rows, last))
+
+
 def test_the_default_run_judges_five_million_honest_rows() -> None:
     """Without options there are five million rows, and every kernel meets every kind of them."""
     parser = argparse.ArgumentParser()
