@@ -8,6 +8,7 @@ in a child, which is replaced after any failure; outputs come back as files.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
@@ -248,6 +249,9 @@ class Runner:
 def _serve(pipe: Connection, order: Order) -> None:
     """Run an order's kernel on every recording that is asked for, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
+    # OpenMP's idle threads would spin on the cores that the judge works on: on two loaded cores a
+    # small call of torch's then takes 30 times as long. It is read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     loaded = None
 
     def before(logits: Any, spec: RoutingSpec) -> None:  # noqa: ANN401 - a torch.Tensor
