@@ -56,6 +56,9 @@ POSITIONS = 32
 #: Buckets of a group's jackknife, how many must be filled for one, and for any statement.
 _PARTS, _FILLED, _FEWEST = 32, 28, 8
 
+#: What stands for a variance without a bound: large, and finite in sums of thousands.
+_LARGEST = 1e280
+
 #: What recovering a score as (s + b) - b may lean by for one expert, in u: its bias has the same
 #: last bits every time. Let c = s + b have spacing m ulp(s). Over the m residues that s may have,
 #: the sum's rounding has the mean of a sawtooth of period ulp(s), at most ulp(s) / 2; the
@@ -316,9 +319,10 @@ def variance(chosen: Chosen, contract: Contract) -> Float64:
     spec, profile, s = contract.spec, contract.profile, chosen.s
     third = 1.0 / 3.0
     divide = third if profile.divide <= 1.0 else profile.divide**2
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         if spec.scoring != "sigmoid":
-            own = (chosen.error / (s * U)) ** 2  # whatever the operations, no error is larger
+            # Whatever the operations, no error is larger; a score that nothing bounds says nothing.
+            own = np.minimum((chosen.error / (s * U)) ** 2, _LARGEST)
         elif profile.tanh:
             own = (0.5 * profile.tanh * np.abs(1.0 - 2.0 * s) / s) ** 2 + third
         else:

@@ -1,4 +1,4 @@
-"""Logits of other sizes than N(0, 1): conforming kernels pass at every scoring, faults are found."""
+"""Logits of other sizes than N(0, 1): conforming kernels pass, faults are found."""
 
 from __future__ import annotations
 
