@@ -33,9 +33,6 @@ from goldgate.kernels import Loaded, NotCoveredError
 #: Rows of the call on strided tensors, for a recording that has no plan.
 _STRIDED_ROWS = 1024
 
-#: Rows that may answer otherwise there: another code path's last bits decide near-ties otherwise.
-_STRIDED_SHARE = 0.1
-
 #: Rows of the call that is repeated, at the most: what decoding steps have.
 _REPEATED_ROWS = 256
 
