@@ -104,6 +104,7 @@ class _Done:
     unsupported: str = ""
     path: Path | None = None
     unsaved: str = ""
+    strided: Path | None = None
 
 
 def _tell(line: str) -> None:
@@ -194,7 +195,10 @@ class Runner:
         if done.path is None:
             raise UnwrittenError(done.unsaved)
         output = open_output(done.path, recording)
-        return KernelRun(output, done.faults, done.notes, done.uncovered, done.unsaved)
+        strided = open_output(done.strided, recording) if done.strided else None
+        return KernelRun(
+            output, done.faults, done.notes, done.uncovered, done.unsaved, strided=strided
+        )
 
     def _receive(self, order: Order, where: str) -> _Done:
         """Wait for the recording's end, each call within its limit."""
@@ -274,6 +278,9 @@ def _serve(pipe: Connection, order: Order) -> None:
             ran = run(loaded, held, repeats=repeats)
             path, unsaved = _write(ran.output, held, save, spare)
             done = _Done(ran.faults, ran.notes, ran.uncovered, path=path, unsaved=unsaved)
+            if ran.strided is not None:
+                beside, failed = _write(ran.strided, held, spare.with_name("strided.safetensors"))
+                done = replace(done, strided=beside, unsaved=unsaved or failed)
         except NotCoveredError as error:
             done = _Done(unsupported=str(error))
         except KernelError as error:

@@ -30,6 +30,11 @@ POISON_WEIGHTS = (float("nan"), -1e30)
 _FRONT_BYTES = 512
 _BACK_ROWS = 16
 
+#: What refuses a call on strided tensors beside NotImplementedError: these types, before anything
+#: is written, in these words. Any other exception there is a failure.
+_REFUSALS = (TypeError, ValueError, RuntimeError, AssertionError)
+_STRIDES = ("strid", "contiguous")
+
 #: What drivers call a fault of the device: no refusal, whatever the layout.
 _DEVICE_FAULTS = ("CUDA error", "HIP error", "an illegal memory access", "misaligned address")
 
@@ -124,7 +129,7 @@ def call(
         raise NotCoveredError(one_line(error)) from None
     except FOREIGN as error:
         why = one_line(error)
-        if layout.strided and not any(words in why for words in _DEVICE_FAULTS):
+        if layout.strided and _refuses(error, why) and not _answered(weights, ids):
             raise NotCoveredError(f"refuses strided tensors: {why}") from None
         raise KernelError(f"{kernel.name} on {recording.name}: {why}") from None
     limits = np.iinfo(np.int32)  # a 64-bit id beyond them stays out of range
@@ -135,6 +140,22 @@ def call(
         faults += _masked(routed[real:], chosen[real:])
     kind = {torch.bfloat16: "BF16", torch.float16: "F16"}.get(views[0].dtype, "F32")
     return Call(np.ascontiguousarray(routed), np.ascontiguousarray(chosen), faults, kind)
+
+
+def _refuses(error: BaseException, why: str) -> bool:
+    """Say whether an exception refuses the tensors' strides, by its type and words."""
+    named = any(word in why.lower() for word in _STRIDES)
+    return isinstance(error, _REFUSALS) and named and not any(w in why for w in _DEVICE_FAULTS)
+
+
+def _answered(*outputs: _Buffer) -> bool:
+    """Say whether a call that ended early had written to its outputs."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    return any(
+        not torch.equal(bits(held.memory), bits(torch.full_like(held.memory, held.poison)))
+        for held in outputs
+    )
 
 
 def _check_supported(kernel: Loaded, recording: Recording, rows: int, layout: Layout) -> None:

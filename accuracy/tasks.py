@@ -22,6 +22,7 @@ from goldgate.accuracy.evidence import Judged, offences
 from goldgate.accuracy.inputs import inputs
 from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
+from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording, write_recording
 from goldgate.fixtures.constructed import Entry
 from goldgate.fixtures.recording import PADDING
@@ -232,6 +233,15 @@ def _live_task(
                 return Judged(name, title, faults=(str(error),), recording_sha256=known)
             left = _without(recording, ran.uncovered)
             judged = judged_output(name, title, left, ran.output, options, ran.faults, advance)
+            if judged.result is not None:
+                more = strided_faults(
+                    left,
+                    ran.strided,
+                    PROFILES[judged.profile],
+                    ordered=options.ordered,
+                    known_failures=options.known_failures,
+                )
+                judged = replace(judged, faults=judged.faults + more)
             looked = looked_at(source.tier, recording, ran.uncovered)
         if ran.uncovered and path is not None:
             path.unlink(missing_ok=True)  # elsewhere the rows left out would count as wrong
