@@ -25,6 +25,7 @@ from goldgate.accuracy.known_failures import KnownFailure, KnownInput
 from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording, write_recording
 from goldgate.fixtures.constructed import Entry
+from goldgate.fixtures.plan import Plan, plan_of
 from goldgate.fixtures.recording import PADDING
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError, NotCoveredError, by_default, find, load
@@ -226,7 +227,12 @@ def _live_task(
                     path.unlink(missing_ok=True)  # of an earlier run
                 ran = runner.run(order, recording, path)
             except NotCoveredError as error:
-                return Judged(name, title, not_covered=str(error), recording_sha256=known)
+                why = str(error)
+                spans = (plan_of(recording.source) or Plan()).spans(recording.rows)
+                asked = looked_at(
+                    source.tier, recording, [Uncovered(start, stop, why) for start, stop in spans]
+                )
+                return Judged(name, title, not_covered=why, recording_sha256=known, looked=asked)
             except UnwrittenError as error:
                 return refused(name, title, str(error), recording)
             except KernelError as error:
