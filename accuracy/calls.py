@@ -26,7 +26,7 @@ from goldgate.accuracy.states import (
     unwritten,
 )
 from goldgate.fixtures import KernelInfo, Output, Recording
-from goldgate.fixtures.plan import LAYOUTS, Plan, plan_of
+from goldgate.fixtures.plan import ELSEWHERE, LAYOUTS, Plan, plan_of
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import Loaded, NotCoveredError
 
@@ -108,7 +108,7 @@ def run(
     faults: dict[str, None] = {}
     notes: dict[str, None] = {}
     weight_type = "F32"
-    if plan.state in ("side stream", "second device", "torch.compile"):
+    if plan.state in ELSEWHERE:
         faults.update(dict.fromkeys(elsewhere(kernel, recording, plan.state)))
     prepared = False
     for start, stop in spans:
