@@ -5,6 +5,7 @@ Nothing here judges what a kernel returns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def call(
     mirrored: bool = False,
     layout: Layout | None = None,
     device: str | None = None,
+    pause: Callable[[], object] | None = None,
 ) -> Call:
     """Call the kernel once on rows start to stop.
 
@@ -89,6 +91,8 @@ def call(
         mirrored: whether rows and experts are reversed: other inputs of the same kind.
         layout: where the tensors lie; None: contiguous.
         device: in place of the kernel's own.
+        pause: keeps the current stream busy. It is called before the inputs and outputs are
+            written on the device, so that a kernel on another stream comes before them.
 
     Raises:
         NotCoveredError: the kernel is not made for this call.
@@ -103,6 +107,9 @@ def call(
     spec, adapter = recording.spec, kernel.adapter
     _check_supported(kernel, recording, stop - start, layout)
     logits, bias = _inputs(recording, start, stop, layout, device, mirrored=mirrored)
+    if pause is not None:
+        pause()
+        logits, bias = logits.clone(), bias.clone()
     columns = spec.top_k + (adapter.shared.count if adapter.shared else 0)
     shape = (stop - start, columns)
     id_type = torch.int64 if adapter.ids == "int64" else torch.int32

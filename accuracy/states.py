@@ -26,6 +26,9 @@ _BATCHES = (1, 2, 7, 16, 64, 128)
 #: Unit roundoff of float32.
 _U = 2.0**-24
 
+#: Clock cycles for which a side stream is kept busy: 50 ms at 2 GHz.
+_CYCLES = 100_000_000
+
 #: Calls before the one that is judged, by state.
 _EARLIER = {"second call": 1, "tenth call": 9, "thousandth call": 999}
 
@@ -162,7 +165,7 @@ def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
         stream = torch.cuda.Stream(device=kernel.device)  # type: ignore[no-untyped-call]  # torch's
         stream.wait_stream(torch.cuda.current_stream(kernel.device))
         with torch.cuda.stream(stream):
-            other = call(kernel, held, 0, rows)
+            other = call(kernel, held, 0, rows, pause=_busy)
     elif state == "second device":
         if torch.cuda.device_count() < 2:
             raise NotCoveredError("second device: needs a second GPU")
@@ -188,6 +191,13 @@ def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
 
 def _compared(state: str, found: int, rows: int) -> tuple[str, ...]:
     return (f"{state}: {found} of {rows} rows differ from a plain call",) if found else ()
+
+
+def _busy() -> None:
+    """Keep the current stream busy for some 50 ms: a call on another one does not wait for it."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    torch.cuda._sleep(_CYCLES)  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch has no other
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import torch
 import goldgate.fixtures.recording
 from goldgate.accuracy import assert_parity
 from goldgate.accuracy.calls import run
+from goldgate.accuracy.one_call import call
 from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording
@@ -551,3 +552,17 @@ def test_states_that_need_a_gpu_are_left_out_by_name() -> None:
 
         with pytest.raises(NotCoveredError, match=f"{state}: needs a GPU"):
             run(_loaded(route), construct(name))
+
+
+def test_a_pause_comes_before_what_a_call_writes(recording: Recording) -> None:
+    """What is queued by the pause precedes the inputs that the kernel is given, and the outputs."""
+    order: list[str] = []
+
+    def kernel(x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        order.append("kernel")
+        route(x, b, w, *more)
+
+    found = call(_loaded(kernel), recording, 0, 65, pause=lambda: order.append("pause"))
+
+    assert order == ["pause", "kernel"]
+    assert found.faults == ()
