@@ -165,9 +165,9 @@ def coverage(
     rows, left = 0, []
     judged, refused = list(judged), list(refused)
     for looked in (*(one for _, one in judged), *refused):
-        count = calls.setdefault(looked.tier, [0, 0])
-        count[0] += len(looked.tokens)
-        count[1] += len(looked.tokens) + len(looked.not_covered)
+        tally = calls.setdefault(looked.tier, [0, 0])
+        tally[0] += len(looked.tokens)
+        tally[1] += len(looked.tokens) + len(looked.not_covered)
         for factor, level in looked.levels.items():
             asked.setdefault(factor, {})[_text(level)] = None
     for name, looked in judged:

@@ -135,7 +135,9 @@ def unjudged(
 
 def below(covered: Sequence[Coverage], least: float | None) -> Iterator[str]:
     """Yield a line for each kernel of whose ordinary calls less than a percentage was judged."""
-    for one in covered if least is not None else ():
+    if least is None:
+        return
+    for one in covered:
         share, (judged, asked) = one.share("ordinary"), one.calls.get("ordinary", (0, 0))
         if 100.0 * share < least:
             yield (

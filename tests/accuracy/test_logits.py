@@ -145,7 +145,7 @@ def _kernel(scores: Scores, scoring: str, profile: str) -> Loaded:
         ids.copy_(chosen)
 
     told = Adapter(told=("group_score",), scorings=(scoring,))
-    return Loaded(route, "k", "1", "cpu", profile, adapter=told)
+    return Loaded(route, "k", "1", "cpu", profile, adapter=told)  # type: ignore[arg-type]  # told
 
 
 @cache
