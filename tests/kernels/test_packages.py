@@ -37,6 +37,11 @@ def _module(monkeypatch: pytest.MonkeyPatch, name: str, **held: object) -> None:
     vars(sys.modules[name]).update(held)
 
 
+def _load(name: str) -> Loaded:
+    """Load an entry whether or not its package and device are here."""
+    return registry()[name].load()
+
+
 def _check(loaded: Loaded, spec: RoutingSpec) -> None:
     assert_parity(loaded.route, _recording(spec), profile="ieee", device="cpu")
 
@@ -149,7 +154,7 @@ def test_sglang_topk_sigmoid_is_called_as_published(monkeypatch: pytest.MonkeyPa
     """The CUDA kernel gets weights first, then ids, logits, renormalise and bias."""
     _module(monkeypatch, "sgl_kernel", topk_sigmoid=_topk_sigmoid)
 
-    _check(sglang._load_topk_sigmoid(), MINIMAX_M2_5)
+    _check(_load("sglang-topk-sigmoid"), MINIMAX_M2_5)
 
 
 @pytest.mark.parametrize("spec", [MINIMAX_M2_5, GROUPED])
@@ -159,7 +164,7 @@ def test_sglang_moe_fused_gate_is_called_as_published(
     """The Triton kernel gets groups by name, and scales where the router has a scale."""
     _module(monkeypatch, "sglang.jit_kernel.moe_fused_gate", moe_fused_gate=_moe_fused_gate)
 
-    _check(sglang._load_moe_fused_gate(), spec)
+    _check(_load("sglang-moe-fused-gate"), spec)
 
 
 @pytest.mark.parametrize("spec", [MINIMAX_M2_5, GROUPED])
@@ -167,17 +172,17 @@ def test_vllm_operators_are_called_as_registered(
     spec: RoutingSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One group reaches topk_sigmoid, several grouped_topk, with the library's own schemas."""
-    monkeypatch.setattr(vllm, "_operators", _Operators)
-    load = vllm._load_topk_sigmoid if spec.num_expert_group == 1 else vllm._load_grouped_topk
+    monkeypatch.setattr(vllm, "operators", _Operators)
+    name = "vllm-topk-sigmoid" if spec.num_expert_group == 1 else "vllm-grouped-topk"
 
-    _check(load(), spec)
+    _check(_load(name), spec)
 
 
 def test_flashinfer_is_called_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel gets groups, top-k and scale before its outputs."""
     _module(monkeypatch, "flashinfer.fused_moe", fused_topk_deepseek=_fused_topk_deepseek)
 
-    _check(flashinfer._load(), GROUPED)
+    _check(_load("flashinfer-fused-topk-deepseek"), GROUPED)
 
 
 @pytest.mark.parametrize(
