@@ -190,7 +190,7 @@ KERNELS = (
         load=_topk_sigmoid(TOPK_SIGMOID, "sgl_kernel.topk_sigmoid", PACKAGES, "sgl_kernel"),
         supports=one_group_sigmoid,
         origin=TOPK_SIGMOID,
-        call_sites=(sites.TOPK_SIGMOID, sites.TOPK_SIGMOID_AOT),
+        call_sites=(sites.TOPK_SIGMOID_AOT,),
     ),
     Kernel(
         name="sglang-topk-sigmoid-hip",
@@ -212,6 +212,7 @@ KERNELS = (
         ),
         supports=one_group_sigmoid,
         origin=JIT_TOPK_SIGMOID,
+        call_sites=(sites.TOPK_SIGMOID,),
     ),
     Kernel(
         name="sglang-moe-fused-gate",
