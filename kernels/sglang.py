@@ -9,7 +9,11 @@ sglang-kernel 0.4.4. `goldgate dispatch` says which one an installed release rea
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from goldgate.kernels import sglang_sites as sites
@@ -149,8 +153,24 @@ def _topk_sigmoid(
     return load
 
 
+def _interpreted() -> bool:
+    """Say whether Triton's interpreter runs its kernels, on the CPU."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def _missing_triton() -> str | None:
+    if not _interpreted():
+        return missing("sglang")
+    for needed in ("sglang", "triton", "torch"):
+        if not find_spec(needed):
+            return f"no {needed} here, which TRITON_INTERPRET=1 needs too"
+    return None
+
+
 def _load_moe_fused_gate() -> Loaded:
     kernel = imported("moe_fused_gate", *(f"{place}.moe_fused_gate" for place in JIT))
+    if _interpreted():  # its launch asks the GPU, which there is none of
+        vars(sys.modules[kernel.__module__])["is_arch_support_pdl"] = lambda: False
 
     def call(a: Call) -> None:
         if a.scoring == "softmax" and a.biased():
@@ -171,7 +191,12 @@ def _load_moe_fused_gate() -> Loaded:
     release = distribution_version("sglang")
     profile = MOE_FUSED_GATE.arithmetic_of(release).profile
     name, told = "sglang Triton moe_fused_gate", Adapter(told=("scoring",))
-    return Loaded(taking(call), name, release, "cuda", profile, adapter=told)
+    loaded = Loaded(taking(call), name, release, "cuda", profile, adapter=told)
+    if not _interpreted():
+        return loaded
+    return replace(
+        loaded, device="cpu", execution="emulated", processor="Triton's interpreter, on a CPU"
+    )
 
 
 def _any_scoring(spec: RoutingSpec) -> str | None:
@@ -217,7 +242,7 @@ KERNELS = (
     Kernel(
         name="sglang-moe-fused-gate",
         summary="sglang's Triton moe_fused_gate, its default on NVIDIA since 0.5.15",
-        missing=lambda: missing("sglang"),
+        missing=_missing_triton,
         load=_load_moe_fused_gate,
         supports=_any_scoring,
         origin=MOE_FUSED_GATE,
