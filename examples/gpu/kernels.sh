@@ -84,7 +84,8 @@ for step in $steps; do
       done
       goldgate latency all latency "${named[@]}" --json "$out/latency.json"
       ;;
-    tests) timed tests all "$python" -m pytest -q -p no:cacheprovider tests/accuracy/test_graphs.py ;;
+    tests) timed tests all "$python" -m pytest -q -p no:cacheprovider \
+      tests/accuracy/test_{graphs,device,latency}.py ;;
     *) echo "$step: no such step: expected list shipped full sweep latency tests" >&2; exit 2 ;;
   esac
 done
