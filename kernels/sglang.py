@@ -2,8 +2,9 @@
 
 In sglang 0.5.15, the release line of pull request 23611, `fused_topk` in
 sglang/srt/layers/moe/topk.py calls the first where SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK is 0 and
-the second where it is 1, its default; 0.5.16 and 0.5.17 have a `topk_sigmoid` of their own. Read in the wheels of sglang 0.5.15, 0.5.18 and 0.5.23 and of
-sglang-kernel 0.4.4. `goldgate dispatch` says which one an installed release reaches.
+the second where it is 1, its default; 0.5.16 and 0.5.17 have a `topk_sigmoid` of their own. Read in
+the wheels of sglang 0.5.15, 0.5.18 and 0.5.23 and of sglang-kernel 0.4.4. `goldgate dispatch` finds
+which one an installed release reaches.
 """
 
 from __future__ import annotations

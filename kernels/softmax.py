@@ -72,7 +72,7 @@ def _loaded(call: Any, name: str, origin: Origin) -> Loaded:  # noqa: ANN401 - a
 KERNELS = (
     Kernel(
         name="sglang-topk-softmax",
-        summary="sgl_kernel.topk_softmax (CUDA), for Qwen3-MoE in sglang 0.5.15 without its Triton router",
+        summary="sgl_kernel.topk_softmax (CUDA), sglang 0.5.15's for Qwen3-MoE without Triton",
         missing=lambda: missing("sgl_kernel"),
         load=_load_sglang,
         supports=softmax_only,
