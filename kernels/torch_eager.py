@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.hosts import default_device
 from goldgate.kernels.kernel import Kernel, Loaded
+from goldgate.kernels.origin import Arithmetic, Origin
 from goldgate.reference.spec import GROUP_SCORES, RoutingSpec
 
 if TYPE_CHECKING:
@@ -78,6 +79,16 @@ KERNELS = (
         missing=_missing,
         load=_load,
         supports=_supports,
+        origin=Origin(
+            "torch:topk",
+            ("torch",),
+            "any host with torch",
+            (
+                Arithmetic(
+                    r"2\..*", "ieee", "IEEE division; 2.11 swept over every float32 on an H100"
+                ),
+            ),
+        ),
         # The name that the stand-in's recordings and server have for it.
         aliases=("torch-float32",),
     ),
