@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from goldgate.accuracy import evaluate
 from goldgate.accuracy.calls import device_name, run
 from goldgate.accuracy.document import write_text
 from goldgate.errors import GoldgateError
@@ -51,19 +55,42 @@ def blocks(rows: int) -> int:
     return -(-rows // block_rows(rows))
 
 
-def volume(rows: int, first: int = 0) -> Iterator[tuple[str, Honest, Trial]]:
+def volume(rows: int, first: int = 0, processes: int = 1) -> Iterator[tuple[str, Honest, Trial]]:
     """Judge the compiled kernels in turn on so many fresh rows of 256 experts and top-8, or more.
 
-    Yields what the rows are of, the kernel, and what the judge says, from block `first` on: a
-    block's rows depend on its number and on `rows` alone.
+    Yields what the rows are of, the kernel, and what the judge says, in order from block `first`
+    on: a block's rows depend on its number and on `rows` alone, however many processes judge.
     """
-    for turn in range(first, blocks(rows)):
-        honest = COMPILED[turn % len(COMPILED)]
-        kind = KINDS[turn // len(COMPILED) % len(KINDS)]
-        held = _rows(turn, kind, block_rows(rows))
-        loaded = Loaded(honest.make(), honest.name, "unversioned", "cpu", honest.profile)
-        ran = run(loaded, held)
-        yield of(kind), honest, judged(held, ran.output, honest.profile, len(ran.faults))
+    turns = range(first, blocks(rows))
+    if processes == 1:
+        found: Iterator[Trial] = (block(rows, turn) for turn in turns)
+        yield from map(_named, turns, found)
+        return
+    context = get_context("spawn")  # the kernels' threads do not survive a fork
+    with ProcessPoolExecutor(processes, context, _one_thread) as pool:
+        yield from map(_named, turns, pool.map(partial(block, rows), turns))
+
+
+def block(rows: int, turn: int) -> Trial:
+    """Judge one block of a run of so many rows."""
+    honest = COMPILED[turn % len(COMPILED)]
+    held = _rows(turn, _kind(turn), block_rows(rows))
+    loaded = Loaded(honest.make(), honest.name, "unversioned", "cpu", honest.profile)
+    ran = run(loaded, held)
+    return judged(held, ran.output, honest.profile, len(ran.faults))
+
+
+def _named(turn: int, trial: Trial) -> tuple[str, Honest, Trial]:
+    return of(_kind(turn)), COMPILED[turn % len(COMPILED)], trial
+
+
+def _kind(turn: int) -> Case | None:
+    return KINDS[turn // len(COMPILED) % len(KINDS)]
+
+
+def _one_thread() -> None:
+    """Judge in one thread: the processes fill the cores."""
+    evaluate.MAX_THREADS = 1
 
 
 def of(kind: Case | None) -> str:
@@ -156,9 +183,9 @@ class Partial:
     found: VolumeResult = VolumeResult()
 
 
-def keep_partial(partial: Partial, path: Path) -> None:
+def keep_partial(left: Partial, path: Path) -> None:
     """Write what a run has found so far, whole or not at all."""
-    write_text(path, json.dumps(asdict(partial), indent=1) + "\n")
+    write_text(path, json.dumps(asdict(left), indent=1) + "\n")
 
 
 def kept_partial(path: Path, asked: int) -> Partial:
@@ -173,12 +200,12 @@ def kept_partial(path: Path, asked: int) -> Partial:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         found = VolumeResult(**(held["found"] | {"alarms": tuple(held["found"]["alarms"])}))
-        partial = Partial(int(held["asked"]), int(held["blocks"]), found)
+        left = Partial(int(held["asked"]), int(held["blocks"]), found)
     except (ValueError, TypeError, KeyError) as error:
         raise GoldgateError(f"{path}: expected what a run on honest rows left ({error})") from None
-    if partial.asked != asked:
-        raise GoldgateError(f"{path}: of a run of {partial.asked} rows: expected --rows {asked}")
-    return partial
+    if left.asked != asked:
+        raise GoldgateError(f"{path}: of a run of {left.asked} rows: expected --rows {asked}")
+    return left
 
 
 def kept(path: Path = KEPT) -> VolumeResult | None:
