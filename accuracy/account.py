@@ -49,6 +49,7 @@ class Account:
         options: the options that decide what is judged and how, as JSON has them.
         not_run: what did not run, and why.
         required: names that must have run.
+        shortfalls: what else was asked for and not judged, a line each: "OPTION NAME: ...".
         read: files that were read beside recordings and outputs: SHA-256 by path.
         coverage: what was looked at, where the command knows.
         started: when the command began.
@@ -58,13 +59,14 @@ class Account:
     options: Mapping[str, object]
     not_run: tuple[NotRun, ...] = ()
     required: tuple[str, ...] = ()
+    shortfalls: tuple[str, ...] = ()
     read: Mapping[str, str] = field(default_factory=dict)
     coverage: Covered | None = None
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
 def missing(judged: Sequence[Judged], account: Account) -> list[str]:
-    """Return what is wrong with each required kernel that has no verdict, one line each."""
+    """Return what was required and not judged, one line each: "OPTION NAME: ..."."""
     lines = []
     for name in account.required:
         if any(name in _names(one) and one.result is not None for one in judged):
@@ -74,14 +76,14 @@ def missing(judged: Sequence[Judged], account: Account) -> list[str]:
             *(one.refusal or one.faults[0] for one in judged if name in _names(one)),
         ]
         lines.append(f"--require {name}: it was not run: {why[0] if why else 'no such kernel'}")
-    return lines
+    return [*lines, *account.shortfalls]
 
 
 def exit_status(judged: Sequence[Judged], account: Account) -> int:
     """Return a command's exit status.
 
     1 where a verdict on a kernel or on an input failed; else 2 where something was refused,
-    nothing was judged, a required kernel was not run or outputs could not be saved; else 0.
+    nothing was judged, something required was not judged or outputs could not be saved; else 0.
     """
     verdicts = [one.verdict for one in judged]
     if "FAIL" in verdicts or any(one.input_verdict == "FAIL" for one in judged):

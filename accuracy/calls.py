@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goldgate.accuracy.graphs import replayed
 from goldgate.accuracy.one_call import Call, call
@@ -26,16 +27,13 @@ from goldgate.accuracy.states import (
     unwritten,
 )
 from goldgate.fixtures import KernelInfo, Output, Recording
-from goldgate.fixtures.plan import LAYOUTS, Plan, plan_of
+from goldgate.fixtures.plan import ELSEWHERE, LAYOUTS, Plan, plan_of
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError, Loaded, NotCoveredError
 from goldgate.reference import FORMATS
 
 #: Rows of the call on strided tensors, for a recording that has no plan.
 _STRIDED_ROWS = 1024
-
-#: Rows that may answer otherwise there: another code path's last bits decide near-ties otherwise.
-_STRIDED_SHARE = 0.1
 
 #: Rows of the call that is repeated, at the most: what decoding steps have.
 _REPEATED_ROWS = 256
@@ -70,6 +68,8 @@ class KernelRun:
         notes: what was not tried.
         uncovered: the calls that the kernel does not support.
         unsaved: why the outputs are not in the file that was asked for, "" where they are.
+        strided: the outputs with the rows of a call on strided tensors in place of the plain ones;
+            None where they are the same, or there was no such call.
 
     """
 
@@ -78,6 +78,7 @@ class KernelRun:
     notes: tuple[str, ...] = ()
     uncovered: tuple[Uncovered, ...] = ()
     unsaved: str = ""
+    strided: Output | None = None
 
 
 def run(
@@ -109,7 +110,7 @@ def run(
     faults: dict[str, None] = {}
     notes: dict[str, None] = {}
     weight_types: dict[str, None] = {}
-    if plan.state in ("side stream", "second device", "torch.compile"):
+    if plan.state in ELSEWHERE:
         faults.update(dict.fromkeys(elsewhere(kernel, recording, plan.state)))
     prepared = False
     for start, stop in spans:
@@ -141,15 +142,33 @@ def run(
         advance(stop - start)
     if len(uncovered) == len(spans):
         raise NotCoveredError(uncovered[0].why)
-    left = {(one.start, one.stop) for one in uncovered}
-    answered = [span for span in spans if span not in left]
+    answered = [s for s in spans if s not in {(one.start, one.stop) for one in uncovered}]
     try:
         more = _checks(kernel, recording, plan, answered, repeats)
     except NotCoveredError as error:  # no reason to leave out what it answered
         more = (), (f"further calls were not made: it {error}",)
     faults.update(dict.fromkeys(more[0]))
     notes.update(dict.fromkeys(more[1]))
-    info = KernelInfo(
+    output = _output(kernel, recording, weights, ids, weight_types)
+    strided, found, why = _strided(kernel, recording, output)
+    faults.update(dict.fromkeys(found))
+    notes.update(dict.fromkeys(why))
+    return KernelRun(output, _named(tuple(faults)), tuple(notes), tuple(uncovered), strided=strided)
+
+
+def _output(
+    kernel: Loaded,
+    recording: Recording,
+    weights: NDArray[np.float32],
+    ids: NDArray[np.int32],
+    types: Iterable[str],
+) -> Output:
+    kind = _one_type(types, f"{kernel.name} on {recording.name}")
+    return Output(_info(kernel), tensor(weights, kind), tensor(ids))
+
+
+def _info(kernel: Loaded) -> KernelInfo:
+    return KernelInfo(
         kernel.name,
         kernel.version,
         kernel.processor or device_name(kernel.device),
@@ -158,9 +177,6 @@ def run(
         kernel.note,
         **origin(kernel),
     )
-    kind = _one_type(weight_types, f"{kernel.name} on {recording.name}")
-    output = Output(info, tensor(weights, kind), tensor(ids))
-    return KernelRun(output, _named(tuple(faults)), tuple(notes), tuple(uncovered))
 
 
 def _checks(
@@ -172,9 +188,6 @@ def _checks(
     layout = LAYOUTS[plan.layout]
     if plan.state == "other batches":
         faults, notes = batches(kernel, recording)
-    if not plan_of(recording.source):
-        found, more = _strided(kernel, recording)
-        faults, notes = faults + found, notes + more
     small = [span for span in spans if 0 < span[1] - span[0] <= _REPEATED_ROWS]
     start, stop = max(small or spans[:1], key=lambda span: span[1] - span[0])
     stop = min(stop, start + _REPEATED_ROWS)
@@ -208,36 +221,34 @@ def _named(faults: tuple[str, ...]) -> tuple[str, ...]:
     return (*faults[:_NAMED], f"and {len(faults) - _NAMED} more faults of its calls")
 
 
-def _strided(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a call on strided tensors did wrong, and why it was not made or came to nothing.
+def _strided(
+    kernel: Loaded, recording: Recording, output: Output
+) -> tuple[Output | None, tuple[str, ...], tuple[str, ...]]:
+    """Call the kernel on strided tensors.
 
-    What it answers is compared with a call on contiguous tensors of the same rows, not judged.
+    Returns:
+        The outputs with the first rows as that call answers them, None where it answers them as
+        before, bit for bit; what the call did wrong; why it was not made.
+
     """
-    layout = LAYOUTS["all padded"]
+    if plan_of(recording.source):  # its layout is the plan's
+        return None, (), ()
     rows = min(_STRIDED_ROWS, recording.rows)
     try:
-        strided = call(kernel, recording, 0, rows, 0, layout=layout)
-        plain = call(kernel, recording, 0, rows, 0)
+        found = call(kernel, recording, 0, rows, 0, layout=LAYOUTS["all padded"])
     except NotCoveredError as error:
-        return (), (f"not called on strided tensors: it {error}",)
-    # Pairs in the order of their ids, so that equal weights may come in any order.
-    orders = [np.argsort(found.ids, axis=1, kind="stable") for found in (plain, strided)]
-    both = list(zip((plain, strided), orders, strict=True))
-    ids = [np.take_along_axis(found.ids, order, 1) for found, order in both]
-    weights = [
-        np.take_along_axis(found.weights, order, 1).astype(np.float64) for found, order in both
-    ]
-    near = np.isclose(weights[0], weights[1], rtol=2.0**-10, atol=0.0, equal_nan=True)
-    other = int(((ids[0] != ids[1]) | ~near).any(axis=1).sum())
-    faults = [f"{fault}, called on strided tensors" for fault in strided.faults]
-    if other > _STRIDED_SHARE * rows:
-        faults.append(
-            f"answers otherwise in {other} of {rows} rows where rows of logits are "
-            f"{layout.gate_row}, of weights {layout.weights_row} and of ids {layout.ids_row} "
-            "longer than their contents (a kernel that is given contiguous tensors alone: "
-            "CONTIGUOUS = True in its module)"
-        )
-    return tuple(faults), ()
+        return None, (), (f"not called on strided tensors: it {error}",)
+    faults = tuple(f"{fault}, called on strided tensors" for fault in found.faults)
+    ids, weights = output.topk_ids.rows().copy(), output.topk_weights
+    if weights is None:  # a kernel that is run has weights
+        return None, faults, ()
+    changed = weights.rows().copy()
+    ids[:rows], changed[:rows] = found.ids, found.weights
+    plain = Call(weights.rows(0, rows), output.topk_ids.rows(0, rows), ())
+    if not differing_rows(plain, found):
+        return None, faults, ()
+    other = replace(output, topk_weights=tensor(changed, weights.dtype), topk_ids=tensor(ids))
+    return other, faults, ()
 
 
 def _between(first: Call, second: Call, where: str) -> Iterator[str]:

@@ -25,6 +25,9 @@ class Chosen:
         error: the bound on a float32 kernel's error of each score.
         z: the scores' sensitivities (`goldgate.reference.scoring.sensitivity`).
         bias: biases.
+        argument: what a softmax kernel exponentiates up to what its row shares: x - max, or the
+            logit where it scales first. Rounding depends on it: two scores that differ by their
+            rows' sums alone err alike. None: on the score.
 
     """
 
@@ -33,6 +36,7 @@ class Chosen:
     error: Float64
     z: Float64
     bias: Float64
+    argument: Float64 | None = None
 
 
 def choose(rows: Rows, at: NDArray[np.integer], contract: Contract) -> Chosen:
@@ -46,4 +50,7 @@ def choose(rows: Rows, at: NDArray[np.integer], contract: Contract) -> Chosen:
     error, z = score_error(x, s, spec, contract.profile), sensitivity(x, s, spec.scoring)
     if not own:
         x, s, error, z = (np.take_along_axis(values, at, axis=1) for values in (x, s, error, z))
-    return Chosen(x, s, error, z, rows.bias[at])
+    argument = None
+    if spec.scoring == "softmax":  # its sensitivity is x - max
+        argument = x if contract.profile.prescaled else z
+    return Chosen(x, s, error, z, rows.bias[at], argument)

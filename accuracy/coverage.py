@@ -5,8 +5,8 @@ Read off the recordings that were judged, not off what was planned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from goldgate.accuracy.calls import Uncovered
@@ -67,6 +67,8 @@ class Coverage:
         pairs: pairs of levels of two factors that were met in one call.
         possible: pairs that there are.
         not_covered: what the kernel does not support.
+        calls: calls judged and calls asked for, by tier.
+        missed: levels of each factor, and token counts, that were asked for and met in no call.
 
     """
 
@@ -78,6 +80,13 @@ class Coverage:
     pairs: int
     possible: int
     not_covered: tuple[NotCovered, ...] = ()
+    calls: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    missed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def share(self, tier: str) -> float:
+        """Return the part of a tier's calls that was judged; 0 where none was asked for."""
+        judged, asked = self.calls.get(tier, (0, 0))
+        return judged / asked if asked else 0.0
 
     def as_json(self) -> dict[str, object]:
         """Return it as JSON has it; token counts that follow each other as [first, last]."""
@@ -88,6 +97,8 @@ class Coverage:
             "token_counts": [list(run) for run in runs(self.tokens)],
             "factors": {name: list(levels) for name, levels in self.levels.items()},
             "pairs": {"met": self.pairs, "possible": self.possible},
+            "calls": {tier: {"judged": a, "asked": b} for tier, (a, b) in self.calls.items()},
+            "missed": {name: list(levels) for name, levels in self.missed.items()},
             "not_covered": [
                 {"recording": one.recording, "tokens": list(one.tokens), "why": one.why}
                 for one in self.not_covered
@@ -98,10 +109,16 @@ class Coverage:
         """Yield it as lines for a reader."""
         tiers = ", ".join(f"{tier} {count}" for tier, count in self.tiers.items())
         counts = ", ".join(f"{a} to {b}" if b > a else str(a) for a, b in runs(self.tokens))
-        yield f"{self.kernel}: covered: {tiers} recordings, {self.rows} rows"
+        yield f"{self.kernel}: covered: {tiers or 'no'} recordings, {self.rows} rows"
+        parts = ", ".join(f"{tier} {a} of {b}" for tier, (a, b) in self.calls.items())
+        judged, asked = (sum(pair[n] for pair in self.calls.values()) for n in (0, 1))
+        yield f"  calls judged: {judged} of {asked} ({parts})"
         yield f"  calls of {counts or 'no'} tokens"
         met = ", ".join(f"{name} {len(self.levels[name])}/{len(FACTORS[name])}" for name in FACTORS)
         yield f"  levels of each factor: {met}; pairs of levels: {self.pairs} of {self.possible}"
+        if self.missed:
+            parts = "; ".join(f"{name} {', '.join(some)}" for name, some in self.missed.items())
+            yield f"  asked for and not covered: {parts}"
         reasons: dict[str, list[NotCovered]] = {}
         for one in self.not_covered:
             reasons.setdefault(one.why, []).append(one)
@@ -128,6 +145,7 @@ def coverage(
     kernel: str,
     judged: Iterable[tuple[str, Looked]],
     not_covered: Iterable[tuple[str, str]] = (),
+    refused: Iterable[Looked] = (),
 ) -> Coverage:
     """Return what a kernel's verdicts looked at.
 
@@ -135,13 +153,23 @@ def coverage(
         kernel: its name.
         judged: recordings by name, with what was looked at.
         not_covered: recordings of which no call is supported, and why.
+        refused: what these ask for.
 
     """
+    calls: dict[str, list[int]] = {}
+    asked: dict[str, dict[str, None]] = {}
     tiers: dict[str, int] = {}
     tokens: set[int] = set()
     met: set[tuple[str, str]] = set()
     together: set[frozenset[tuple[str, str]]] = set()
     rows, left = 0, []
+    judged, refused = list(judged), list(refused)
+    for looked in (*(one for _, one in judged), *refused):
+        tally = calls.setdefault(looked.tier, [0, 0])
+        tally[0] += len(looked.tokens)
+        tally[1] += len(looked.tokens) + len(looked.not_covered)
+        for factor, level in looked.levels.items():
+            asked.setdefault(factor, {})[_text(level)] = None
     for name, looked in judged:
         tiers[looked.tier] = tiers.get(looked.tier, 0) + 1
         rows += sum(looked.tokens)
@@ -156,6 +184,11 @@ def coverage(
             whys.setdefault(why, []).append(count)
         left += [NotCovered(name, tuple(counts), why) for why, counts in whys.items()]
     left += [NotCovered(name, (), why) for name, why in not_covered]
+    unanswered = {
+        count
+        for looked in (*refused, *(one for _, one in judged))
+        for count, _ in looked.not_covered
+    }
     possible = [
         frozenset((name, _text(FACTORS[name][at])) for name, at in pair)
         for pair in pairs(FACTORS, allowed)
@@ -174,7 +207,21 @@ def coverage(
         sum(pair in together for pair in possible),
         len(possible),
         tuple(left),
+        {tier: (calls[tier][0], calls[tier][1]) for tier in order if tier in calls},
+        _missed(asked, met, unanswered - tokens),
     )
+
+
+def _missed(
+    asked: Mapping[str, Iterable[str]], met: Container[tuple[str, str]], counts: Iterable[int]
+) -> dict[str, tuple[str, ...]]:
+    """Return the levels that were asked for and not met, and token counts as runs."""
+    found = {
+        name: tuple(level for level in levels if (name, level) not in met)
+        for name, levels in asked.items()
+    }
+    found["tokens"] = tuple(f"{a} to {b}" if b > a else str(a) for a, b in runs(sorted(counts)))
+    return {name: levels for name, levels in found.items() if levels}
 
 
 def runs(counts: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -21,6 +21,12 @@ NARROW = ("bfloat16", "float16")
 #: Rows of logits looked at together: 1024 of 896 experts are 3.5 MiB.
 _ROWS = 1024
 
+#: Columns that are looked at first.
+_FEW_COLUMNS = 4
+
+#: Different values from which a grid is no constructor's choice of a few numbers.
+_FEWEST = 256
+
 Float32 = NDArray[np.float32]
 
 
@@ -36,7 +42,10 @@ class Inputs:
         rerouted: rows that the difference sends to other experts.
         rows: all rows.
         excuse: why a bias that is not the checkpoint's is as intended; "" where it is not.
-        grid: the narrow type all of whose logits are float32's, "" where there is none.
+        grid: the narrow type on whose grid float32 logits lie, "" where there is none.
+        grid_rows: rows all of whose finite logits lie there.
+        about: what the bias of a model's recording leaves open, "" where nothing: there is none
+            of the checkpoint's to compare with, or a sigmoid router's is 0 throughout.
 
     """
 
@@ -46,6 +55,8 @@ class Inputs:
     rows: int
     excuse: str = ""
     grid: str = ""
+    grid_rows: int = 0
+    about: str = ""
 
     @property
     def verdict(self) -> str:
@@ -68,9 +79,15 @@ class Inputs:
                 "experts, an input change, not rounding"
                 + (f"; intended: {self.excuse}" if self.excuse else "")
             )
+        if self.about:
+            parts.append(self.about)
         if self.grid:
+            which = "every logit is a"
+            if self.grid_rows < self.rows:
+                share = 100.0 * self.grid_rows / self.rows
+                which = f"in {self.grid_rows} of {self.rows} rows ({share:.3g} %) {which}"
             parts.append(
-                f"every logit is a {self.grid} value although the logits are float32: the gate "
+                f"{which} {self.grid} value although the logits are float32: the gate "
                 "was computed or rounded in that type, which may re-route tokens"
             )
         return "; ".join(parts)
@@ -83,7 +100,9 @@ class Inputs:
             "bias_values_changed": self.changed if self.verdict else None,
             "rerouted_rows": self.rerouted if self.verdict else None,
             "intended": self.excuse or None,
+            "bias_note": self.about or None,
             "logits_grid": self.grid or None,
+            "logits_grid_rows": self.grid_rows,
         }
 
 
@@ -110,14 +129,31 @@ def inputs(
     for one in known:
         if one.recording_sha256 == recording.sha256:
             excuse = excuse or f"{one.why} {one.link}"
+    grid, rows = logits_grid(recording)
     return Inputs(
         bias,
         result.bias_changed or 0,
         result.rerouted or 0,
         recording.rows,
         excuse,
-        logits_grid(recording),
+        grid,
+        rows,
+        _about_bias(recording),
     )
+
+
+def _about_bias(recording: Recording) -> str:
+    """Return what a reader cannot know of the bias of a recording that a model made."""
+    if recording.source.get("kind") != "model":
+        return ""
+    zero = recording.spec.scoring == "sigmoid" and not recording.bias().any()
+    held = recording.checkpoint_bias
+    if held is None:
+        text = (
+            "no checkpoint_bias in the recording: whether the bias is the checkpoint's is unknown"
+        )
+        return f"{text}; it is 0 throughout, as one that was never loaded" if zero else text
+    return "the checkpoint's bias is 0 throughout" if zero and not held.rows().any() else ""
 
 
 def _bias(recording: Recording) -> str:
@@ -158,24 +194,37 @@ def truncated(values: Float32, name: str) -> Float32:
     return np.where(np.isnan(values), values, bits.view(np.float32))
 
 
-def logits_grid(recording: Recording) -> str:
-    """Return the narrow type on whose grid all finite logits of a float32 recording lie, or "".
+def logits_grid(recording: Recording) -> tuple[str, int]:
+    """Return the narrow type on whose grid rows of float32 logits lie, and how many; "" and 0.
 
-    Logits that a constructor made of few different values (integers, zeros) lie there by design:
-    with fewer than 256 different ones nothing is concluded. A float32 product falls on bfloat16's
-    grid once in 65,536 times, so that 256 of them do not by chance.
+    A row counts where all its finite logits lie there. Logits that a constructor made of few
+    different values (integers, zeros) do so by design: with fewer than 256 different ones in all
+    nothing is concluded. A float32 product falls on bfloat16's grid once in 65,536 times, so that a
+    row of them does not by chance. Of types that hold as many rows the first of `NARROW` is named:
+    bfloat16 values of an ordinary size are float16's too.
     """
     if recording.gating_output.dtype != "F32":
-        return ""
-    left = list(NARROW)
-    different: NDArray[np.float32] = np.empty(0, np.float32)
+        return "", 0
+    rows = dict.fromkeys(NARROW, 0)
+    different = {name: np.empty(0, np.float32) for name in NARROW}
     for start in range(0, recording.rows, _ROWS):
         logits = recording.logits(start, start + _ROWS)
         logits = logits[~recording.padding(start, start + _ROWS)]
-        finite = logits[np.isfinite(logits)]
-        left = [name for name in left if (finite == narrowed(finite, name)).all()]
-        if not left:
-            return ""
-        if len(different) < 256:
-            different = np.union1d(different, finite)
-    return left[0] if len(different) >= 256 else ""
+        for name in NARROW:
+            # Few columns tell most float32 rows apart.
+            found = logits[_on_grid(logits[:, :_FEW_COLUMNS], name)]
+            found = found[_on_grid(found, name) & np.isfinite(found).any(axis=1)]
+            rows[name] += len(found)
+            if len(found) and len(different[name]) < _FEWEST:
+                values = found[np.isfinite(found)]
+                different[name] = np.union1d(different[name], values)
+    usable = [name for name in NARROW if rows[name] and len(different[name]) >= _FEWEST]
+    best = max(usable, key=lambda name: rows[name], default="")
+    return (best, rows[best]) if best else ("", 0)
+
+
+def _on_grid(logits: Float32, name: str) -> NDArray[np.bool_]:
+    """Return in which rows all logits are values of a narrow type, or not finite."""
+    with np.errstate(invalid="ignore"):
+        on = (logits == narrowed(logits, name)) | ~np.isfinite(logits)
+    return np.asarray(on.all(axis=1))

@@ -8,6 +8,7 @@ in a child, which is replaced after any failure; outputs come back as files.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
@@ -103,6 +104,7 @@ class _Done:
     unsupported: str = ""
     path: Path | None = None
     unsaved: str = ""
+    strided: Path | None = None
 
 
 def _tell(line: str) -> None:
@@ -193,7 +195,10 @@ class Runner:
         if done.path is None:
             raise UnwrittenError(done.unsaved)
         output = open_output(done.path, recording)
-        return KernelRun(output, done.faults, done.notes, done.uncovered, done.unsaved)
+        strided = open_output(done.strided, recording) if done.strided else None
+        return KernelRun(
+            output, done.faults, done.notes, done.uncovered, done.unsaved, strided=strided
+        )
 
     def _receive(self, order: Order, where: str) -> _Done:
         """Wait for the recording's end, each call within its limit."""
@@ -248,6 +253,9 @@ class Runner:
 def _serve(pipe: Connection, order: Order) -> None:
     """Run an order's kernel on every recording that is asked for, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
+    # OpenMP's idle threads would spin on the cores that the judge works on: on two loaded cores a
+    # small call of torch's then takes 30 times as long. It is read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     loaded = None
 
     def before(logits: Any, spec: RoutingSpec) -> None:  # noqa: ANN401 - a torch.Tensor
@@ -270,6 +278,9 @@ def _serve(pipe: Connection, order: Order) -> None:
             ran = run(loaded, held, repeats=repeats)
             path, unsaved = _write(ran.output, held, save, spare)
             done = _Done(ran.faults, ran.notes, ran.uncovered, path=path, unsaved=unsaved)
+            if ran.strided is not None:
+                beside, failed = _write(ran.strided, held, spare.with_name("strided.safetensors"))
+                done = replace(done, strided=beside, unsaved=unsaved or failed)
         except NotCoveredError as error:
             done = _Done(unsupported=str(error))
         except KernelError as error:

@@ -5,6 +5,7 @@ Nothing here judges what a kernel returns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ POISON_WEIGHTS = (float("nan"), -(2.0**15))
 #: own storage. 512 bytes keep the alignment that torch gives.
 _FRONT_BYTES = 512
 _BACK_ROWS = 16
+
+#: What refuses a call on strided tensors beside NotImplementedError: these types, before anything
+#: is written, in these words. Any other exception there is a failure.
+_REFUSALS = (TypeError, ValueError, RuntimeError, AssertionError)
+_STRIDES = ("strid", "contiguous")
 
 #: What drivers call a fault of the device: no refusal, whatever the layout.
 _DEVICE_FAULTS = ("CUDA error", "HIP error", "an illegal memory access", "misaligned address")
@@ -72,6 +78,7 @@ def call(
     mirrored: bool = False,
     layout: Layout | None = None,
     device: str | None = None,
+    pause: Callable[[], object] | None = None,
 ) -> Call:
     """Call the kernel once on rows start to stop.
 
@@ -84,6 +91,8 @@ def call(
         mirrored: whether rows and experts are reversed: other inputs of the same kind.
         layout: where the tensors lie; None: contiguous.
         device: in place of the kernel's own.
+        pause: keeps the current stream busy. It is called before the inputs and outputs are
+            written on the device, so that a kernel on another stream comes before them.
 
     Raises:
         NotCoveredError: the kernel is not made for this call.
@@ -98,6 +107,9 @@ def call(
     spec, adapter = recording.spec, kernel.adapter
     _check_supported(kernel, recording, stop - start, layout)
     logits, bias = _inputs(recording, start, stop, layout, device, mirrored=mirrored)
+    if pause is not None:
+        pause()
+        logits, bias = logits.clone(), bias.clone()
     columns = spec.top_k + (adapter.shared.count if adapter.shared else 0)
     shape = (stop - start, columns)
     id_type = torch.int64 if adapter.ids == "int64" else torch.int32
@@ -125,7 +137,7 @@ def call(
         raise NotCoveredError(one_line(error)) from None
     except FOREIGN as error:
         why = one_line(error)
-        if layout.strided and not any(words in why for words in _DEVICE_FAULTS):
+        if layout.strided and _refuses(error, why) and not _answered(weights, ids):
             raise NotCoveredError(f"refuses strided tensors: {why}") from None
         raise KernelError(f"{kernel.name} on {recording.name}: {why}") from None
     limits = np.iinfo(np.int32)  # a 64-bit id beyond them stays out of range
@@ -136,6 +148,22 @@ def call(
     if real is not None:
         faults += _masked(routed[real:], chosen[real:])
     return Call(np.ascontiguousarray(routed), np.ascontiguousarray(chosen), faults, kind)
+
+
+def _refuses(error: BaseException, why: str) -> bool:
+    """Say whether an exception refuses the tensors' strides, by its type and words."""
+    named = any(word in why.lower() for word in _STRIDES)
+    return isinstance(error, _REFUSALS) and named and not any(w in why for w in _DEVICE_FAULTS)
+
+
+def _answered(*outputs: _Buffer) -> bool:
+    """Say whether a call that ended early had written to its outputs."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    return any(
+        not torch.equal(bits(held.memory), bits(torch.full_like(held.memory, held.poison)))
+        for held in outputs
+    )
 
 
 def _check_supported(kernel: Loaded, recording: Recording, rows: int, layout: Layout) -> None:

@@ -105,11 +105,9 @@ def _by_manifest(
         else:
             why = f"{folder / NAME}: {name} was {entry.state}, and there is no output of it"
             tasks.append(refusal(folder.name, name, why))
-    not_run += [
-        NotRun(folder.name, name, "not among the recordings of its manifest")
-        for name in without
-        if name not in manifest
-    ]
+    absent = "not among the recordings of its manifest"
+    absent = absent if manifest else f"{folder / NAME} names no recording"
+    not_run += [NotRun(folder.name, name, absent) for name in without if name not in manifest]
     return tasks, not_run
 
 

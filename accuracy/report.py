@@ -58,7 +58,7 @@ def show(to: Console, judged: Sequence[Judged], not_run: Sequence[NotRun]) -> No
     _show_listed(to, judged)
     _show_inputs(to, judged)
     called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)
-    notes = [*called, *_grouped(not_run)]
+    notes = [*_arithmetic(judged), *called, *_grouped(not_run)]
     if notes:
         to.print()
     for note in notes:
@@ -71,6 +71,12 @@ def _show_inputs(to: Console, judged: Sequence[Judged]) -> None:
     for recording, inputs in found.items():
         what = "INPUT FAIL" if inputs.verdict == "FAIL" else "input"
         to.print(f"\n{what} {recording}: {inputs.text}", markup=False)
+
+
+def _arithmetic(judged: Sequence[Judged]) -> list[str]:
+    """Return a line for each kernel and the arithmetic that its weights were judged by."""
+    found = dict.fromkeys((one.kernel, one.profile) for one in judged if one.result)
+    return [f"{kernel}: judged by the arithmetic {profile!r}" for kernel, profile in found]
 
 
 def _grouped(not_run: Sequence[NotRun]) -> list[str]:

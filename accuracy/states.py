@@ -6,6 +6,8 @@ Each function looks at one thing and returns faults and notes; nothing is judged
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +25,9 @@ _BATCHES = (1, 2, 7, 16, 64, 128)
 
 #: Unit roundoff of float32.
 _U = 2.0**-24
+
+#: Clock cycles for which a side stream is kept busy: 50 ms at 2 GHz.
+_CYCLES = 100_000_000
 
 #: Calls before the one that is judged, by state.
 _EARLIER = {"second call": 1, "tenth call": 9, "thousandth call": 999}
@@ -138,7 +143,7 @@ def _unwritten(first: Call, second: Call) -> tuple[NDArray[np.bool_], NDArray[np
 
 
 def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
-    """Return what a call on a side stream, a second device or inside torch.compile does otherwise.
+    """Return what a call in one of the states `ELSEWHERE` does otherwise.
 
     Raises:
         NotCoveredError: there is no such device here, or the kernel cannot be called so.
@@ -147,15 +152,20 @@ def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
     """
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
+    rows = min(held.rows, 256)
+    if state in _MODES:
+        plain = call(kernel, held, 0, rows)
+        with _MODES[state]():
+            other = call(kernel, held, 0, rows)
+        return _compared(state, differing_rows(plain, other), rows)
     if not kernel.device.startswith("cuda"):
         raise NotCoveredError(f"{state}: needs a GPU")
-    rows = min(held.rows, 256)
     plain = call(kernel, held, 0, rows)
     if state == "side stream":
         stream = torch.cuda.Stream(device=kernel.device)  # type: ignore[no-untyped-call]  # torch's
         stream.wait_stream(torch.cuda.current_stream(kernel.device))
         with torch.cuda.stream(stream):
-            other = call(kernel, held, 0, rows)
+            other = call(kernel, held, 0, rows, pause=_busy)
     elif state == "second device":
         if torch.cuda.device_count() < 2:
             raise NotCoveredError("second device: needs a second GPU")
@@ -176,4 +186,41 @@ def elsewhere(kernel: Loaded, held: Recording, state: str) -> tuple[str, ...]:
         if state == "torch.compile"
         else differing_rows(plain, other)
     )
+    return _compared(state, found, rows)
+
+
+def _compared(state: str, found: int, rows: int) -> tuple[str, ...]:
     return (f"{state}: {found} of {rows} rows differ from a plain call",) if found else ()
+
+
+def _busy() -> None:
+    """Keep the current stream busy for some 50 ms: a call on another one does not wait for it."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    torch.cuda._sleep(_CYCLES)  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch has no other
+
+
+@contextmanager
+def _inference() -> Iterator[None]:
+    """Call as servers do, without autograd's records."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    with torch.inference_mode():
+        yield
+
+
+@contextmanager
+def _bfloat16_by_default() -> Iterator[None]:
+    """Call where a tensor made without a type is bfloat16, as model loaders leave torch."""
+    import torch  # noqa: PLC0415 - imported only where a kernel runs
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+#: The states that are a mode of torch's, on any device.
+_MODES = {"inference mode": _inference, "bfloat16 by default": _bfloat16_by_default}

@@ -16,7 +16,9 @@ on the size. So what a profile claims for each unit of its argument is allowed
 Rounding itself is systematic where a recording repeats itself: equal rows err alike, and so do
 equal scores (saturated ones are few float32 numbers, lattices of logits give few values). So the
 standard errors come from two jackknives, over rows of equal scores and over weights of equal
-scores, and the larger counts; with few such units nothing is said.
+scores, and the larger counts; with few such units nothing is said. Softmax rounds the exponential
+of x - max, so there equal arguments, not equal scores, are one unit (`weights.held_scores`): of
+whole logits the error of the same few exponentials is in the sum of every row.
 """
 
 from __future__ import annotations

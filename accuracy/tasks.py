@@ -22,8 +22,10 @@ from goldgate.accuracy.evidence import Judged, offences
 from goldgate.accuracy.inputs import inputs
 from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
+from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording, write_recording
 from goldgate.fixtures.constructed import Entry
+from goldgate.fixtures.plan import Plan, plan_of
 from goldgate.fixtures.recording import PADDING
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError, NotCoveredError, by_default, find, load
@@ -229,13 +231,27 @@ def _live_task(
                     path.unlink(missing_ok=True)  # of an earlier run
                 ran = runner.run(order, recording, path)
             except NotCoveredError as error:
-                return Judged(name, title, not_covered=str(error), recording_sha256=known)
+                why = str(error)
+                spans = (plan_of(recording.source) or Plan()).spans(recording.rows)
+                asked = looked_at(
+                    source.tier, recording, [Uncovered(start, stop, why) for start, stop in spans]
+                )
+                return Judged(name, title, not_covered=why, recording_sha256=known, looked=asked)
             except UnwrittenError as error:
                 return refused(name, title, str(error), recording)
             except KernelError as error:
                 return Judged(name, title, faults=(str(error),), recording_sha256=known)
             left = without(recording, ran.uncovered)
             judged = judged_output(name, title, left, ran.output, options, ran.faults, advance)
+            if judged.result is not None:
+                more = strided_faults(
+                    left,
+                    ran.strided,
+                    PROFILES[judged.profile],
+                    ordered=options.ordered,
+                    known_failures=options.known_failures,
+                )
+                judged = replace(judged, faults=judged.faults + more)
             looked = looked_at(source.tier, recording, ran.uncovered)
         if ran.uncovered and path is not None:
             path.unlink(missing_ok=True)  # elsewhere the rows left out would count as wrong

@@ -8,6 +8,7 @@ from goldgate.accuracy.calls import run
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, complaints, offences
 from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures import Recording
 from goldgate.kernels import Loaded, RoutingKernel, default_device
 from goldgate.kernels.adapter import Adapter, adapter_of
@@ -66,7 +67,10 @@ def assert_parity(
         known_failures=known_failures,
     )
     shown = offences(recording, ran.output, arithmetic, result, ordered=ordered)
-    one = Judged(name, recording.name, result, profile, ran.output, ran.faults, shown)
+    faults = ran.faults + strided_faults(
+        recording, ran.strided, arithmetic, ordered=ordered, known_failures=known_failures
+    )
+    one = Judged(name, recording.name, result, profile, ran.output, faults, shown)
     if one.verdict != "PASS":
         lines = [f"{name} on {recording.name} is not at parity:", *complaints(one), *shown]
         raise AssertionError("\n".join(lines))

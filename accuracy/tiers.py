@@ -47,8 +47,13 @@ def coverages(judged: Sequence[Judged]) -> list[Coverage]:
     return [
         coverage(
             name,
-            ((o.recording, o.looked) for o in judged if o.kernel == name and o.looked),
+            (
+                (o.recording, o.looked)
+                for o in judged
+                if o.kernel == name and o.looked and not o.not_covered
+            ),
             ((o.recording, o.not_covered) for o in judged if o.kernel == name and o.not_covered),
+            (o.looked for o in judged if o.kernel == name and o.looked and o.not_covered),
         )
         for name in names
     ]

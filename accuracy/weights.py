@@ -152,10 +152,13 @@ def signed_errors(
 
 
 def held_scores(chosen: Chosen, profile: Profile) -> Float64:
-    """Return the scores [n, k] as the kernel's float32 holds them when it weighs them.
+    """Return what tells weights of other rounding errors apart, [n, k], as float32.
 
-    Rounded, and recovered from the biased score if the profile recovers.
+    The scores as the kernel holds them when it weighs them: rounded, and recovered from the biased
+    score if the profile recovers. Of a softmax the arguments of the exponential.
     """
+    if chosen.argument is not None:
+        return chosen.argument.astype(np.float32).astype(np.float64)
     rounded = chosen.s.astype(np.float32)
     if profile.recovered:
         b = chosen.bias.astype(np.float32)

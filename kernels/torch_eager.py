@@ -1,17 +1,15 @@
-"""torch eager: sigmoid, topk, gather, divide, in float32 on whatever device torch has."""
+"""torch eager: score, topk, gather, divide, in float32 on whatever device torch has."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.hosts import default_device
-from goldgate.kernels.kernel import (
-    Kernel,
-    Loaded,
-    sigmoid_only,
-)
+from goldgate.kernels.kernel import Kernel, Loaded
 from goldgate.kernels.origin import Arithmetic, Origin
+from goldgate.reference.spec import GROUP_SCORES, RoutingSpec
 
 if TYPE_CHECKING:
     import torch
@@ -26,16 +24,26 @@ def route(
     topk_group: int,
     need_renorm: bool,
     routed_scaling_factor: float = 1.0,
+    *,
+    scoring: str = "sigmoid",
+    group_score: str = "sum of two largest",
 ) -> None:
     """Route in float32 as model code does; see `goldgate.kernels` for the signature."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
     rows, experts = gating_output.shape
-    scores = torch.sigmoid(gating_output.float())
+    logits = gating_output.float()
+    if scoring == "softmax":
+        scores = torch.softmax(logits, dim=1)
+    elif scoring == "sqrtsoftplus":
+        scores = torch.nn.functional.softplus(logits).sqrt()
+    else:
+        scores = torch.sigmoid(logits)
     biased = scores + correction_bias.float()
     if num_expert_group > 1:
         grouped = biased.view(rows, num_expert_group, experts // num_expert_group)
-        best = grouped.topk(2, dim=2).values.sum(dim=2).topk(topk_group, dim=1).indices
+        merit = grouped.topk(GROUP_SCORES[group_score], dim=2).values.sum(dim=2)
+        best = merit.topk(topk_group, dim=1).indices
         stays = torch.zeros(rows, num_expert_group, dtype=torch.bool, device=biased.device)
         stays.scatter_(1, best, value=True)
         biased = grouped.masked_fill(~stays.unsqueeze(2), -torch.inf).view(rows, experts)
@@ -56,16 +64,21 @@ def _load() -> Loaded:
 
     version = str(torch.__version__)
     name = "torch eager: sigmoid, topk, gather, divide"
-    return Loaded(route, name, version, default_device(), "ieee")
+    told = Adapter(told=("scoring", "group_score"))
+    return Loaded(route, name, version, default_device(), "ieee", adapter=told)
+
+
+def _supports(_spec: RoutingSpec) -> str | None:
+    return None
 
 
 KERNELS = (
     Kernel(
         name="torch-eager",
-        summary="torch eager in float32: sigmoid, topk, gather, divide",
+        summary="torch eager in float32: sigmoid, softmax or sqrtsoftplus, topk, gather, divide",
         missing=_missing,
         load=_load,
-        supports=sigmoid_only,
+        supports=_supports,
         origin=Origin(
             "torch:topk",
             ("torch",),

@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "interrupted run resumes from it",
     )
     parser.add_argument(
+        "--processes",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="judge the rows of --rows-only in N processes of one thread each, about 1 GiB each "
+        "(default: 1, with threads)",
+    )
+    parser.add_argument(
         "--write",
         action="store_true",
         help="write the pages of docs/kill-matrix.md and their pictures; kernels that are served "
@@ -90,7 +98,7 @@ def main(options: argparse.Namespace) -> int:
     if not find_spec("torch"):
         raise KernelError("no torch here: faults are planted in kernels of torch tensors")
     if options.rows_only:
-        return _rows_only(options.rows_only, options.rows, write=options.write)
+        return _rows_only(options.rows_only, options.rows, options.processes, write=options.write)
     asked: list[str] = options.end_to_end or ["default"]
     if asked == ["list"]:
         return _list()
@@ -107,7 +115,7 @@ def main(options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def _rows_only(path: Path, rows: int, *, write: bool) -> int:
+def _rows_only(path: Path, rows: int, processes: int, *, write: bool) -> int:
     """Judge honest kernels on rows, from where the file says; return 1 if one is called wrong."""
     from goldgate.mutants.conforming import volume  # noqa: PLC0415 - needs torch
 
@@ -116,11 +124,14 @@ def _rows_only(path: Path, rows: int, *, write: bool) -> int:
         with progress(Console(stderr=True)) as add_task:
             left = volume.blocks(rows) - partial.blocks
             judged = add_task("blocks of honest rows", left)
-            for kind, kernel, trial in volume.volume(rows, partial.blocks, _PROCESSES):
+            for kind, kernel, trial in volume.volume(rows, partial.blocks, processes):
                 found = partial.found.added(kind, kernel, trial)
                 partial = replace(partial, blocks=partial.blocks + 1, found=found)
                 volume.keep_partial(partial, path)
                 judged(1, kernel.name)
+                if trial.seen:
+                    alarm = partial.found.alarms[-1]
+                    print(f"honest kernel called wrong: {alarm}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"goldgate mutants: interrupted; {path} keeps what was found", file=sys.stderr)
         return _INTERRUPTED
@@ -154,7 +165,7 @@ def _planted(options: argparse.Namespace) -> list[str]:
         tried = add_task("faults and honest kernels", matrix.count())
         lines = matrix.all_lines(lambda line: tried(1, line.name), _PROCESSES)
         judged = add_task("blocks of honest rows", volume.blocks(options.rows))
-        for kind, kernel, trial in volume.volume(options.rows, jobs=_PROCESSES):
+        for kind, kernel, trial in volume.volume(options.rows, processes=_PROCESSES):
             found = found.added(kind, kernel, trial)
             judged(1, kernel.name)
     wrong = [f"honest kernel called wrong: {alarm}" for alarm in found.alarms]

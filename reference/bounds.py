@@ -107,7 +107,7 @@ def _root_error(s: Float64, exponential: Float64, profile: Profile) -> Float64:
     moved = U * (exponential + 1.0 + profile.log_absolute + profile.log * p)
     # |sqrt(p') - sqrt(p)| = |p' - p| / (sqrt(p') + sqrt(p)): half of moved / s up to second order
     # where moved is small beside p, and in any case at most moved / s and at most sqrt(moved).
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         small = np.where(moved < 1e-4 * p, 0.5 * moved / s, moved / s)
     root = np.where(s > 0.0, np.minimum(small, np.sqrt(moved)), np.sqrt(moved))
     return np.asarray(SECOND_ORDER * (root + 2.0 * U * s) + TINY)

@@ -14,6 +14,7 @@ from types import FrameType
 from rich.console import Console
 
 from goldgate.accuracy.account import Account, Covered, NotRun, exit_status, missing, to_json
+from goldgate.accuracy.coverage import Coverage
 from goldgate.accuracy.document import write_text
 from goldgate.accuracy.evidence import Judged
 from goldgate.accuracy.inputs import NARROW
@@ -111,13 +112,46 @@ def account(
         {"command": options.command, **asked},
         tuple(not_run),
         tuple(options.require),
-        read,
-        coverage,
+        read=read,
+        coverage=coverage,
     )
 
 
 def _plain(value: object) -> object:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def unjudged(
+    judged: Sequence[Judged], not_run: Sequence[NotRun], named: Sequence[str] | None
+) -> Iterator[str]:
+    """Yield a line for each kernel that was asked and of which nothing was judged.
+
+    Args:
+        judged: what has a verdict or was refused.
+        not_run: what was not, and why.
+        named: the kernels that were named; empty: whatever runs here, of which a kernel that
+            supports no recording is no error; None: every kernel that has outputs was asked.
+
+    """
+    found = {one.kernel for one in judged}
+    whys = {note.kernel: note.why for note in not_run if note.recording}
+    for kernel, why in whys.items():
+        if kernel not in found and (named is None or kernel in named):
+            option = "--outputs" if named is None else "--kernel"
+            yield f"{option} {kernel}: nothing was judged: {why}"
+
+
+def below(covered: Sequence[Coverage], least: float | None) -> Iterator[str]:
+    """Yield a line for each kernel of whose ordinary calls less than a percentage was judged."""
+    if least is None:
+        return
+    for one in covered:
+        share, (judged, asked) = one.share("ordinary"), one.calls.get("ordinary", (0, 0))
+        if 100.0 * share < least:
+            yield (
+                f"--require-coverage {one.kernel}: {judged} of {asked} calls of the ordinary tier "
+                f"were judged, {100.0 * share:.1f} %: expected {least:g} %"
+            )
 
 
 @contextmanager
@@ -162,6 +196,10 @@ def report(
     judged = [one for one in judged if not one.not_covered]
     about = replace(
         about,
+        shortfalls=(
+            *unjudged(judged, (*notes, *beyond), getattr(options, "kernel", None)),
+            *below(looked_at, getattr(options, "require_coverage", None)),
+        ),
         not_run=(*notes, *beyond),
         coverage=Coverages(looked_at) if looked_at else about.coverage,
     )

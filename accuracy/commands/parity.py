@@ -87,6 +87,13 @@ def _add_coverage_options(parser: argparse.ArgumentParser) -> None:
         "--spec", type=Path, metavar="FILE", help="cover only the router of this JSON file"
     )
     parser.add_argument(
+        "--require-coverage",
+        type=_percent,
+        metavar="PERCENT",
+        help="exit with 2 unless this part of the ordinary tier's calls was judged, for every "
+        "kernel that was run; what a kernel refuses, or this machine has not, counts as not judged",
+    )
+    parser.add_argument(
         "--repeats",
         type=not_negative_int,
         default=_REPEATS,
@@ -167,6 +174,11 @@ def _model(options: argparse.Namespace) -> Model | None:
     if options.spec is not None:
         return read_router(options.spec)
     return model_named(options.model) if options.model else None
+
+
+def _percent(text: str) -> float:
+    up_to = math.nextafter(100.0, math.inf)
+    return between(text, 0.0, up_to, "a percentage above 0, up to 100")
 
 
 def _seconds(text: str) -> float:

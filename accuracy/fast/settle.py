@@ -81,7 +81,7 @@ def settle(
         bound_scores(tile, softmax, figures)
         bound_weights(tile, figures)
         compare_weights(tile, softmax)
-        find_buckets(tile, figures[4] > 0.0)
+        find_buckets(tile, figures[4] > 0.0, softmax)
         if ordered:
             tile.sound[:] &= tile.descends
         added += add_rows(tile, start, stop - start, codes, over, histogram, sums)

@@ -156,12 +156,13 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
 
 
 @compiled()
-def find_buckets(tile: Any, recovered: bool) -> None:  # noqa: ANN401
+def find_buckets(tile: Any, recovered: bool, softmax: bool) -> None:  # noqa: ANN401
     """Find each weight's bucket in the histogram and in the sums.
 
-    Bucket n of the histogram holds errors above 2**(n - 2) ulps, up to 2**(n - 1).
+    Bucket n of the histogram holds errors above 2**(n - 2) ulps, up to 2**(n - 1). The sums tell
+    weights apart as `goldgate.accuracy.weights.held_scores` does.
     """
-    got, weights, scores, b = tile.got, tile.w, tile.s, tile.b
+    got, weights, scores, b, xs = tile.got, tile.w, tile.s, tile.b, tile.x
     sound, buckets, hashes = tile.sound, tile.buckets, tile.hashes
     for j in range(len(got)):
         for t in range(TILE):
@@ -181,7 +182,9 @@ def find_buckets(tile: Any, recovered: bool) -> None:  # noqa: ANN401
             sound[t] &= abs(dropped - _HALF) >= NEAR_TIE
         for t in range(TILE):
             held = np.float32(scores[j, t])
-            if recovered:
+            if softmax:
+                held = np.float32(xs[j, t])
+            elif recovered:
                 rounded = np.float32(b[j, t])
                 held = np.float32(np.float32(held + rounded) - rounded)
             # `accuracy.systematic_error.mix`, of which the low bits count.

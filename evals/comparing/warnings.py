@@ -128,10 +128,6 @@ def _sameness(found: Comparison) -> Iterator[str]:
             )
 
 
-def _one_address(one: Run, other: Run) -> bool:
-    return bool(one.settings["base_url"] == other.settings["base_url"])
-
-
 def _looks(found: Comparison) -> Iterator[str]:
     look = found.look
     if look is None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from goldgate.accuracy import evaluate
 from goldgate.accuracy.calls import device_name
 from goldgate.accuracy.document import write_text
 from goldgate.accuracy.one_call import call
@@ -60,40 +60,26 @@ def blocks(rows: int) -> int:
     return -(-rows // block_rows(rows))
 
 
-def volume(rows: int, first: int = 0, jobs: int = 1) -> Iterator[tuple[str, Honest, Trial]]:
+def volume(rows: int, first: int = 0, processes: int = 1) -> Iterator[tuple[str, Honest, Trial]]:
     """Judge the compiled kernels in turn on so many fresh rows of 256 experts and top-8, or more.
 
-    Yields what the rows are of, the kernel, and what the judge says, from block `first` on: a
-    block's rows depend on its number and on `rows` alone.
-
-    Args:
-        rows: how many, or more.
-        first: the block to begin with.
-        jobs: processes that share the blocks.
-
+    Yields what the rows are of, the kernel, and what the judge says, in order from block `first`
+    on: a block's rows depend on its number and on `rows` alone, however many processes judge.
     """
-    turns, size = range(first, blocks(rows)), block_rows(rows)
-    with ExitStack() as stack:
-        several: Callable[..., Iterable[Trial]] = map
-        if jobs > 1:
-            context = multiprocessing.get_context("spawn")
-            several = stack.enter_context(ProcessPoolExecutor(jobs, context)).map
-        for turn, trial in zip(turns, several(partial(_judged, size), turns), strict=True):
-            yield of(_kind(turn)), _kernel(turn), trial
+    turns = range(first, blocks(rows))
+    if processes == 1:
+        found: Iterator[Trial] = (block(rows, turn) for turn in turns)
+        yield from map(_named, turns, found)
+        return
+    context = get_context("spawn")  # the kernels' threads do not survive a fork
+    with ProcessPoolExecutor(processes, context, _one_thread) as pool:
+        yield from map(_named, turns, pool.map(partial(block, rows), turns))
 
 
-def _kernel(turn: int) -> Honest:
-    return COMPILED[turn % len(COMPILED)]
-
-
-def _kind(turn: int) -> Case | None:
-    return KINDS[turn // len(COMPILED) % len(KINDS)]
-
-
-def _judged(size: int, turn: int) -> Trial:
-    """Judge a block: each call made once, since what calls do wrong is not asked here."""
-    honest, held = _kernel(turn), _rows(turn, _kind(turn), size)
-    plan = Plan()
+def block(rows: int, turn: int) -> Trial:
+    """Judge one block of a run of so many rows, each call made once."""
+    honest, size = COMPILED[turn % len(COMPILED)], block_rows(rows)
+    held, plan = _rows(turn, _kind(turn), size), Plan()
     if (turn + turn // len(COMPILED)) % 2:
         plan = calls(size)
         held = replace(held, source={**held.source, "calls": plan.to_dict()})
@@ -104,8 +90,15 @@ def _judged(size: int, turn: int) -> Trial:
         tensor(np.concatenate([one.weights for one in answers])),
         tensor(np.concatenate([one.ids for one in answers])),
     )
-    faults = sum(len(one.faults) for one in answers)
-    return judged(held, output, honest.profile, faults)
+    return judged(held, output, honest.profile, sum(len(one.faults) for one in answers))
+
+
+def _named(turn: int, trial: Trial) -> tuple[str, Honest, Trial]:
+    return of(_kind(turn)), COMPILED[turn % len(COMPILED)], trial
+
+
+def _kind(turn: int) -> Case | None:
+    return KINDS[turn // len(COMPILED) % len(KINDS)]
 
 
 def calls(rows: int) -> Plan:
@@ -119,6 +112,11 @@ def calls(rows: int) -> Plan:
         tokens.append(min(next(sizes), left))
         left -= tokens[-1]
     return Plan(tuple(tokens))
+
+
+def _one_thread() -> None:
+    """Judge in one thread: the processes fill the cores."""
+    evaluate.MAX_THREADS = 1
 
 
 def of(kind: Case | None) -> str:
@@ -211,9 +209,9 @@ class Partial:
     found: VolumeResult = VolumeResult()
 
 
-def keep_partial(partial: Partial, path: Path) -> None:
+def keep_partial(left: Partial, path: Path) -> None:
     """Write what a run has found so far, whole or not at all."""
-    write_text(path, json.dumps(asdict(partial), indent=1) + "\n")
+    write_text(path, json.dumps(asdict(left), indent=1) + "\n")
 
 
 def kept_partial(path: Path, asked: int) -> Partial:
@@ -228,12 +226,12 @@ def kept_partial(path: Path, asked: int) -> Partial:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         found = VolumeResult(**(held["found"] | {"alarms": tuple(held["found"]["alarms"])}))
-        partial = Partial(int(held["asked"]), int(held["blocks"]), found)
+        left = Partial(int(held["asked"]), int(held["blocks"]), found)
     except (ValueError, TypeError, KeyError) as error:
         raise GoldgateError(f"{path}: expected what a run on honest rows left ({error})") from None
-    if partial.asked != asked:
-        raise GoldgateError(f"{path}: of a run of {partial.asked} rows: expected --rows {asked}")
-    return partial
+    if left.asked != asked:
+        raise GoldgateError(f"{path}: of a run of {left.asked} rows: expected --rows {asked}")
+    return left
 
 
 def kept(path: Path = KEPT) -> VolumeResult | None:

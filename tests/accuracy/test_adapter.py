@@ -137,9 +137,9 @@ def test_ids_may_have_64_bits(loaded: Load) -> None:
     held = construct("tokens_65")
     kernel = loaded(route, IDS="int64")
 
-    def beyond(x: Tensor, b: Tensor, w: Tensor, i: Tensor, *more: Any) -> None:  # noqa: ANN401
+    def beyond(x: Tensor, b: Tensor, w: Tensor, i: Tensor, *more: Any, **told: Any) -> None:  # noqa: ANN401
         assert i.dtype == torch.int64
-        route(x, b, w, i, *more)
+        route(x, b, w, i, *more, **told)
         i[3, 0] += 2**32
 
     assert _passes(run(kernel, held), held)

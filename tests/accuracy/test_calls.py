@@ -16,6 +16,8 @@ import torch
 import goldgate.fixtures.recording
 from goldgate.accuracy import assert_parity
 from goldgate.accuracy.calls import run
+from goldgate.accuracy.one_call import call
+from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording
 from goldgate.kernels import KernelError, Loaded, NotCoveredError, load_function, registry
@@ -139,30 +141,100 @@ def _row_length(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
     route(x.as_strided(x.shape, (x.shape[1], 1)), *more)
 
 
-@pytest.mark.parametrize("kernel", [_strides, _row_length])
+def _few_rows(
+    x: torch.Tensor,
+    b: torch.Tensor,
+    w: torch.Tensor,
+    i: torch.Tensor,
+    *more: Any,  # noqa: ANN401
+) -> None:
+    """Err in one row of 65 where the logits are strided."""
+    route(x, b, w, i, *more)
+    if not x.is_contiguous():
+        i[17] = i[17].roll(1)
+
+
+def _strided_faults(kernel: Route, held: Recording) -> tuple[str, ...]:
+    ran = run(_loaded(kernel), held)
+    return ran.faults + strided_faults(held, ran.strided, PROFILES["ieee"])
+
+
+@pytest.mark.parametrize("kernel", [_strides, _row_length, _few_rows])
 def test_a_wrong_stride_is_seen(recording: Recording, kernel: Route) -> None:
-    """A kernel that is right on contiguous tensors alone is at fault, unless it says so."""
-    ran = run(_loaded(kernel), recording)
+    """A kernel that errs on strided tensors, in one row even, is at fault, unless it says so."""
+    fault = _strided_faults(kernel, recording)[-1]
     said = run(replace(_loaded(kernel), contiguous=True), recording)
 
-    assert any("answers otherwise" in fault for fault in ran.faults)
+    assert "answers wrongly" in fault
+    assert ("in 1 rows" in fault) == (kernel is _few_rows)
     assert said.faults == ()
+    assert said.strided is None
     assert "contiguous ones alone" in said.notes[0]
 
 
-def test_a_kernel_may_refuse_strided_tensors(recording: Recording) -> None:
-    """What a kernel refuses is no fault: it is said that it was not tried."""
+def test_another_rounding_on_strided_tensors_is_right(recording: Recording) -> None:
+    """A path of its own for strided tensors may round otherwise: it is judged, not compared."""
+
+    def own_path(x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        route(x, b, w, *more)
+        if not x.is_contiguous():
+            w[:, 0] = torch.nextafter(w[:, 0], torch.tensor(1.0))
+
+    ran = run(_loaded(own_path), recording)
+
+    assert ran.strided is not None
+    assert strided_faults(recording, ran.strided, PROFILES["ieee"]) == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("contiguous, please"), RuntimeError("strides are not supported")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_kernel_may_refuse_strided_tensors(recording: Recording, error: Exception) -> None:
+    """What a kernel refuses in so many words is no fault: it is said that it was not tried."""
 
     def strict(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
         if not x.is_contiguous():
-            raise ValueError("contiguous, please")
+            raise error
         route(x, *more)
 
     ran = run(_loaded(strict), recording)
 
     assert ran.faults == ()
     assert "refuses strided tensors" in ran.notes[0]
-    assert "contiguous, please" in ran.notes[0]
+    assert str(error) in ran.notes[0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("shared memory exhausted"), IndexError("strides"), KeyError("contiguous")],
+    ids=lambda error: type(error).__name__,
+)
+def test_other_exceptions_on_strided_tensors_are_failures(
+    recording: Recording, error: Exception
+) -> None:
+    """An exception that does not refuse strides is the kernel's failure there as elsewhere."""
+
+    def broken(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        if not x.is_contiguous():
+            raise error
+        route(x, *more)
+
+    with pytest.raises(KernelError, match=type(error).__name__):
+        run(_loaded(broken), recording)
+
+
+def test_a_refusal_after_an_answer_is_a_failure(recording: Recording) -> None:
+    """What raises when it has written its outputs refuses nothing."""
+
+    def late(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        route(x, *more)
+        if not x.is_contiguous():
+            raise ValueError("contiguous, please")
+
+    with pytest.raises(KernelError, match="contiguous, please"):
+        run(_loaded(late), recording)
 
 
 @pytest.mark.parametrize("kept", ["logits", "bias", "outputs"])
@@ -473,7 +545,7 @@ def test_few_kernels_take_other_scores(spec: RoutingSpec, taking: set[str]) -> N
     """The other scorings and the other group rule are taken by the kernels that have them."""
     found = {name for name, kernel in registry().items() if kernel.supports(spec) is None}
 
-    assert found == taking
+    assert found == taking | {"torch-eager"}  # which has every scoring
 
 
 @pytest.mark.parametrize(
@@ -522,3 +594,17 @@ def test_states_that_need_a_gpu_are_left_out_by_name() -> None:
 
         with pytest.raises(NotCoveredError, match=f"{state}: needs a GPU"):
             run(_loaded(route), construct(name))
+
+
+def test_a_pause_comes_before_what_a_call_writes(recording: Recording) -> None:
+    """What is queued by the pause precedes the inputs that the kernel is given, and the outputs."""
+    order: list[str] = []
+
+    def kernel(x: torch.Tensor, b: torch.Tensor, w: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        order.append("kernel")
+        route(x, b, w, *more)
+
+    found = call(_loaded(kernel), recording, 0, 65, pause=lambda: order.append("pause"))
+
+    assert order == ["pause", "kernel"]
+    assert found.faults == ()

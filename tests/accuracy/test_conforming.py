@@ -52,3 +52,19 @@ def test_honest_rows_are_never_wrong(honest: Honest, case: Case) -> None:
     for one in found[1:]:
         sums += one.sums
     assert not systematic_error(sums, MINIMAX_M2_5, profile).found
+
+
+def test_processes_judge_the_same_blocks_in_order() -> None:
+    """A run in processes finds in each block what a run in one process does."""
+    from goldgate.mutants.conforming import volume  # noqa: PLC0415 - torch is loaded in processes
+
+    rows = 40_000
+    last = volume.blocks(rows) - 2
+
+    alone = list(volume.volume(rows, last))
+    shared = list(volume.volume(rows, last, processes=2))
+
+    assert len(alone) == 2
+    assert [(of, honest.name, trial) for of, honest, trial in shared] == [
+        (of, honest.name, trial) for of, honest, trial in alone
+    ]

@@ -37,6 +37,10 @@ def refuses(*_):
 """
 
 
+#: A recording that a conforming kernel passes.
+OFFSET = Path(__file__).parents[2] / "fixtures" / "recordings" / "offset.safetensors"
+
+
 def test_all_pairs_are_met_by_the_covering_array() -> None:
     """Judging the whole array meets every level and every pair of levels that there is."""
     judged = [
@@ -82,6 +86,8 @@ def test_calls_that_were_not_made_are_not_covered() -> None:
     ]
     text = "\n".join(found.lines())
     assert "not covered: layout_offset (calls of 200, 1025 tokens): small ones alone" in text
+    assert "calls judged: 5 of 7 (ordinary 5 of 7)" in text
+    assert "asked for and not covered: tokens 200, 1025" in text
 
 
 def test_coverage_is_written_as_json() -> None:
@@ -93,7 +99,7 @@ def test_coverage_is_written_as_json() -> None:
     assert held["tiers"] == {"recorded": 1}
     assert held["token_counts"] == [[65, 65]]
     assert held["factors"]["shape"] == ["256/8"]
-    assert held["pairs"] == {"met": 45, "possible": found.possible}
+    assert held["pairs"] == {"met": 55, "possible": found.possible}
     assert held["not_covered"] == [{"recording": "y", "tokens": [], "why": "why"}]
 
 
@@ -238,6 +244,55 @@ def test_a_router_of_a_file_is_covered(tmp_path: Path) -> None:
     assert (held.spec.num_experts, held.spec.top_k, held.spec.group_score) == (96, 6, "maximum")
     assert held.gating_output.dtype == "BF16"
     assert not held.bias().any()
+
+
+def test_what_was_refused_is_counted_by_factor() -> None:
+    """Recordings refused whole count among the calls asked for, with the levels that none met."""
+    one, other = construct("MiniMax-M2.5/layout_offset"), construct("routers/DeepSeek-V3")
+    spans = [(0, 1), (1, 4), (4, 20), (20, 52), (52, 85), (85, 285), (285, 1310)]
+    refused = looked_at("ordinary", other, [Uncovered(*span, "one group") for span in spans])
+
+    found = coverage("k", [("a", looked_at("ordinary", one))], [("b", "one group")], [refused])
+
+    assert found.calls == {"ordinary": (7, 14)}
+    assert found.share("ordinary") == 0.5
+    assert found.missed == {
+        "groups": ("8/4",),
+        "scale": ("2.5",),
+        "layout": ("contiguous",),
+    }
+
+
+@pytest.mark.parametrize(("least", "expected"), [("50", 2), ("40", 0)])
+def test_a_share_of_the_ordinary_tier_can_be_required(
+    kernels: Path, capsys: pytest.CaptureFixture[str], least: str, expected: int
+) -> None:
+    """--require-coverage is exit 2 where less of the ordinary tier's calls was judged."""
+    options = ("--coverage", "ordinary", "--recordings", str(OFFSET))
+
+    status, held = _parity(kernels, "route", *options, "--require-coverage", least)
+
+    summary = held["summary"]
+    assert status == expected
+    printed = capsys.readouterr()
+    assert ("expected 50 %" in printed.err) == (expected == 2)
+    assert len(summary["missing"]) == (expected == 2)  # type: ignore[index]
+    (found,) = held["coverage"]["kernels"]  # type: ignore[index]
+    assert found["calls"]["ordinary"] == {"judged": 6, "asked": 15}
+
+
+def test_a_named_kernel_of_which_nothing_was_judged_is_exit_2(
+    kernels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another kernel's pass does not stand for one that refuses every call."""
+    more = ("--kernel", "limited:refuses", "--coverage", "ordinary", "--recordings", str(OFFSET))
+
+    status, held = _parity(kernels, "route", *more)
+
+    assert status == 2
+    assert "--kernel limited:refuses: nothing was judged" in capsys.readouterr().err
+    summary = held["summary"]
+    assert (summary["passed"], summary["failed"]) == (1, 0)  # type: ignore[index]
 
 
 def test_models_are_named_in_the_refusal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from goldgate.accuracy.evaluate import judge
+from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.inputs import Inputs, inputs, logits_grid, narrowed, truncated
 from goldgate.accuracy.known_failures import KnownFailureError, KnownInput, read_known_inputs
 from goldgate.fixtures import KernelInfo, Output
-from goldgate.fixtures.recording import recording
+from goldgate.fixtures.recording import Recording, recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.reference import MINIMAX_M2_5, PROFILES, route
 
@@ -28,12 +28,17 @@ def _inputs(change: Callable[[Float32], Float32], **how: object) -> Inputs:
     meant = rng.uniform(6.8, 7.1, 256).astype(np.float32)
     consumed = change(meant)
     held = recording("r", logits, consumed, MINIMAX_M2_5, checkpoint_bias=meant)
-    golden = route(logits, consumed.astype(np.float64), MINIMAX_M2_5)
-    weights = golden.weights.astype(np.float32)
-    output = Output(IEEE, tensor(weights), tensor(golden.ids.astype(np.int32)))
-    result = judge(held, output, PROFILES["ieee"])
+    result = _result(held)
     assert result.passed
     return inputs(held, result, **how)  # type: ignore[arg-type]
+
+
+def _result(held: Recording) -> Result:
+    """Judge the golden router's own answers."""
+    golden = route(held.logits(), held.bias().astype(np.float64), held.spec)
+    weights = golden.weights.astype(np.float32)
+    output = Output(IEEE, tensor(weights), tensor(golden.ids.astype(np.int32)))
+    return judge(held, output, PROFILES["ieee"])
 
 
 @pytest.mark.parametrize(
@@ -99,14 +104,16 @@ def test_a_known_input_needs_a_link(tmp_path: Path, entry: str, message: str) ->
 
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_float32_logits_of_a_coarser_gate_are_reported(name: str) -> None:
-    """Logits that all lie on a narrow type's grid are named; one that does not clears them."""
+    """Rows on a narrow type's grid are named and counted; one value elsewhere clears its row."""
     rng = np.random.default_rng(4)
     logits = narrowed(rng.standard_normal((64, 256), dtype=np.float32), name)
     bias = np.zeros(256, np.float32)
 
-    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == name
+    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == (name, len(logits))
     logits[63, 255] = np.float32(np.pi)
-    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == ""
+    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == (name, 63)
+    logits[:, 0] = np.float32(np.pi)
+    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == ("", 0)
 
 
 def test_logits_of_few_values_are_no_sign_of_a_coarse_gate() -> None:
@@ -115,7 +122,46 @@ def test_logits_of_few_values_are_no_sign_of_a_coarse_gate() -> None:
     logits[0, 0] = np.inf
     held = recording("r", logits, np.zeros(256, np.float32), MINIMAX_M2_5)
 
-    assert logits_grid(held) == ""
+    assert logits_grid(held) == ("", 0)
+
+
+def test_the_share_of_rows_on_the_grid_is_shown() -> None:
+    """A few rows of another origin do not hide a gate in bfloat16, in words or in evidence."""
+    found = Inputs("unknown", 0, 0, 4096, grid="bfloat16", grid_rows=4095)
+
+    assert "in 4095 of 4096 rows (100 %) every logit is a bfloat16 value" in found.text
+    assert found.as_json()["logits_grid_rows"] == 4095
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "checkpoint", "words"),
+    [
+        ("model", 0.1, None, "no checkpoint_bias"),
+        ("model", 0.0, None, "it is 0 throughout, as one that was never loaded"),
+        ("model", 0.0, 0.0, "the checkpoint's bias is 0 throughout"),
+        ("model", 0.1, 0.1, ""),
+        ("synthetic", 0.0, None, ""),
+    ],
+)
+def test_a_bias_that_cannot_be_compared_is_named(
+    kind: str, size: float, checkpoint: float | None, words: str
+) -> None:
+    """A model's recording without the checkpoint's bias, or with zeros alone, says so."""
+    rng = np.random.default_rng(4)
+    held = recording(
+        "r",
+        rng.standard_normal((16, 256), dtype=np.float32),
+        np.full(256, size, np.float32),
+        MINIMAX_M2_5,
+        {"kind": kind},
+        checkpoint_bias=None if checkpoint is None else np.full(256, checkpoint, np.float32),
+    )
+
+    found = inputs(held, _result(held))
+
+    assert words in found.text
+    assert bool(found.text) == bool(words)
+    assert found.as_json()["bias_note"] == (found.about or None)
 
 
 def test_narrowing_is_to_nearest_even() -> None:

@@ -190,6 +190,34 @@ def test_what_earlier_calls_leave_is_seen(state: str) -> None:
     assert len(_judged(kernel, f"MiniMax-M2.5/state_{state}")[0].failing)
 
 
+def _constant(x: Tensor, b: Tensor, w: Tensor, *more: Any) -> None:  # noqa: ANN401
+    """Multiply by a constant of torch's default type: 1.001 in float32, 1 in bfloat16."""
+    route(x, b, w, *more)
+    w.mul_(torch.tensor(1.001).float())
+
+
+def _inference(x: Tensor, b: Tensor, w: Tensor, i: Tensor, *more: Any) -> None:  # noqa: ANN401
+    """Take another branch without autograd."""
+    route(x, b, w, i, *more)
+    if torch.is_inference_mode_enabled():
+        i.copy_(i.roll(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("state", "broken"), [("bfloat16_by_default", _constant), ("inference_mode", _inference)]
+)
+def test_modes_of_torch_are_called(state: str, broken: Route) -> None:
+    """What depends on torch's default type, or fails in inference mode, is at fault there."""
+    name = f"MiniMax-M2.5/state_{state}"
+
+    assert _judged(route, name)[1].faults == ()
+    before = torch.get_default_dtype()
+    faults = _judged(broken, name)[1].faults
+
+    assert any("rows differ from a plain call" in fault for fault in faults)
+    assert torch.get_default_dtype() == before
+
+
 @pytest.mark.parametrize(
     ("layout", "broken"),
     [

@@ -221,3 +221,21 @@ def test_an_empty_folder_of_a_kernel_is_named(tmp_path: Path) -> None:
 
     assert [task.kernel for task in tasks if task.kernel == "new"] == ["new"]
     assert [task.kernel for task in some if task.kernel == "new"] == []
+
+
+def test_an_empty_manifest_judges_nothing_of_its_kernel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder whose manifest names no recording is exit 2, though another kernel passes."""
+    _folder(tmp_path, "normal")
+    manifest = {"normal": Entry("written")}
+    write_manifest(tmp_path / "o" / KERNEL, KERNEL, manifest)
+    (tmp_path / "o" / "other").mkdir()
+    write_manifest(tmp_path / "o" / "other", "other", {})
+
+    assert _judge(tmp_path) == 2
+
+    printed = capsys.readouterr()
+    assert "--outputs other: nothing was judged" in printed.err
+    assert "names no recording" in printed.err
+    assert f"{KERNEL}: judged by the arithmetic 'ieee'" in printed.out
