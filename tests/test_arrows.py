@@ -35,7 +35,7 @@ STARTS = {
 # Modules in goldgate/ that every package may use; the program itself no package may import.
 HELPERS = {
     *("errors", "junit", "lazy", "options", "pictures"),
-    *("places", "program", "progress", "provenance", "text"),
+    *("places", "program", "progress", "provenance", "svg", "text", "webpage"),
 }
 
 
