@@ -72,7 +72,7 @@ def _legend(entries: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _is_line(kind: str) -> bool:
-    return kind in {"limit", "axis", *(series(number) for number in range(SERIES))}
+    return kind in {"limit", "floor", "axis", *(series(number) for number in range(SERIES))}
 
 
 def _numbers(heads: Iterable[object], rows: Sequence[Sequence[object]]) -> Iterator[str]:

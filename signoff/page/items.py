@@ -1,4 +1,4 @@
-"""The items of the checklist as HTML: state, finding, evidence and hash, and what is still to run."""
+"""The items of the checklist as HTML: state, finding, evidence with hashes, what is to run."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ def _times(where: str, lines: Mapping[str, Sequence[Timed]]) -> Figure:
         for name, some in lines.items()
     )
     entries = [(series(n), name) for n, name in enumerate(lines)]
-    if floor:
-        entries.append(("limit", "floor: the least that moving the call's bytes takes"))
+    if any(us >= up.low for us in floor.values()):
+        entries.append(("floor", "floor: the least that moving the call's bytes takes"))
     return Figure(
         f"Latency on {where}",
         f"Microseconds a call, median with its confidence interval. {ends}.",
@@ -79,7 +79,7 @@ def _time_marks(
     yield from beside(up, _LEFT, _RIGHT, "microseconds a call")
     inside = [(across.at(t), up.at(us)) for t, us in floor.items() if us >= up.low]
     if inside:
-        yield curve(inside, "limit")
+        yield curve(inside, "floor")
     for number, some in enumerate(lines.values()):
         kind = series(number)
         yield curve([(across.at(one.tokens), up.at(one.us.median)) for one in some], kind)

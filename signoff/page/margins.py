@@ -81,7 +81,7 @@ def near_ties(gathered: Gathered) -> Figure | None:
         f"{every['tie']} other experts that are equal bit for bit, and {every['admissible']} other "
         "experts within the proven rounding bound. All of these pass."
         + (f" {left} more kernels are in the numbers alone." if left else ""),
-        48.0 * len(drawn) + 4,
+        54.0 * len(drawn) + 4,
         tuple(_bars(drawn)),
         ("kernel", "rows", "exact", *_OTHERWISE, "wrong"),
         tuple(
@@ -103,11 +103,11 @@ def _bars(totals: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     most = max(total[kind] for total in totals.values() for kind in _OTHERWISE)
     across = Axis(0.5, max(10.0, most), 70, WIDTH - 60, log=True)
     for number, (name, total) in enumerate(totals.items()):
-        top = 48 * number
+        top = 54 * number
         yield words(0, top + 11, one_line(name, 54))
         for place, kind in enumerate(_OTHERWISE):
-            y, count = top + 15 + 10 * place, total[kind]
-            yield words(66, y + 8, kind, "end", "tick")
+            y, count = top + 16 + 12 * place, total[kind]
+            yield words(66, y + 9, kind, "end", "tick")
             if count:
                 yield box(70, y + 1, across.at(count) - 70, 8, "bar")
             yield words(across.at(max(count, 0.5)) + 4, y + 9, count, "start", "tick")

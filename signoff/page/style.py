@@ -45,7 +45,7 @@ td, th { border: 1px solid var(--line); padding: .25rem .5rem; text-align: left;
   vertical-align: top; overflow-wrap: normal }
 dl { display: grid; grid-template-columns: minmax(7rem, max-content) minmax(0, 1fr);
   gap: .2rem 1rem; margin: 0 } dt { color: var(--faint) } dd { margin: 0 }
-.figures { display: grid; gap: 1.2rem;
+.figures { display: grid; gap: 1.2rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
 figure { margin: 0; border: 1px solid var(--line); padding: .8rem; min-width: 0;
   break-inside: avoid } figcaption { font-size: .92rem }
@@ -55,6 +55,7 @@ svg text.tick, svg text.label { fill: var(--faint) }
 svg line, svg polyline { fill: none; stroke: currentColor } svg .grid { stroke: var(--line);
   stroke-width: .5 } svg .axis { stroke: var(--faint) }
 svg .limit { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 5 3 }
+svg .floor { stroke: var(--faint); stroke-width: 1.5; stroke-dasharray: 1 3 }
 svg .zone { fill: var(--bad); opacity: .12 } svg .on { fill: var(--c0) }
 svg .off { fill: none; stroke: var(--line) } svg .bar { fill: var(--c0) }
 svg .range { stroke: var(--text); stroke-width: 2.5 } svg .mean { fill: var(--text) }
@@ -80,7 +81,7 @@ svg circle.s4 { fill: var(--c4) } svg circle.s5 { fill: var(--c5) }
   body { font-size: 10pt } main { max-width: none; padding: 0 }
   .answer, .demonstration, svg { print-color-adjust: exact; -webkit-print-color-adjust: exact }
   .hash { max-width: 100%; white-space: normal } .figures { grid-template-columns: 1fr 1fr }
-  h2 { break-after: avoid } details:not([open]) { display: none }
+  h2 { break-after: avoid } figure details:not([open]) { display: none }
   .sign { display: grid; grid-template-columns: 2fr 1fr 3fr; gap: 1rem; margin-top: 3rem;
     break-inside: avoid } .sign span { border-top: 1px solid; padding-top: .2rem } }
 """

@@ -64,6 +64,7 @@ def running(program: str, folder: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [
             program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            "--hide-scrollbars",
             f"--user-data-dir={folder / 'profile'}", "--remote-debugging-port=0", "about:blank",
         ],
         stderr=subprocess.PIPE, text=True,
@@ -85,35 +86,35 @@ def look(devtools: str, page: Path, view: View, expression: str) -> Seen:
 
 
 async def _look(devtools: str, address: str, view: View, expression: str) -> Seen:
-    async with aiohttp.ClientSession() as session:
-        async with session.ws_connect(devtools, max_msg_size=0) as socket:
-            tab = _Tab(socket)
-            target = await tab.call("Target.createTarget", url="about:blank")
-            attached = await tab.call(
-                "Target.attachToTarget", targetId=target["targetId"], flatten=True
-            )
-            tab.session = attached["sessionId"]
-            for domain in ("Page", "Runtime", "Log", "Network"):
-                await tab.call(f"{domain}.enable")
-            await tab.call(
-                "Emulation.setDeviceMetricsOverride",
-                width=view.width, height=900, deviceScaleFactor=1, mobile=False,
-            )  # fmt: skip
-            await tab.call(
-                "Emulation.setEmulatedMedia",
-                media="print" if view.paper else "screen",
-                features=[
-                    {"name": "prefers-color-scheme", "value": "dark" if view.dark else "light"}
-                ],
-            )
-            await tab.call("Page.navigate", url=address)
-            await tab.until("Page.loadEventFired")
-            found = await tab.call(
-                "Runtime.evaluate", expression=f"({expression})()", returnByValue=True
-            )
-            picture = await tab.call("Page.captureScreenshot", captureBeyondViewport=True)
-            complaints = tuple(filter(None, (_complaint(one, address) for one in tab.events)))
-            await tab.call("Page.close")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(devtools, max_msg_size=0) as socket,
+    ):
+        tab = _Tab(socket)
+        target = await tab.call("Target.createTarget", url="about:blank")
+        attached = await tab.call(
+            "Target.attachToTarget", targetId=target["targetId"], flatten=True
+        )
+        tab.session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            await tab.call(f"{domain}.enable")
+        await tab.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=view.width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        await tab.call(
+            "Emulation.setEmulatedMedia",
+            media="print" if view.paper else "screen",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if view.dark else "light"}],
+        )
+        await tab.call("Page.navigate", url=address)
+        await tab.until("Page.loadEventFired")
+        found = await tab.call(
+            "Runtime.evaluate", expression=f"({expression})()", returnByValue=True
+        )
+        picture = await tab.call("Page.captureScreenshot", captureBeyondViewport=True)
+        complaints = tuple(filter(None, (_complaint(one, address) for one in tab.events)))
+        await tab.call("Page.close")
     value = found["result"].get("value")
     return Seen(complaints, value, base64.b64decode(picture["data"]))
 
@@ -121,7 +122,7 @@ async def _look(devtools: str, address: str, view: View, expression: str) -> See
 class _Tab:
     """A tab's end of the DevTools protocol; events that pass by are kept."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: Any) -> None:  # noqa: ANN401 - differs between aiohttp's releases
         self.session: str | None = None
         self.events: list[dict[str, Any]] = []
         self._socket = socket
