@@ -35,11 +35,12 @@ def counted(one: Scored) -> Mapping[str, Mapping[str, Any]]:
     return {
         str(name): counts
         for name, counts in (paired if isinstance(paired, dict) else {}).items()
-        if isinstance(counts, dict) and all(_is_number(counts.get(key)) for key in NEEDED)
+        if isinstance(counts, dict) and all(is_number(counts.get(key)) for key in NEEDED)
     }
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value of a document is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value)
@@ -110,7 +111,7 @@ def _discordance(one: Scored, filters: Mapping[str, Mapping[str, Any]]) -> Figur
     ]
     noise = one.document.get("noise_floor")
     share = noise.get("discordance") if isinstance(noise, dict) else None
-    control = 100 * float(share) if share is not None and _is_number(share) else None
+    control = 100 * float(share) if share is not None and is_number(share) else None
     most = max([0.1, *(percent for _, percent, _ in lanes), control or 0])
     axis = Axis(0, most * 1.15, 8, WIDTH - 8)
     bottom = 32 * len(lanes) + 8
@@ -146,7 +147,7 @@ def _discordance_marks(
 def _looks(one: Scored, steps: Sequence[Any]) -> Figure:
     keys = ("questions", "score_preserved", "bound_preserved", "score_degraded", "bound_degraded")
     held = [step for step in steps if isinstance(step, dict)]
-    held = [step for step in held if all(_is_number(step.get(key)) for key in keys)]
+    held = [step for step in held if all(is_number(step.get(key)) for key in keys)]
     lines = [(key, [(s["questions"], s[key]) for s in held]) for key in keys[1:]]
     values = [value for _, points in lines for _, value in points] or [0.0, 1.0]
     across = Axis(0, max([1, *(step["questions"] for step in held)]) * 1.05, 40, WIDTH - 8)
