@@ -101,7 +101,7 @@ def _tokens(runs: Sequence[tuple[int, int]], y: float) -> Iterator[str]:
     """Draw the token counts of calls on a logarithmic line; 0 is drawn at its start."""
     if not runs:
         return
-    axis = Axis(1, max(131_072, *(b for _, b in runs)), _LEFT, WIDTH - 8, log=True)
+    axis = Axis(1, max(131_072, *(b for _, b in runs)), _LEFT, WIDTH - 20, log=True)
     yield words(_LEFT - 6, y + 4, "token counts", "end", "tick")
     yield line(axis.start, y, axis.end, y, "grid")
     for first, last in runs:

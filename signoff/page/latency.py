@@ -17,6 +17,8 @@ def latencies(gathered: Gathered) -> Iterator[Figure]:
     """Yield two figures for each file of latencies: microseconds, and ratios where there are."""
     files: dict[str, list[Timed]] = {}
     for one in gathered.timed:
+        if one.us.low <= 0:  # no time of a call, and no logarithm
+            continue
         files.setdefault(one.file.path, []).append(one)
     for some in files.values():
         # Inputs that no cache holds are what a served model has; warm ones only where alone.

@@ -14,6 +14,9 @@ from goldgate.text import one_line
 #: What a filter's counts must have to be drawn.
 NEEDED = ("questions", "losses", "gains", "difference", "lower", "upper", "margin", "alpha")
 
+#: What a look of a sequential plan must have to be drawn: each score with its bound.
+LOOK = ("questions", "score_preserved", "bound_preserved", "score_degraded", "bound_degraded")
+
 _LANE = 44
 
 
@@ -24,18 +27,21 @@ def scores(gathered: Gathered) -> Iterator[Figure]:
         if filters:
             yield _bounds(one, filters)
             yield _discordance(one, filters)
-        steps = one.document.get("steps")
-        if isinstance(steps, list) and steps:
+        steps = _steps(one)
+        if steps:
             yield _looks(one, steps)
 
 
 def counted(one: Scored) -> Mapping[str, Mapping[str, Any]]:
-    """Return the counts of each filter that has all of `NEEDED` as numbers."""
+    """Return the counts of each filter that has all of `NEEDED`, as numbers that can be drawn."""
     paired = one.document.get("paired")
     return {
         str(name): counts
         for name, counts in (paired if isinstance(paired, dict) else {}).items()
-        if isinstance(counts, dict) and all(is_number(counts.get(key)) for key in NEEDED)
+        if isinstance(counts, dict)
+        and all(is_number(counts.get(key)) for key in NEEDED)
+        and counts["questions"] > 0
+        and counts["margin"] > 0
     }
 
 
@@ -144,18 +150,25 @@ def _discordance_marks(
         yield line(axis.at(control), 0, axis.at(control), bottom, "axis")
 
 
-def _looks(one: Scored, steps: Sequence[Any]) -> Figure:
-    keys = ("questions", "score_preserved", "bound_preserved", "score_degraded", "bound_degraded")
-    held = [step for step in steps if isinstance(step, dict)]
-    held = [step for step in held if all(is_number(step.get(key)) for key in keys)]
-    lines = [(key, [(s["questions"], s[key]) for s in held]) for key in keys[1:]]
-    values = [value for _, points in lines for _, value in points] or [0.0, 1.0]
+def _steps(one: Scored) -> Sequence[Mapping[str, Any]]:
+    """Return the looks of a sequential plan that have all of `LOOK` as numbers."""
+    steps = one.document.get("steps")
+    return [
+        step
+        for step in (steps if isinstance(steps, list) else [])
+        if isinstance(step, dict) and all(is_number(step.get(key)) for key in LOOK)
+    ]
+
+
+def _looks(one: Scored, held: Sequence[Mapping[str, Any]]) -> Figure:
+    lines = [(key, [(s["questions"], s[key]) for s in held]) for key in LOOK[1:]]
+    values = [value for _, points in lines for _, value in points]
     across = Axis(0, max([1, *(step["questions"] for step in held)]) * 1.05, 40, WIDTH - 8)
     up = Axis(min(0, *values) - 0.3, max(values) + 0.3, 190, 24)
-    last = held[-1] if held else {}
+    last, count = held[-1], len(held)
     return Figure(
         f"Looks of the sequential plan ({name_of(one)})",
-        f"{len(held)} looks, the last after {last.get('questions', 0)} questions: "
+        f"{count} look{'s' if count > 1 else ''}, the last after {last['questions']:g} questions: "
         f"{last.get('decided') or 'not decided'}. A score above its bound decides.",
         222,
         (
@@ -167,8 +180,8 @@ def _looks(one: Scored, steps: Sequence[Any]) -> Figure:
                 for mark in _look_marks(points, series(number), across, up)
             ),
         ),
-        keys,
-        tuple(tuple(f"{step[key]:g}" for key in keys) for step in held),
+        LOOK,
+        tuple(tuple(f"{step[key]:g}" for key in LOOK) for step in held),
         tuple((series(n), key.replace("_", " ")) for n, (key, _) in enumerate(lines)),
     )
 
