@@ -37,7 +37,7 @@ STARTS = {
 # Modules in goldgate/ that every package may use; the program itself no package may import.
 HELPERS = {
     *("errors", "junit", "lazy", "options", "pictures"),
-    *("places", "program", "progress", "provenance", "sealed", "text"),
+    *("places", "program", "progress", "provenance", "sealed", "svg", "text", "webpage"),
 }
 
 

@@ -6,7 +6,6 @@ connections should anything slip through.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from goldgate.evals.comparing.compare import Comparison
 from goldgate.evals.comparing.report import changed, comparison_report, sentence
 from goldgate.evals.comparing.warnings import cautions, points
 from goldgate.evals.stats.paired import Paired
-from goldgate.text import printable
+from goldgate.webpage import document, escaped, table
 
 #: Changed answers that a page holds; more are counted.
 MOST_SHOWN = 200
@@ -34,30 +33,29 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--li
 details { border-top: 1px solid var(--line); padding: .4rem 0 } summary { cursor: pointer }
 svg { width: 100%; height: auto } svg text { font: 13px system-ui, sans-serif; fill: currentColor }
 """
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def page(found: Comparison, verdict_sentence: str | None = None) -> str:
     """Return the page as HTML; `verdict_sentence` takes the place of the comparison's own."""
     words = verdict_sentence or sentence(found)
     title = f"GSM8K: {found.verdict}"
-    parts = [
-        "<!DOCTYPE html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{_text(title)}</h1>",
-        f'<p class="verdict {found.verdict}"><strong>{found.verdict}</strong>: {_text(words)}</p>',
-        *_counts(found),
-        *_plot(found),
-        *_cautions(found),
-        *_changed(found),
-        "<h2>Report</h2>",
-        f"<pre>{_text(comparison_report(found))}</pre>" if verdict_sentence is None else "",
-        "</body></html>",
-    ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return document(
+        title,
+        _STYLE,
+        [
+            f"<h1>{escaped(title)}</h1>",
+            (
+                f'<p class="verdict {found.verdict}"><strong>{found.verdict}</strong>: '
+                f"{escaped(words)}</p>"
+            ),
+            *_counts(found),
+            *_plot(found),
+            *_cautions(found),
+            *_changed(found),
+            "<h2>Report</h2>",
+            f"<pre>{escaped(comparison_report(found))}</pre>" if verdict_sentence is None else "",
+        ],
+    )
 
 
 def _counts(found: Comparison) -> Iterator[str]:
@@ -65,24 +63,22 @@ def _counts(found: Comparison) -> Iterator[str]:
         "read by", "baseline right", "candidate right", "turned wrong", "turned right",
         "change, points", "lower bound", "decides",
     )  # fmt: skip
-    yield "<h2>Counts</h2><table>"
-    yield "<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"
-    for name, paired in found.paired.items():
-        scores = [
-            f"{sum(run.facts['totals']['right'][name])} of {run.facts['totals']['answers']}"
-            for run in (found.baseline, found.candidate)
-        ]
-        cells = [
+    rows = [
+        [
             name,
-            *scores,
+            *(
+                f"{sum(run.facts['totals']['right'][name])} of {run.facts['totals']['answers']}"
+                for run in (found.baseline, found.candidate)
+            ),
             f"{paired.losses:g}",
             f"{paired.gains:g}",
             points(paired.difference),
             points(paired.lower),
             "yes" if name == found.decides and not found.refused else "no",
         ]
-        yield "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>"
-    yield "</table>"
+        for name, paired in found.paired.items()
+    ]
+    yield f"<h2>Counts</h2>{table(heads, rows)}"
 
 
 def _plot(found: Comparison) -> Iterator[str]:
@@ -122,12 +118,12 @@ def _plot(found: Comparison) -> Iterator[str]:
 
 def _interval(name: str, one: Paired, y: float, x: Any) -> Iterator[str]:  # noqa: ANN401 - a function
     low, middle, high = (x(100 * value) for value in (one.lower, one.difference, one.upper))
-    yield f'<text x="0" y="{y + 4:.1f}">{_text(name)}</text>'
+    yield f'<text x="0" y="{y + 4:.1f}">{escaped(name)}</text>'
     yield (
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" '
         'stroke-width="3"/>'
         f'<circle cx="{middle:.1f}" cy="{y:.1f}" r="6" fill="currentColor"/>'
-        f'<text x="{low:.1f}" y="{y - 9:.1f}">{_text(points(one.lower))}</text>'
+        f'<text x="{low:.1f}" y="{y - 9:.1f}">{escaped(points(one.lower))}</text>'
     )
 
 
@@ -135,14 +131,14 @@ def _cautions(found: Comparison) -> Iterator[str]:
     failed = [check for check in found.checks if not check.passed]
     if failed:
         yield "<h2>Not comparable</h2><ul>"
-        yield from (f"<li>{_text(f'{one.name}: no, {one.detail}')}</li>" for one in failed)
+        yield from (f"<li>{escaped(f'{one.name}: no, {one.detail}')}</li>" for one in failed)
         yield "</ul>"
     listed = [*found.withheld, *cautions(found)]
     yield "<h2>Cautions</h2>"
     if not listed:
         yield "<p>None.</p>"
         return
-    yield "<ul>" + "".join(f"<li>{_text(caution)}</li>" for caution in listed) + "</ul>"
+    yield "<ul>" + "".join(f"<li>{escaped(caution)}</li>" for caution in listed) + "</ul>"
 
 
 def _changed(found: Comparison) -> Iterator[str]:
@@ -150,7 +146,7 @@ def _changed(found: Comparison) -> Iterator[str]:
         return
     losses, gains, name = changed(found)
     yield f"<h2>Changed answers</h2><p>{len(losses)} turned wrong, {len(gains)} turned right"
-    yield f"(first repeat, read by {_text(name)}).</p>"
+    yield f"(first repeat, read by {escaped(name)}).</p>"
     samples = [
         {sample["doc_id"]: sample for sample in run.samples if not sample["repeat"]}
         for run in (found.baseline, found.candidate)
@@ -159,8 +155,8 @@ def _changed(found: Comparison) -> Iterator[str]:
         one, other = samples[0][doc_id], samples[1][doc_id]
         way = "right to wrong" if doc_id in losses else "wrong to right"
         expected = str(one["target"]).rpartition("####")[2].strip()
-        yield f"<details><summary>question {doc_id}: {way}; expected {_text(expected)}</summary>"
-        yield f'<pre>{_text(one["question"])}</pre><div class="pair">'
+        yield f"<details><summary>question {doc_id}: {way}; expected {escaped(expected)}</summary>"
+        yield f'<pre>{escaped(one["question"])}</pre><div class="pair">'
         yield _answer("baseline", one, name)
         yield _answer("candidate", other, name)
         yield "</div></details>"
@@ -173,10 +169,6 @@ def _answer(arm: str, sample: Mapping[str, Any], name: str) -> str:
     text = str(sample["text"] or "")
     cut = "" if len(text) <= _LONGEST else f"\n... {len(text) - _LONGEST} more characters"
     return (
-        f"<div>{arm}, read: {_text(sample['extracted'][name])}"
-        f"<pre>{_text(text[:_LONGEST] + cut)}</pre></div>"
+        f"<div>{arm}, read: {escaped(sample['extracted'][name])}"
+        f"<pre>{escaped(text[:_LONGEST] + cut)}</pre></div>"
     )
-
-
-def _text(value: object) -> str:
-    return html.escape(printable(str(value)))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html.parser
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ import pytest
 from matplotlib import image
 
 from goldgate.cli import main
+from tests.browser import find_browser
 from tests.evals.support import Server
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ HOSTILE = (
     "</pre><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
     "\x1b[2J\u202e&lt;"
 )
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "chrome-headless-shell")
 
 
 class Elements(html.parser.HTMLParser):
@@ -119,8 +117,7 @@ def test_refusal_has_a_page_too(page: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def browser() -> str:
     """Name a Chromium; skips where there is none."""
-    named = [os.environ.get("GOLDGATE_CHROMIUM"), *map(shutil.which, BROWSERS)]
-    found = next((one for one in named if one), None)
+    found = find_browser()
     if found is None:
         pytest.skip("no Chromium: install chromium or set GOLDGATE_CHROMIUM to one")
     return found

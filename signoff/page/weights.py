@@ -1,0 +1,77 @@
+"""The figure of weight errors: how much of its proven bound each recording's largest error uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from goldgate.signoff.gathered import Gathered, Parity
+from goldgate.signoff.page.figure import WIDTH, Figure, kernel_label
+from goldgate.svg import Axis, below, dot, line, words
+from goldgate.text import one_line
+
+#: Kernels that are drawn; the table has all.
+MOST_KERNELS = 10
+
+_HIGH = 1.2
+_LANE = 34
+
+
+def weight_errors(gathered: Gathered) -> Figure | None:
+    """Return the figure; None where no weight was judged."""
+    lanes = by_kernel([one for one in gathered.parity if one.weights])
+    if not lanes:
+        return None
+    drawn = dict(list(lanes.items())[:MOST_KERNELS])
+    bottom = _LANE * len(drawn) + 8
+    axis = Axis(0, _HIGH, 8, WIDTH - 10, log=False)
+    every = [one for some in lanes.values() for one in some]
+    worst = max(every, key=lambda one: one.over_bound)
+    above = sum(one.over_bound > 1 for one in every)
+    left = len(lanes) - len(drawn)
+    return Figure(
+        "Weight error over its bound",
+        f"A dot is the largest weight error of a recording, as a part of its proven bound, known "
+        f"failures excluded; above 1 it fails. {above} of {len(every)} are above 1. The largest "
+        f"is {worst.over_bound:.3g}: {kernel_label(worst.kernel)} on {worst.recording}."
+        + (f" {left} more kernels are in the numbers alone." if left else ""),
+        bottom + 32,
+        (*below(axis, bottom, 0, "error / bound"), *_lanes(drawn, axis, bottom)),
+        ("kernel", "recording", "verdict", "weights", "largest error / bound", "evidence"),
+        tuple(
+            (
+                kernel_label(one.kernel),
+                one.recording,
+                one.verdict,
+                one.weights,
+                f"{one.over_bound:.3g}",
+                one.file.path,
+            )
+            for one in sorted(every, key=lambda one: -one.over_bound)
+        ),
+        (("ok", "passes"), ("wrong", "fails"), ("limit", "bound")),
+    )
+
+
+def by_kernel(parity: Sequence[Parity]) -> Mapping[str, list[Parity]]:
+    """Return verdicts by their kernel's label, in the order in which kernels are first met."""
+    lanes: dict[str, list[Parity]] = {}
+    for one in parity:
+        lanes.setdefault(kernel_label(one.kernel), []).append(one)
+    return lanes
+
+
+def _lanes(lanes: Mapping[str, Sequence[Parity]], axis: Axis, bottom: float) -> Iterator[str]:
+    yield line(axis.at(1), 0, axis.at(1), bottom, "limit")
+    for number, (label, some) in enumerate(lanes.items()):
+        top = number * _LANE
+        yield words(axis.start, top + 12, one_line(label, 54))
+        # One dot where several would cover each other: thousands of recordings stay readable.
+        seen: dict[tuple[str, str], None] = {}
+        for one in some:
+            kind = "ok" if one.verdict == "PASS" else "wrong"
+            seen.setdefault((f"{axis.at(one.over_bound):.0f}", kind))
+        for x, kind in sorted(seen):
+            yield dot(float(x), top + 24, 3.5, kind)
+        largest = max(one.over_bound for one in some)
+        if largest > _HIGH:
+            yield words(axis.end - 8, top + 28, f"{largest:.3g} >", "end")
