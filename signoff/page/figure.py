@@ -20,6 +20,10 @@ MOST_ROWS = 200
 SERIES = 6
 
 
+# Characters that fit into the width of a drawing.
+_LANE_LABEL = 48
+
+
 @dataclass(frozen=True)
 class Figure:
     """What is drawn, and the same for a reader who does not see it.
@@ -92,8 +96,15 @@ def series(number: int) -> str:
 
 
 def kernel_label(kernel: Kernel) -> str:
-    """Return a kernel's name, version, architecture and, unless it ran on hardware, how it ran."""
+    """Return a kernel's name, version and architecture, after how it ran unless on hardware."""
     parts = [kernel.name, kernel.version, kernel.architecture or kernel.device]
-    if kernel.execution != "hardware":
-        parts.append(kernel.execution)
-    return ", ".join(part for part in parts if part)
+    ran = "" if kernel.execution == "hardware" else f"{kernel.execution}: "
+    return ran + ", ".join(part for part in parts if part)
+
+
+def lane_label(kernel: Kernel) -> str:
+    """Return the label that fits above a lane of a drawing; how the kernel ran is never cut."""
+    ran = "" if kernel.execution == "hardware" else f"{one_line(kernel.execution, 9)}: "
+    known = (one_line(kernel.version, 16), one_line(kernel.architecture or kernel.device, 10))
+    rest = "".join(f", {part}" for part in known if part)
+    return ran + one_line(kernel.name, _LANE_LABEL - len(ran) - len(rest)) + rest

@@ -60,6 +60,7 @@ svg .zone { fill: var(--bad); opacity: .12 } svg .on { fill: var(--c0) }
 svg .off { fill: none; stroke: var(--line) } svg .bar { fill: var(--c0) }
 svg .range { stroke: var(--text); stroke-width: 2.5 } svg .mean { fill: var(--text) }
 svg .ok { fill: var(--c0); opacity: .65 } svg .wrong { fill: var(--bad) }
+svg .known { fill: var(--open) }
 svg .s0, svg .s1, svg .s2, svg .s3, svg .s4, svg .s5 { stroke-width: 2 }
 svg .s0 { stroke: var(--c0) } svg .s1 { stroke: var(--c1); stroke-dasharray: 7 2 }
 svg .s2 { stroke: var(--c2); stroke-dasharray: 2 2 }
@@ -74,7 +75,7 @@ svg circle.s4 { fill: var(--c4) } svg circle.s5 { fill: var(--c5) }
 .sign { display: none }
 @media (max-width: 34rem) { .item { grid-template-columns: minmax(0, 1fr) }
   .need { display: inline; margin-left: .5rem } dl { grid-template-columns: minmax(0, 1fr) }
-  dd { margin-bottom: .4rem } }
+  dd { margin-bottom: .4rem } svg text { font-size: 12px } }
 @media print { :root { --back: #fff; --text: #000; --faint: #444; --line: #bbb; --panel: #fff;
     --good: #1a7f37; --bad: #b3141f; --open: #7a5200; --c0: #0550ae; --c1: #953800;
     --c2: #116329; --c3: #6639ba; --c4: #444; --c5: #99286e; color-scheme: light }

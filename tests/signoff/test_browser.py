@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
+from goldgate.signoff.gathered import Kernel
 from goldgate.signoff.page.document import figures, page
 from tests.browser import Seen, View, find_browser, look, running
 from tests.signoff.samples import CHECKLIST
@@ -23,6 +24,23 @@ VIEWS = {
     "dark phone": View(360, dark=True),
     "paper": View(794, paper=True),
 }
+
+#: The measured facts, with a kernel whose words are longer than a drawing is wide.
+LONG = replace(
+    MEASURED,
+    parity=(
+        *MEASURED.parity,
+        replace(
+            MEASURED.parity[0],
+            kernel=Kernel(
+                "aiter.biased_grouped_topk_of_a_long_name_indeed",
+                "commit b2b0eeedf4d0 (2026-08), emulated",
+                execution="emulated",
+                architecture="gfx942:sramecc+:xnack-",
+            ),
+        ),
+    ),
+)
 
 #: How far the page reaches beyond its window, in CSS pixels, and what reaches there; the drawings
 #: with their sizes; which words of drawings leave their drawing; colours; what paper shows.
@@ -68,7 +86,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Seen]]:
         CHECKLIST.items[0], found=f"found {'x' * 300}", details=("y" * 300,), name="long"
     )
     checklist = replace(CHECKLIST, items=(*CHECKLIST.items, long))
-    path.write_text(page(checklist, MEASURED), encoding="utf-8")
+    path.write_text(page(checklist, LONG), encoding="utf-8")
     with running(program, folder) as devtools:
         yield {name: look(devtools, path, view, LOOK) for name, view in VIEWS.items()}
 
@@ -91,7 +109,7 @@ def test_drawings_are_laid_out(seen: dict[str, Seen], name: str) -> None:
     """Every figure is drawn with a size, and no word of it is cut or too small to read."""
     found = seen[name].value
 
-    assert len(found["drawings"]) == len(list(figures(MEASURED)))
+    assert len(found["drawings"]) == len(list(figures(LONG)))
     assert all(width > 250 and height > 30 and words for width, height, words in found["drawings"])
     assert found["cut"] == []
     assert found["smallest"] >= 9

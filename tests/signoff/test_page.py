@@ -210,7 +210,27 @@ def test_error_above_its_bound_is_drawn_as_failing() -> None:
 
     assert sum('class="wrong"' in mark for mark in figure.marks) == 1
     assert any("3.01e+03 &gt;" in mark for mark in figure.marks)
-    assert "1 of 2 are above 1" in figure.says
+    assert "1 of 2 are above 1, 0 of these in known failures alone" in figure.says
+
+
+def test_known_failure_above_its_bound_is_no_failure() -> None:
+    """A recording that passes beyond its bound, by known failures alone, has a mark of its own."""
+    known = a_parity(0, 3010.5)
+
+    (figure, _) = figures(Gathered(parity=(known,)))
+
+    assert sum('class="known"' in mark for mark in figure.marks) == 1
+    assert "1 of 1 are above 1, 1 of these in known failures alone" in figure.says
+
+
+def test_emulated_outputs_are_labelled() -> None:
+    """Every drawing and every row of numbers of an emulated kernel says that it is emulated."""
+    emulated = replace(NEW, name="k" * 90, execution="emulated")
+    facts = Gathered(parity=(replace(a_parity(0, 0.5), kernel=emulated),))
+
+    for one in figures(facts):
+        assert any("emulated: k" in mark for mark in one.marks)
+        assert all(str(row[0]).startswith("emulated: k") for row in one.rows)
 
 
 def test_thousands_of_recordings_stay_small() -> None:
