@@ -128,6 +128,7 @@ class Checklist:
         read: every file that was read and used.
         made: when the checklist was made, ISO 8601 in UTC.
         goldgate: version, commit and source hash of this goldgate, as facts.
+        notes: what else a reader has to know, a sentence each.
 
     """
 
@@ -141,6 +142,7 @@ class Checklist:
     read: tuple[EvidenceFile, ...]
     made: str
     goldgate: tuple[Fact, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def signed_off(self) -> bool:

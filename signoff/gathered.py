@@ -6,8 +6,9 @@ stay in memory: thousands of files are some megabytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any
 
 from goldgate.signoff.checklist import EvidenceFile, Refused
@@ -120,6 +121,9 @@ class Parity:
         tier: one of the constructed tiers, "recorded", or "" where the evidence does not say.
         judged_again: whether this goldgate judged the recording and outputs again.
         file: the evidence.
+        partial: whether recordings were left out (--partial).
+        repeats: how often a call of each recording was made again on the same rows.
+        judge_sha256: the hash of the judge's code; "" where the evidence does not say.
 
     """
 
@@ -144,6 +148,9 @@ class Parity:
     tier: str
     judged_again: bool
     file: EvidenceFile
+    partial: bool = False
+    repeats: int = 0
+    judge_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -328,6 +335,7 @@ class Gathered:
         margins: of the recordings at hand.
         files: every file that was read.
         refused: files that were found and not used.
+        notes: what else a reader has to know of the gathering, a sentence each.
 
     """
 
@@ -341,3 +349,15 @@ class Gathered:
     margins: tuple[Margins, ...] = ()
     files: tuple[EvidenceFile, ...] = ()
     refused: tuple[Refused, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def merged(parts: Iterable[Gathered]) -> Gathered:
+    """Return the facts of several parts together, in their order."""
+    held = list(parts)
+    return Gathered(
+        **{
+            one.name: tuple(chain.from_iterable(getattr(part, one.name) for part in held))
+            for one in fields(Gathered)
+        }
+    )

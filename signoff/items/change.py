@@ -1,0 +1,74 @@
+"""The old kernel against the new one: every difference explained."""
+
+from __future__ import annotations
+
+from goldgate.signoff import commands
+from goldgate.signoff.checklist import Item
+from goldgate.signoff.fit import (
+    Miss,
+    device_reasons,
+    files_of,
+    is_kernel,
+    kernel_reasons,
+    numbers,
+    recording_reasons,
+    would_fill,
+)
+from goldgate.signoff.gathered import Compared
+from goldgate.signoff.items.item import item
+from goldgate.signoff.view import View
+
+
+def old_new(view: View) -> Item:
+    """Require a comparison on each layer of each architecture, each difference explained."""
+    policy = view.policy
+    good: list[Compared] = []
+    layers: dict[str, set[int]] = {}
+    misses = []
+    for one in view.facts.compared:
+        if not is_kernel(one.new, policy.kernel) or not is_kernel(one.old, policy.replaces):
+            misses.append(Miss(one.file, one.recording, _others(one)))
+            continue
+        recorded = view.recordings.get(one.recording_sha256)
+        reasons = (
+            *kernel_reasons(one.new, policy.kernel),
+            *(f"the old kernel: {reason}" for reason in kernel_reasons(one.old, policy.replaces)),
+            *device_reasons(one.new, policy),
+            *recording_reasons(recorded, policy),
+        )
+        if reasons or recorded is None or recorded.layer is None:
+            misses.append(Miss(one.file, one.recording, reasons))
+            continue
+        good.append(one)
+        layers.setdefault(one.new.architecture, set()).add(recorded.layer)
+    wrong = [
+        f"{one.recording} on {one.new.architecture}: "
+        f"{one.why or f'{one.unexplained} rows are not explained'} ({one.file.path})"
+        for one in good
+        if one.verdict != "EXPLAINED"
+    ]
+    missing, to_do = [], []
+    for architecture in policy.architectures:
+        none = [n for n in policy.layers if n not in layers.get(architecture, ())]
+        if none:
+            missing.append(f"{architecture}: no comparison on layers {numbers(none)}")
+        if none or wrong:
+            to_do.append(commands.compare(policy, architecture))
+    rows = sum(one.rows for one in good)
+    rerouted = sum(one.rerouted for one in good)
+    return item(
+        view,
+        "old-new",
+        f"{policy.replaces.names[0]} against {policy.kernel.names[0]}: every difference explained",
+        good=f"of {rows} rows {rerouted} route differently, every one explained by a tie or by "
+        "rounding within both bounds",
+        wrong=wrong,
+        missing=missing,
+        evidence=files_of(good),
+        to_do=to_do,
+        would_fill=would_fill(misses),
+    )
+
+
+def _others(one: Compared) -> tuple[str, ...]:
+    return (f"compares {one.old.name} with {one.new.name}",)

@@ -1,0 +1,117 @@
+"""What ran is what is released: dispatch, version, source, architecture, engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from goldgate.signoff import commands
+from goldgate.signoff.checklist import EvidenceFile, Item
+from goldgate.signoff.fit import (
+    Miss,
+    device_reasons,
+    files_of,
+    is_kernel,
+    kernel_reasons,
+    would_fill,
+)
+from goldgate.signoff.gathered import Kernel, Parity, Scored
+from goldgate.signoff.items.item import item
+from goldgate.signoff.items.scores import counted, fingerprint_of
+from goldgate.signoff.policy import matches
+from goldgate.signoff.view import View
+
+_TITLE = "what ran is what is released: dispatch, version, source, architecture, engine"
+
+
+def release(view: View) -> Item:
+    """Require one version, one source and one engine in all evidence, as the policy names them."""
+    policy = view.policy
+    ran = list(_ran(view))
+    fitting: list[tuple[Kernel, EvidenceFile]] = []
+    misses = []
+    for kernel, file in ran:
+        reasons = (*kernel_reasons(kernel, policy.kernel), *device_reasons(kernel, policy))
+        if reasons:
+            misses.append(Miss(file, f"{kernel.name} on {kernel.architecture or '?'}", reasons))
+        else:
+            fitting.append((kernel, file))
+    served = [
+        (one, recorded) for one, recorded, reasons in view.on_model() if recorded and not reasons
+    ]
+    missing, wrong = [], []
+    for architecture in policy.architectures:
+        if not any(kernel.architecture == architecture for kernel, _ in fitting):
+            missing.append(f"{architecture}: the kernel ran on no such device")
+        # Only outputs that a recorder took in the engine show which kernel its dispatch reaches.
+        if not any(
+            _dispatched(one) and one.kernel.architecture == architecture for one, _ in served
+        ):
+            missing.append(
+                f"{architecture}: no outputs that a recorder took from the engine, which show the "
+                "kernel that its dispatch reaches"
+            )
+    wrong += _several("versions", ((kernel.version, file) for kernel, file in fitting))
+    wrong += _several(
+        "sources", ((k.source_sha256[:12], file) for k, file in fitting if k.source_sha256)
+    )
+    engines = {(str(recorded.source.get("server")), one.file) for one, recorded in served}
+    wrong += _several("engines", sorted(engines, key=lambda pair: (pair[0], pair[1].path)))
+    scored = [one for one in view.facts.scored if not counted(one, policy)]
+    mark, unmarked = _engine(view, scored)
+    missing += unmarked
+    version = next((kernel.version for kernel, _ in fitting), "")
+    engine = next((str(recorded.source.get("server")) for _, recorded in served), "")
+    to_do = [
+        one
+        for architecture in policy.architectures
+        if any(line.startswith(f"{architecture}:") for line in missing)
+        for one in commands.record(policy, architecture)
+    ]
+    to_do += [commands.swap(policy)] if unmarked else []
+    files = [*(file for _, file in fitting), *files_of(one for one, _ in served)]
+    return item(
+        view,
+        "release",
+        _TITLE,
+        good=f"{policy.kernel.names[0]} {version} on {', '.join(policy.architectures)}, reached by "
+        f"the dispatch of {engine}; asked: {mark}",
+        wrong=wrong,
+        missing=missing,
+        evidence=[*files, *files_of(scored)],
+        to_do=to_do,
+        would_fill=would_fill(misses),
+    )
+
+
+def _ran(view: View) -> Iterable[tuple[Kernel, EvidenceFile]]:
+    rule = view.policy.kernel
+    yield from ((one.kernel, one.file) for one in view.of_kernel())
+    yield from ((one.new, one.file) for one in view.facts.compared if is_kernel(one.new, rule))
+    yield from ((one.kernel, one.file) for one in view.facts.timed if is_kernel(one.kernel, rule))
+
+
+def _dispatched(one: Parity) -> bool:
+    return not one.live
+
+
+def _several(what: str, found: Iterable[tuple[str, EvidenceFile]]) -> list[str]:
+    """Return a clause where evidence names more than one, with a file of each."""
+    held: dict[str, str] = {}
+    for value, file in found:
+        held.setdefault(value, file.path)
+    if len(held) < 2:
+        return []
+    return [f"{len(held)} {what}: " + ", ".join(f"{one} ({path})" for one, path in held.items())]
+
+
+def _engine(view: View, scored: list[Scored]) -> tuple[str, list[str]]:
+    """Return the candidate's fingerprint, and what is missing of it."""
+    if not scored:
+        return "", ["no GSM8K run that names its engine"]
+    marks = [fingerprint_of(one) for one in scored]
+    wanted = view.policy.engine.fingerprint
+    if not all(marks):
+        return "", ["the candidate of the GSM8K run has no fingerprint, build or version"]
+    if wanted and not all(matches(mark, wanted) for mark in marks):
+        return "", [f"the candidate's engine is {marks[0]}, not {wanted}"]
+    return marks[0], []
