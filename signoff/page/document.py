@@ -17,6 +17,8 @@ from goldgate.signoff.page.style import STYLE
 from goldgate.signoff.page.weights import weight_errors
 from goldgate.webpage import document, escaped
 
+_MOST_NOTES = 200
+
 
 def page(checklist: Checklist, gathered: Gathered) -> str:
     """Return the page as HTML; the same checklist and facts give the same text."""
@@ -31,6 +33,7 @@ def page(checklist: Checklist, gathered: Gathered) -> str:
             "<h2>Checklist</h2>",
             *items_html(checklist.items),
             *_refused(checklist),
+            *_notes(checklist.notes),
             *_plots(gathered),
             *_facts("Policy", checklist.policy),
             *_origin(checklist),
@@ -77,6 +80,15 @@ def _refused(checklist: Checklist) -> Iterator[str]:
     if checklist.refused:
         yield f"<h2>Evidence not used ({len(checklist.refused)})</h2>"
         yield from refused_html(checklist.refused)
+
+
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "<h2>Notes</h2><ul>"
+        yield from (f"<li>{escaped(one)}</li>" for one in notes[:_MOST_NOTES])
+        yield "</ul>"
+        if len(notes) > _MOST_NOTES:
+            yield f"<p>{len(notes) - _MOST_NOTES} more are in signoff.json.</p>"
 
 
 def figures(gathered: Gathered) -> Iterator[Figure]:

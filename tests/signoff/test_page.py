@@ -54,8 +54,9 @@ class Elements(html.parser.HTMLParser):
 
 def test_every_item_is_there() -> None:
     """State, finding, evidence, whole hash, command and machine of every item are on the page."""
-    found = Elements(page(CHECKLIST, MEASURED))
+    found = Elements(page(replace(CHECKLIST, notes=("one note",)), MEASURED))
 
+    assert "one note" in found.words
     for item in CHECKLIST.items:
         wanted = [item.title, item.state.value, item.found, *item.would_fill, *item.details]
         wanted += [word for one in item.to_do for word in (one.command, one.where)]
@@ -114,7 +115,10 @@ def test_words_of_files_are_text() -> None:
     )  # fmt: skip
     plain = Elements(page(CHECKLIST, MEASURED))
 
-    text = page(replace(CHECKLIST, title=HOSTILE, items=(item,), policy_name=HOSTILE), gathered)
+    text = page(
+        replace(CHECKLIST, title=HOSTILE, items=(item,), policy_name=HOSTILE, notes=(HOSTILE,)),
+        gathered,
+    )
 
     found = Elements(text)
     assert found.names <= plain.names
