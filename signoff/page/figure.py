@@ -21,7 +21,7 @@ SERIES = 6
 
 
 # Characters that fit into the width of a drawing.
-_LANE_LABEL = 48
+_LANE_LABEL = 52
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,6 @@ def kernel_label(kernel: Kernel) -> str:
 def lane_label(kernel: Kernel) -> str:
     """Return the label that fits above a lane of a drawing; how the kernel ran is never cut."""
     ran = "" if kernel.execution == "hardware" else f"{one_line(kernel.execution, 9)}: "
-    known = (one_line(kernel.version, 16), one_line(kernel.architecture or kernel.device, 10))
+    known = (one_line(kernel.version, 12), one_line(kernel.architecture or kernel.device, 10))
     rest = "".join(f", {part}" for part in known if part)
     return ran + one_line(kernel.name, _LANE_LABEL - len(ran) - len(rest)) + rest
