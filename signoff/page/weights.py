@@ -65,9 +65,9 @@ def _kind(one: Parity) -> str:
 
 
 def by_kernel(parity: Sequence[Parity]) -> Mapping[str, list[Parity]]:
-    """Return verdicts by their kernel's label, in the order in which kernels are first met."""
+    """Return verdicts by their kernel's label, as kernels are first met; hardware comes first."""
     lanes: dict[str, list[Parity]] = {}
-    for one in parity:
+    for one in sorted(parity, key=lambda one: one.kernel.execution != "hardware"):
         lanes.setdefault(kernel_label(one.kernel), []).append(one)
     return lanes
 
