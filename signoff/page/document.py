@@ -50,6 +50,7 @@ def _head(checklist: Checklist) -> Iterator[str]:
             f'<p class="demonstration">{DEMONSTRATION}: the policy\'s model is the stand-in. This '
             "page shows how a sign-off looks; it releases nothing.</p>"
         )
+        yield f'<div class="mark" aria-hidden="true">{DEMONSTRATION}</div>'  # of each paper page
     yield f"<h1>Release sign-off: {escaped(checklist.title)}</h1>"
     kind = "yes" if checklist.signed_off else "no"
     yield f'<div class="answer {kind}"><p>{escaped(checklist.verdict)}</p>'

@@ -63,6 +63,7 @@ LOOK = """() => {
       .map((one) => one.textContent),
     smallest: Math.min(...[...document.querySelectorAll('figure text')].map((one) =>
       one.getBoundingClientRect().height)),
+    mark: getComputedStyle(document.querySelector('.mark')).display,
     sign: getComputedStyle(document.querySelector('.sign')).display,
     hash: document.querySelector('.item .hash').getBoundingClientRect().width,
     copied: (() => {
@@ -124,10 +125,11 @@ def test_dark_page_is_dark(seen: dict[str, Seen]) -> None:
 
 
 def test_paper_has_lines_to_sign_on_and_whole_hashes(seen: dict[str, Seen]) -> None:
-    """Print shows the signature's lines and all of a hash, the screen the hash's beginning."""
+    """Print shows the mark, the lines to sign on and whole hashes, the screen their beginning."""
     paper, desk = seen["paper"].value, seen["desk"].value
 
     assert (paper["sign"], desk["sign"]) == ("grid", "none")
+    assert (paper["mark"], desk["mark"]) == ("block", "none")
     assert paper["hash"] > 3 * desk["hash"]
 
 

@@ -140,7 +140,7 @@ def test_demonstration_is_marked() -> None:
 
     assert f"<title>{DEMONSTRATION}: not signed off" in marked
     assert '<p class="demonstration">' in marked
-    assert Elements(marked).words.count(DEMONSTRATION) == 3
+    assert Elements(marked).words.count(DEMONSTRATION) == 4
     assert DEMONSTRATION not in Elements(unmarked).words
 
 
