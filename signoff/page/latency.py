@@ -9,7 +9,7 @@ from goldgate.signoff.page.figure import WIDTH, Figure, kernel_label, series
 from goldgate.svg import Axis, below, beside, curve, dot, line
 from goldgate.text import one_line
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, WIDTH - 8, 24, 190
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, WIDTH - 20, 24, 190
 _HEIGHT = _BOTTOM + 32
 
 
