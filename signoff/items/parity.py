@@ -7,6 +7,7 @@ from goldgate.signoff.checklist import Item
 from goldgate.signoff.fit import Miss, files_of, numbers, would_fill
 from goldgate.signoff.gathered import Parity
 from goldgate.signoff.items.item import item
+from goldgate.signoff.items.known import not_reviewed
 from goldgate.signoff.view import View
 
 
@@ -35,6 +36,7 @@ def parity(view: View) -> Item:
         for one in good
         if one.verdict != "PASS"
     ]
+    wrong += not_reviewed(good, policy)[0]
     missing, details = [], []
     for architecture in policy.architectures:
         rows = {

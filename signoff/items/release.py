@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from goldgate.fixtures.output import SERVED
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import EvidenceFile, Item
 from goldgate.signoff.fit import (
@@ -12,6 +13,7 @@ from goldgate.signoff.fit import (
     files_of,
     is_kernel,
     kernel_reasons,
+    recording_reasons,
     would_fill,
 )
 from goldgate.signoff.gathered import Kernel, Parity, Scored
@@ -38,7 +40,7 @@ def release(view: View) -> Item:
     served = [
         (one, recorded) for one, recorded, reasons in view.on_model() if recorded and not reasons
     ]
-    missing, wrong = [], []
+    missing, wrong = [], _reached(view)
     for architecture in policy.architectures:
         if not any(kernel.architecture == architecture for kernel, _ in fitting):
             missing.append(f"{architecture}: the kernel ran on no such device")
@@ -91,7 +93,20 @@ def _ran(view: View) -> Iterable[tuple[Kernel, EvidenceFile]]:
 
 
 def _dispatched(one: Parity) -> bool:
-    return not one.live
+    return SERVED in one.kernel.note
+
+
+def _reached(view: View) -> list[str]:
+    """Return a clause for each other kernel that the engine's dispatch reached on the model."""
+    rules = (view.policy.kernel, view.policy.replaces)
+    found: dict[str, str] = {}
+    for one in view.facts.parity:
+        if not _dispatched(one) or any(is_kernel(one.kernel, rule) for rule in rules):
+            continue
+        recorded = view.recordings.get(one.recording_sha256)
+        if not recording_reasons(recorded, view.policy):
+            found.setdefault(one.kernel.name, one.file.path)
+    return [f"the engine's dispatch reaches {name} ({path})" for name, path in found.items()]
 
 
 def _several(what: str, found: Iterable[tuple[str, EvidenceFile]]) -> list[str]:

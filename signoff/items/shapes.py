@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item, ToDo
@@ -18,6 +17,7 @@ from goldgate.signoff.fit import (
 )
 from goldgate.signoff.gathered import Covered, Parity
 from goldgate.signoff.items.item import item
+from goldgate.signoff.items.known import not_reviewed
 from goldgate.signoff.view import View
 
 HOSTILE = "hostile"
@@ -34,6 +34,7 @@ def coverage(view: View) -> Item:
         for one in judged
         if one.verdict in ("FAIL", "REFUSED")
     ]
+    wrong += not_reviewed(judged, policy)[0]
     missing: list[str] = []
     details: list[str] = []
     for architecture in policy.architectures:
@@ -77,26 +78,8 @@ def hostile(view: View) -> Item:
         for one in judged
         if one.verdict in ("FAIL", "REFUSED")
     ]
-    met = 0
-    for one in judged:
-        for known in one.known:
-            rows = len(known.get("rows", ()))
-            met += rows
-            allowed = [
-                rule.most_rows
-                for rule in policy.allowed_failure
-                if fnmatchcase(one.recording, rule.recording) and rule.reason == known["reason"]
-            ]
-            if not allowed:
-                wrong.append(
-                    f"{one.recording}: {known['reason']} in {rows} rows is a known failure that "
-                    f"the policy does not allow ({one.file.path})"
-                )
-            elif rows > max(allowed):
-                wrong.append(
-                    f"{one.recording}: {known['reason']} in {rows} rows, the policy allows "
-                    f"{max(allowed)} ({one.file.path})"
-                )
+    unreviewed, met = not_reviewed(judged, policy)
+    wrong += unreviewed
     missing = [
         f"{architecture}: no verdict on hostile rows"
         for architecture in policy.architectures
