@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -152,7 +153,8 @@ def scores_again(at_hand: AtHand, stated: Sequence[Scored]) -> Gathered:
     from goldgate.evals.comparing.compatibility import Rules  # noqa: PLC0415 - scipy
 
     refused: list[Refused] = []
-    runs: dict[str, Run] = {}
+    # By both hashes: a server that answers alike leaves equal samples in runs of their own.
+    runs: dict[tuple[object, object], Run] = {}
     for folder, file in at_hand.runs:
         try:
             run = read_run(folder)
@@ -160,11 +162,11 @@ def scores_again(at_hand: AtHand, stated: Sequence[Scored]) -> Gathered:
             why = str(error).removeprefix(f"{folder}: ")
             refused.append(Refused(file, why, unusable="did not finish" not in why))
             continue
-        runs[run.facts["hashes"]["samples"]] = run
+        runs[_hashes(run.facts)] = run
     notes: list[str] = []
     for one in stated:
         named = one.document["runs"]
-        found = {name: runs.get(about["hashes"].get("samples")) for name, about in named.items()}
+        found = {name: runs.get(_hashes(about)) for name, about in named.items()}
         base, cand, control = (found.get(name) for name in ("baseline", "candidate", "control"))
         if base is None or cand is None or ("control" in named and control is None):
             continue
@@ -185,6 +187,10 @@ def scores_again(at_hand: AtHand, stated: Sequence[Scored]) -> Gathered:
         else:
             notes.append(f"{one.file.path}: its runs were compared again, with the same verdict")
     return Gathered(refused=tuple(refused), notes=tuple(notes))
+
+
+def _hashes(run: Mapping[str, Any]) -> tuple[object, object]:
+    return run["hashes"].get("samples"), run["hashes"].get("journal")
 
 
 #: Gaps between the last chosen and the best rejected biased score, as the page bins them.
