@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from goldgate.signoff.checklist import DEMONSTRATION, Checklist, Fact, State
 from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.page.coverage import coverage_maps
-from goldgate.signoff.page.figure import Figure, figure_html
+from goldgate.signoff.page.figure import MOST_FILES, Figure, figure_html
 from goldgate.signoff.page.items import files_html, hash_html, items_html, refused_html
 from goldgate.signoff.page.latency import latencies
 from goldgate.signoff.page.margins import margins, near_ties
@@ -109,6 +109,12 @@ def _plots(gathered: Gathered) -> Iterator[str]:
         yield '<h2>What was measured</h2><div class="figures">'
         yield from drawn
         yield "</div>"
+        verdicts, files = len(gathered.scored), len({one.file.path for one in gathered.timed})
+        if max(verdicts, files) > MOST_FILES:
+            yield (
+                f"<p>Drawn are at most {MOST_FILES} of {verdicts} GSM8K verdicts and of {files} "
+                "files of latencies.</p>"
+            )
 
 
 def _facts(title: str, facts: Sequence[Fact]) -> Iterator[str]:

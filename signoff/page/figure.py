@@ -20,6 +20,9 @@ MOST_ROWS = 200
 SERIES = 6
 
 
+#: Files of one kind with figures of their own; a page of hundreds shows nothing.
+MOST_FILES = 4
+
 # Characters that fit into the width of a drawing.
 _LANE_LABEL = 52
 

@@ -251,3 +251,18 @@ def test_thousands_of_recordings_stay_small() -> None:
     assert text.count("<circle") <= 340
     assert "4500 more are in signoff.json." in text
     assert "4800 more rows are in the evidence files." in text
+
+
+def test_hundreds_of_verdicts_are_not_drawn() -> None:
+    """Of many verdicts and files of latencies a few are drawn, and the page tells how many."""
+    scored = MEASURED.scored * 300
+    timed = tuple(
+        replace(one, file=replace(one.file, path=f"{n}.json"))
+        for n in range(9)
+        for one in MEASURED.timed
+    )
+
+    text = page(CHECKLIST, Gathered(scored=scored, timed=timed))
+
+    assert text.count("<figure>") == 4 * 3 + 4 * 2
+    assert "at most 4 of 300 GSM8K verdicts and of 9 files of latencies" in text
