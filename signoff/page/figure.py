@@ -56,7 +56,7 @@ def figure_html(one: Figure) -> str:
     return "\n".join(
         [
             f"<figure><h3>{escaped(one.title)}</h3>",
-            drawing(WIDTH, one.height, f"{one.title}. {one.says}", one.marks),
+            drawing(WIDTH, one.height, one.title, one.marks),
             *_legend(one.legend),
             f"<figcaption>{escaped(one.says)}</figcaption>",
             *_numbers(one.heads, one.rows),

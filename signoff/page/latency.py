@@ -14,7 +14,7 @@ _HEIGHT = _BOTTOM + 32
 
 
 def latencies(gathered: Gathered) -> Iterator[Figure]:
-    """Yield two figures for the first files of latencies: microseconds, and ratios where there are."""
+    """Yield two figures for the first files of latencies: microseconds and, if any, ratios."""
     files: dict[str, list[Timed]] = {}
     for one in gathered.timed:
         if one.us.low <= 0:  # no time of a call, and no logarithm
