@@ -97,11 +97,12 @@ def main(options: argparse.Namespace) -> int:
     to = console()
     show(to, checklist)
     if options.out is not None:
-        to.print(f"written: {options.out}/{PAGE} and beside it {MARKDOWN}, {JSON}, {STATEMENT}, "
-                 f"{JUNIT}", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
-        to.print(f"sign it: cosign attest-blob --statement {options.out}/{STATEMENT} --bundle "
-                 f"signoff.sigstore.json, or gpg --detach-sign {options.out}/{STATEMENT}",
-                 highlight=False, markup=False, soft_wrap=True)  # fmt: skip
+        lines = [f"written to {options.out}: {PAGE}, {MARKDOWN}, {JSON}, {STATEMENT}, {JUNIT}"]
+        if checklist.signed_off:
+            file = options.out / STATEMENT
+            lines.append(f"sign it: cosign sign-blob --bundle {file}.sigstore.json {file}")
+            lines.append(f"     or: gpg --armor --detach-sign {file}")
+        to.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     return checklist.status
 
 

@@ -110,8 +110,8 @@ def would_fill(misses: Iterable[Miss], already: Iterable[str] = ()) -> tuple[str
         if one.row not in filled:
             groups.setdefault(one.reasons, []).append(one)
     return tuple(
-        f"{_files(some)} would have filled {listed([one.row for one in some])}, but "
-        f"{'is' if len(_paths(some)) == 1 else 'are'} no evidence for it: {'; '.join(reasons)}"
+        f"{_files(some)} would have filled {listed([one.row for one in some])}; not counted: "
+        f"{'; '.join(reasons)}"
         for reasons, some in groups.items()
     )
 

@@ -136,7 +136,7 @@ def _recording(name: str, path: Path) -> Gathered:
 def _document(name: str, path: Path) -> Gathered | None:  # noqa: PLR0911 - a kind, a return
     """Return the facts of a JSON file; None for one that is no evidence."""
     if path.name in _PARTS or path.parent.name == "looks":
-        return None
+        return Gathered()
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--first-layer", type=int, default=0, metavar="N",
                         help="the number of the first of them (default: 0)")  # fmt: skip
     parser.add_argument("--router", choices=list(MODELS), default="MiniMax-M2.5",
-                        help="a published model with its router (default: %(default)s)")  # fmt: skip
+                        help="a model with its router (default: %(default)s)")  # fmt: skip
     parser.add_argument("--architecture", nargs="+", metavar="ARCH", help=_ASKED["architecture"])
     parser.add_argument("--engine", choices=("sglang", "vllm"), default="sglang",
                         help="what serves it (default: %(default)s)")  # fmt: skip

@@ -365,5 +365,10 @@ def _check(policy: Policy) -> None:
             f"{policy.path}: gsm8k: expected a margin between 0 and 100 points and an alpha "
             "between 0 and 0.5"
         )
+    if policy.gsm8k.plan == "sequential" and policy.gsm8k.control:
+        raise PolicyError(
+            f"{policy.path}: gsm8k: a sequential plan asks no control: set control = false, or "
+            'plan = "all"'
+        )
     if policy.coverage.pairs > 1:
         raise PolicyError(f"{policy.path}: coverage: pairs: expected a share, at most 1")

@@ -11,6 +11,7 @@ from goldgate.signoff.fit import is_kernel, listed
 from goldgate.signoff.gathered import (
     COMPARISON,
     LATENCY,
+    OUTPUT,
     PARITY,
     RECORDING,
     SCORES,
@@ -41,7 +42,7 @@ def sifted(found: Gathered, policy: Policy, now: datetime) -> Gathered:
     refused: dict[EvidenceFile, Refused] = {}
     for file in found.files:
         why = _aged(file, policy, now)
-        if not why and file.kind in (PARITY, COMPARISON, LATENCY):
+        if not why and file.kind in (PARITY, OUTPUT, COMPARISON, LATENCY) and file in kernels:
             why = _other_kernel(kernels.get(file, []), policy)
         if not why and file.kind == RECORDING:
             why = _other_model(models.get(file, []), policy)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from goldgate.signoff.checklist import Checklist, Item, State
+from goldgate.signoff.checklist import Checklist, Item, Refused, State
 from goldgate.text import printable
 
 _COLOURS = {State.PASS: "green", State.FAIL: "bold red", State.MISSING: "bold yellow"}
@@ -38,10 +38,7 @@ def show(to: Console, checklist: Checklist) -> None:
     _some(
         to,
         "Evidence not used",
-        [
-            f"{one.file.path}{' (unusable)' if one.unusable else ''}: {one.why}"
-            for one in checklist.refused
-        ],
+        _refused(checklist.refused),
     )
     _some(to, "Notes", checklist.notes)
     style = "bold green" if checklist.signed_off else "bold red"
@@ -62,6 +59,19 @@ def _to_run(to: Console, items: Sequence[Item]) -> None:
         _line(to, f"  on {where}:")
         for command in commands:
             _line(to, f"    {command}")
+
+
+def _refused(refused: Sequence[Refused]) -> list[str]:
+    """Return a line a reason: broken files first."""
+    reasons: dict[tuple[bool, str], list[str]] = {}
+    for one in sorted(refused, key=lambda one: not one.unusable):
+        reasons.setdefault((one.unusable, one.why), []).append(one.file.path)
+    return [
+        paths[0]
+        + (f" and {len(paths) - 1} more files" if len(paths) > 1 else "")
+        + f"{' (unusable)' if unusable else ''}: {why}"
+        for (unusable, why), paths in reasons.items()
+    ]
 
 
 def _misses(items: Sequence[Item]) -> list[str]:

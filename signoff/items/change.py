@@ -15,7 +15,7 @@ from goldgate.signoff.fit import (
     would_fill,
 )
 from goldgate.signoff.gathered import Compared
-from goldgate.signoff.items.item import item
+from goldgate.signoff.items.item import across, item
 from goldgate.signoff.view import View
 
 
@@ -47,11 +47,12 @@ def old_new(view: View) -> Item:
         for one in good
         if one.verdict != "EXPLAINED"
     ]
-    missing, to_do = [], []
+    missing: list[tuple[str, str]] = []
+    to_do = []
     for architecture in policy.architectures:
         none = [n for n in policy.layers if n not in layers.get(architecture, ())]
         if none:
-            missing.append(f"{architecture}: no comparison on layers {numbers(none)}")
+            missing.append((architecture, f"no comparison on layers {numbers(none)}"))
         if none or wrong:
             to_do.append(commands.compare(policy, architecture))
     rows = sum(one.rows for one in good)
@@ -63,7 +64,7 @@ def old_new(view: View) -> Item:
         good=f"of {rows} rows {rerouted} route differently, every one explained by a tie or by "
         "rounding within both bounds",
         wrong=wrong,
-        missing=missing,
+        missing=across(missing),
         evidence=files_of(good),
         to_do=to_do,
         would_fill=would_fill(misses),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item
 from goldgate.signoff.fit import files_of, is_kernel, listed
-from goldgate.signoff.items.item import item
+from goldgate.signoff.items.item import across, item
 from goldgate.signoff.view import View
 
 
@@ -24,7 +24,7 @@ def emulated(view: View) -> Item:
     ]
     amd = [name for name in policy.architectures if name.startswith("gfx")]
     none = [a for a in amd if not any(one.kernel.architecture == a for one in found)]
-    missing = [f"{architecture}: nothing emulated" for architecture in none]
+    missing = across((architecture, "nothing emulated") for architecture in none)
     if not amd:
         missing = [] if found else ["goldgate emulates AMD's architectures alone"]
     rows = sum(one.rows for one in found)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from goldgate.signoff.checklist import EvidenceFile, Item, State, ToDo
-from goldgate.signoff.fit import listed
 from goldgate.signoff.view import View
+
+
+def across(found: Iterable[tuple[str, str]]) -> list[str]:
+    """Return clauses on architectures, those that are alike as one: "gfx942, gfx950: ..."."""
+    texts: dict[str, dict[str, None]] = {}
+    for architecture, text in found:
+        texts.setdefault(text, {})[architecture] = None
+    return [f"{', '.join(names)}: {text}" for text, names in texts.items()]
 
 
 def item(
@@ -33,15 +40,15 @@ def item(
         missing: what there is no evidence for, a clause each.
         evidence: the files that decide.
         to_do: what is to be run where something is missing or wrong.
-        would_fill: sentences on what does not count.
+        would_fill: sentences on what does not count; left out where nothing is missing.
         details: further lines.
 
     """
     state = State.FAIL if wrong else State.MISSING if missing else State.PASS
     clauses = {State.FAIL: wrong, State.MISSING: missing, State.PASS: [good]}[state]
-    found = listed(clauses, 3)
+    found = "; ".join(clauses[:3]) + (f"; and {len(clauses) - 3} more" if len(clauses) > 3 else "")
     if state is State.FAIL and missing:
-        details = [*details, f"missing as well: {listed(missing, 6)}"]
+        details = [*details, *(f"missing as well: {line}" for line in missing)]
     extra = clauses[3:] if len(clauses) > 3 else []
     return Item(
         name,
@@ -51,6 +58,6 @@ def item(
         found,
         tuple(dict.fromkeys(evidence)),
         () if state is State.PASS else tuple(to_do),
-        tuple(would_fill),
+        () if state is State.PASS else tuple(would_fill),
         (*extra, *details),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item
-from goldgate.signoff.fit import Miss, files_of, would_fill
+from goldgate.signoff.fit import Miss, files_of, recording_reasons, would_fill
 from goldgate.signoff.gathered import Recorded
 from goldgate.signoff.items.item import item
 from goldgate.signoff.view import View
@@ -72,6 +72,12 @@ def provenance(view: View) -> Item:
             wrong.append(f"{one.name} does not state its {', '.join(absent)} ({one.file.path})")
     wrong += _one_of_all("revisions", "revision", list(used.values()))
     at_hand = sum(one.at_hand for one in used.values())
+    others = [one for one in view.facts.recordings if one.model and one.sha256 not in used]
+    misses = [
+        Miss(one.file, f"layer {one.layer}", tuple(reasons))
+        for one in others
+        if (reasons := recording_reasons(one, view.policy))
+    ]
     return item(
         view,
         "provenance",
@@ -82,6 +88,7 @@ def provenance(view: View) -> Item:
         missing=[] if used else [f"no recording of {view.policy.model.title}"],
         evidence=[one.file for one in used.values()],
         to_do=commands.record(view.policy, view.policy.architectures[0]),
+        would_fill=would_fill(misses),
     )
 
 

@@ -6,7 +6,7 @@ from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item
 from goldgate.signoff.fit import Miss, files_of, numbers, would_fill
 from goldgate.signoff.gathered import Parity
-from goldgate.signoff.items.item import item
+from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.known import not_reviewed
 from goldgate.signoff.view import View
 
@@ -37,7 +37,8 @@ def parity(view: View) -> Item:
         if one.verdict != "PASS"
     ]
     wrong += not_reviewed(good, policy)[0]
-    missing, details = [], []
+    missing: list[tuple[str, str]] = []
+    details: list[str] = []
     for architecture in policy.architectures:
         rows = {
             layer: sum(one.rows for one in cells.get((architecture, layer), {}).values())
@@ -46,10 +47,10 @@ def parity(view: View) -> Item:
         none = [layer for layer, count in rows.items() if not count]
         few = [n for n, count in rows.items() if 0 < count < policy.coverage.rows_per_layer]
         if none:
-            missing.append(f"{architecture}: no verdict on layers {numbers(none)}")
+            missing.append((architecture, f"no verdict on layers {numbers(none)}"))
         if few:
             least = policy.coverage.rows_per_layer
-            missing.append(f"{architecture}: layers {numbers(few)} have fewer than {least} rows")
+            missing.append((architecture, f"layers {numbers(few)} have fewer than {least} rows"))
         if len(none) < len(rows):
             details.append(
                 f"{architecture}: {len(rows) - len(none)} of {len(rows)} layers judged, "
@@ -60,7 +61,7 @@ def parity(view: View) -> Item:
     to_do = [
         one
         for architecture in policy.architectures
-        if any(line.startswith(f"{architecture}:") for line in missing) or wrong
+        if wrong or architecture in dict(missing)
         for one in commands.record(policy, architecture)
     ]
     return item(
@@ -70,7 +71,7 @@ def parity(view: View) -> Item:
         good=f"{counts} rows of {policy.model.layers} layers pass on "
         f"{', '.join(policy.architectures)}; the largest weight error is {worst:.2f} of its bound",
         wrong=wrong,
-        missing=missing,
+        missing=across(missing),
         evidence=files_of(good),
         to_do=to_do,
         would_fill=would_fill(misses),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from goldgate.fixtures.output import SERVED
@@ -17,7 +18,7 @@ from goldgate.signoff.fit import (
     would_fill,
 )
 from goldgate.signoff.gathered import Kernel, Parity, Scored
-from goldgate.signoff.items.item import item
+from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.scores import counted, fingerprint_of
 from goldgate.signoff.policy import matches
 from goldgate.signoff.view import View
@@ -40,19 +41,20 @@ def release(view: View) -> Item:
     served = [
         (one, recorded) for one, recorded, reasons in view.on_model() if recorded and not reasons
     ]
-    missing, wrong = [], _reached(view)
+    missing: list[tuple[str, str]] = []
+    wrong = _reached(view)
     for architecture in policy.architectures:
         if not any(kernel.architecture == architecture for kernel, _ in fitting):
-            missing.append(f"{architecture}: the kernel ran on no such device")
+            missing.append((architecture, "the kernel ran on no such device"))
         # Only outputs that a recorder took in the engine show which kernel its dispatch reaches.
         if not any(
             _dispatched(one) and one.kernel.architecture == architecture for one, _ in served
         ):
-            missing.append(
-                f"{architecture}: no outputs that a recorder took from the engine, which show the "
-                "kernel that its dispatch reaches"
+            text = (
+                "no outputs that a recorder took from the engine: they show what it dispatches to"
             )
-    wrong += _several("versions", ((kernel.version, file) for kernel, file in fitting))
+            missing.append((architecture, text))
+    wrong += _several("versions", ((_release(kernel.version), file) for kernel, file in fitting))
     wrong += _several(
         "sources", ((k.source_sha256[:12], file) for k, file in fitting if k.source_sha256)
     )
@@ -60,13 +62,12 @@ def release(view: View) -> Item:
     wrong += _several("engines", sorted(engines, key=lambda pair: (pair[0], pair[1].path)))
     scored = [one for one in view.facts.scored if not counted(one, policy)]
     mark, unmarked = _engine(view, scored)
-    missing += unmarked
     version = next((kernel.version for kernel, _ in fitting), "")
     engine = next((str(recorded.source.get("server")) for _, recorded in served), "")
     to_do = [
         one
         for architecture in policy.architectures
-        if any(line.startswith(f"{architecture}:") for line in missing)
+        if architecture in dict(missing)
         for one in commands.record(policy, architecture)
     ]
     to_do += [commands.swap(policy)] if unmarked else []
@@ -78,7 +79,7 @@ def release(view: View) -> Item:
         good=f"{policy.kernel.names[0]} {version} on {', '.join(policy.architectures)}, reached by "
         f"the dispatch of {engine}; asked: {mark}",
         wrong=wrong,
-        missing=missing,
+        missing=[*across(missing), *unmarked],
         evidence=[*files, *files_of(scored)],
         to_do=to_do,
         would_fill=would_fill(misses),
@@ -93,7 +94,7 @@ def _ran(view: View) -> Iterable[tuple[Kernel, EvidenceFile]]:
 
 
 def _dispatched(one: Parity) -> bool:
-    return SERVED in one.kernel.note
+    return one.kernel.note.startswith(SERVED)
 
 
 def _reached(view: View) -> list[str]:
@@ -107,6 +108,12 @@ def _reached(view: View) -> list[str]:
         if not recording_reasons(recorded, view.policy):
             found.setdefault(one.kernel.name, one.file.path)
     return [f"the engine's dispatch reaches {name} ({path})" for name, path in found.items()]
+
+
+def _release(version: str) -> str:
+    """Return the release in a version, which recorders and commands word differently."""
+    found = re.search(r"\d+\.\d+[\w.]*", version)
+    return found[0] if found else version
 
 
 def _several(what: str, found: Iterable[tuple[str, EvidenceFile]]) -> list[str]:

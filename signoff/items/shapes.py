@@ -16,7 +16,7 @@ from goldgate.signoff.fit import (
     would_fill,
 )
 from goldgate.signoff.gathered import Covered, Parity
-from goldgate.signoff.items.item import item
+from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.known import not_reviewed
 from goldgate.signoff.view import View
 
@@ -35,17 +35,15 @@ def coverage(view: View) -> Item:
         if one.verdict in ("FAIL", "REFUSED")
     ]
     wrong += not_reviewed(judged, policy)[0]
-    missing: list[str] = []
+    missing: list[tuple[str, str]] = []
     details: list[str] = []
     for architecture in policy.architectures:
         here = [one for one in covered if one.kernel.architecture == architecture]
-        missing += _absent(architecture, here, tiers, rule.token_counts)
+        missing += [(architecture, line) for line in _absent(here, tiers, rule.token_counts)]
         share = max((one.pairs_met / max(one.pairs_possible, 1) for one in here), default=0.0)
         if here and share < rule.pairs:
-            missing.append(
-                f"{architecture}: {100 * share:.1f} % of the pairs of levels, not "
-                f"{100 * rule.pairs:g} %"
-            )
+            text = f"{100 * share:.1f} % of the pairs of levels, not {100 * rule.pairs:g} %"
+            missing.append((architecture, text))
         for one in here:
             ends = numbers(n for run in one.token_counts for n in run)
             details.append(
@@ -61,9 +59,9 @@ def coverage(view: View) -> Item:
         good=f"{rows} rows of the tiers {', '.join(tiers)} pass, with calls of every demanded "
         "token count",
         wrong=wrong,
-        missing=missing,
+        missing=across(missing),
         evidence=files_of(covered),
-        to_do=_cover(view, [*wrong, *missing]),
+        to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
         details=details,
     )
@@ -81,7 +79,7 @@ def hostile(view: View) -> Item:
     unreviewed, met = not_reviewed(judged, policy)
     wrong += unreviewed
     missing = [
-        f"{architecture}: no verdict on hostile rows"
+        (architecture, "no verdict on hostile rows")
         for architecture in policy.architectures
         if not any(one.kernel.architecture == architecture for one in judged)
     ]
@@ -91,9 +89,9 @@ def hostile(view: View) -> Item:
         "hostile rows (NaN, infinities, scores beyond float32): known failures are reviewed",
         good=f"{len(judged)} recordings of hostile rows pass; {met} rows fail as the policy allows",
         wrong=wrong,
-        missing=missing,
+        missing=across(missing),
         evidence=files_of(judged),
-        to_do=_cover(view, [*wrong, *missing]),
+        to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
     )
 
@@ -114,7 +112,7 @@ def determinism(view: View) -> Item:
         if one.call_faults
     ]
     missing = [
-        f"{architecture}: no repeated calls"
+        (architecture, "no repeated calls")
         for architecture in policy.architectures
         if not any(one.kernel.architecture == architecture for one in repeated)
     ]
@@ -127,9 +125,9 @@ def determinism(view: View) -> Item:
         good=f"calls of {len(repeated)} recordings repeated {times} times and in other batches: "
         "no bit differs",
         wrong=wrong,
-        missing=missing,
+        missing=across(missing),
         evidence=files_of(repeated),
-        to_do=_cover(view, [*wrong, *missing]),
+        to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
         details=[f"not tried: {note}" for note in list(notes)[:5]],
     )
@@ -172,23 +170,21 @@ def _constructed(view: View, wanted: Callable[[str], bool]) -> tuple[list[Parity
     return good, misses
 
 
-def _absent(
-    architecture: str, here: list[Covered], tiers: Iterable[str], counts: Iterable[int]
-) -> list[str]:
+def _absent(here: list[Covered], tiers: Iterable[str], counts: Iterable[int]) -> list[str]:
     if not here:
-        return [f"{architecture}: no coverage"]
+        return ["no coverage"]
     lines = []
     if absent := [t for t in tiers if not any(one.tiers.get(t) for one in here)]:
-        lines.append(f"{architecture}: nothing of the tiers {', '.join(absent)}")
+        lines.append(f"nothing of the tiers {', '.join(absent)}")
     runs = [run for one in here for run in one.token_counts]
     if uncalled := [n for n in counts if not any(a <= n <= b for a, b in runs)]:
-        lines.append(f"{architecture}: no call of {numbers(uncalled)} tokens")
+        lines.append(f"no call of {numbers(uncalled)} tokens")
     return lines
 
 
-def _cover(view: View, lines: list[str]) -> list[ToDo]:
+def _cover(view: View, wrong: list[str], missing: list[tuple[str, str]]) -> list[ToDo]:
     return [
         commands.cover(view.policy, architecture)
         for architecture in view.policy.architectures
-        if any(architecture in line for line in lines)
+        if wrong or architecture in dict(missing)
     ]

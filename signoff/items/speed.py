@@ -13,7 +13,7 @@ from goldgate.signoff.fit import (
     would_fill,
 )
 from goldgate.signoff.gathered import Timed
-from goldgate.signoff.items.item import item
+from goldgate.signoff.items.item import across, item
 from goldgate.signoff.view import View
 
 _ROTATED = {"rotated": (True,), "warm": (False,), "both": (True, False)}
@@ -41,7 +41,8 @@ def latency(view: View) -> Item:
         else:
             key = (one.kernel.architecture, one.tokens, one.rotated)
             good.setdefault(key, []).append(one)
-    wrong, missing, to_do, details = [], [], [], []
+    missing: list[tuple[str, str]] = []
+    wrong, to_do, details = [], [], []
     for architecture in policy.architectures:
         absent = []
         for tokens in rule.tokens:
@@ -57,7 +58,7 @@ def latency(view: View) -> Item:
                 ]
         if absent:
             sizes = ", ".join(map(str, dict.fromkeys(absent)))
-            missing.append(f"{architecture}: not measured at {sizes} tokens")
+            missing.append((architecture, f"not measured at {sizes} tokens"))
         if absent or wrong:
             to_do.append(commands.time_calls(policy, architecture))
     used = [one for some in good.values() for one in some]
@@ -75,7 +76,7 @@ def latency(view: View) -> Item:
         good=f"at most {highest:.3f} times at {', '.join(map(str, rule.tokens))} tokens on "
         f"{', '.join(policy.architectures)}",
         wrong=wrong,
-        missing=missing,
+        missing=across(missing),
         evidence=files_of(used),
         to_do=to_do,
         would_fill=would_fill(misses),
