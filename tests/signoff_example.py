@@ -1,14 +1,17 @@
 """Render docs/signoff-example/ from its evidence: a YES, a NO, and the README's picture.
 
-`python -m tests.signoff_example` needs a Chromium for the picture, and ends with an error unless
-the demonstration's answer is YES and the release's is NO.
+`python -m tests.signoff_example [TIME]` needs a Chromium for the picture, and ends with an error
+unless the demonstration's answer is YES and the release's is NO. TIME is when the checklists are
+made, against which evidence is old; without it, when those that are there were made.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -32,8 +35,11 @@ _PLOTS = """() => document.querySelector('.figures')?.previousElementSibling
   .getBoundingClientRect().top ?? 0"""
 
 
-def render() -> None:
+def render(time: str) -> None:
     """Write the pages and the picture.
+
+    Args:
+        time: when the checklists are made, ISO 8601.
 
     Raises:
         SystemExit: an answer is not the one that the documentation shows, or there is no Chromium.
@@ -42,10 +48,10 @@ def render() -> None:
     for name, (policy, expected) in PAGES.items():
         found = subprocess.run(
             command(
-                "signoff", "--policy", policy, "--evidence", str(EVIDENCE),
-                "--out", str(FOLDER / name),
+                "signoff", "--policy", policy, "--evidence", EVIDENCE.name,
+                "--out", name, "--now", time,
             ),
-            env=environment(), check=False,
+            env=environment(), cwd=FOLDER, check=False,
         )  # fmt: skip
         if found.returncode != expected:
             raise SystemExit(f"{policy}: exit status {found.returncode}, expected {expected}")
@@ -72,10 +78,16 @@ def draw(page: Path, picture: Path, program: str) -> None:
     both.quantize(_COLOURS).save(picture, optimize=True, pnginfo=note)
 
 
+def made() -> str:
+    """Return when the pages that are there were made."""
+    document = json.loads((FOLDER / "yes" / "signoff.json").read_text(encoding="utf-8"))
+    return str(document["time"]["made"])
+
+
 def sha256(path: Path) -> str:
     """Return a file's SHA-256, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":
-    render()
+    render(sys.argv[1] if sys.argv[1:] else made())
