@@ -149,6 +149,8 @@ def _disagrees(stated: Parity, found: Parity) -> str:
 
 def scores_again(at_hand: AtHand, stated: Sequence[Scored]) -> Gathered:
     """Check run folders, and compare the runs of each verdict again where they are at hand."""
+    if not at_hand.runs:
+        return Gathered()  # without scipy, which comparing needs
     from goldgate.evals.comparing.compare import compare_runs  # noqa: PLC0415 - scipy
     from goldgate.evals.comparing.compatibility import Rules  # noqa: PLC0415 - scipy
 

@@ -33,6 +33,7 @@ def markdown(checklist: Checklist) -> str:
             *_to_run(checklist.items),
             *_not_counted(checklist.items),
             *_refused(checklist),
+            *_section("Notes", [f"- {_text(one)}" for one in checklist.notes]),
             *_evidence(checklist.read),
             *_origin(checklist),
         ]

@@ -102,7 +102,7 @@ def _tokens(runs: Sequence[tuple[int, int]], y: float) -> Iterator[str]:
     if not runs:
         return
     axis = Axis(1, max(131_072, *(b for _, b in runs)), _LEFT, WIDTH - 20, log=True)
-    yield words(_LEFT - 6, y + 4, "token counts", "end", "tick")
+    yield words(_LEFT - 6, y + 4, "all counts", "end", "tick")
     yield line(axis.start, y, axis.end, y, "grid")
     for first, last in runs:
         start = axis.at(first)

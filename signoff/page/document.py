@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from goldgate.signoff.checklist import DEMONSTRATION, Checklist, Fact, State
 from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.page.coverage import coverage_maps
-from goldgate.signoff.page.figure import Figure, figure_html
+from goldgate.signoff.page.figure import MOST_FILES, Figure, figure_html
 from goldgate.signoff.page.items import files_html, hash_html, items_html, refused_html
 from goldgate.signoff.page.latency import latencies
 from goldgate.signoff.page.margins import margins, near_ties
@@ -16,6 +16,8 @@ from goldgate.signoff.page.scores import scores
 from goldgate.signoff.page.style import STYLE
 from goldgate.signoff.page.weights import weight_errors
 from goldgate.webpage import document, escaped
+
+_MOST_NOTES = 200
 
 
 def page(checklist: Checklist, gathered: Gathered) -> str:
@@ -31,6 +33,7 @@ def page(checklist: Checklist, gathered: Gathered) -> str:
             "<h2>Checklist</h2>",
             *items_html(checklist.items),
             *_refused(checklist),
+            *_notes(checklist.notes),
             *_plots(gathered),
             *_facts("Policy", checklist.policy),
             *_origin(checklist),
@@ -47,6 +50,7 @@ def _head(checklist: Checklist) -> Iterator[str]:
             f'<p class="demonstration">{DEMONSTRATION}: the policy\'s model is the stand-in. This '
             "page shows how a sign-off looks; it releases nothing.</p>"
         )
+        yield f'<div class="mark" aria-hidden="true">{DEMONSTRATION}</div>'  # of each paper page
     yield f"<h1>Release sign-off: {escaped(checklist.title)}</h1>"
     kind = "yes" if checklist.signed_off else "no"
     yield f'<div class="answer {kind}"><p>{escaped(checklist.verdict)}</p>'
@@ -79,6 +83,15 @@ def _refused(checklist: Checklist) -> Iterator[str]:
         yield from refused_html(checklist.refused)
 
 
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "<h2>Notes</h2><ul>"
+        yield from (f"<li>{escaped(one)}</li>" for one in notes[:_MOST_NOTES])
+        yield "</ul>"
+        if len(notes) > _MOST_NOTES:
+            yield f"<p>{len(notes) - _MOST_NOTES} more are in signoff.json.</p>"
+
+
 def figures(gathered: Gathered) -> Iterator[Figure]:
     """Yield every figure that the evidence has facts for."""
     alone = (weight_errors(gathered), near_ties(gathered))
@@ -96,6 +109,12 @@ def _plots(gathered: Gathered) -> Iterator[str]:
         yield '<h2>What was measured</h2><div class="figures">'
         yield from drawn
         yield "</div>"
+        verdicts, files = len(gathered.scored), len({one.file.path for one in gathered.timed})
+        if max(verdicts, files) > MOST_FILES:
+            yield (
+                f"<p>Drawn are at most {MOST_FILES} of {verdicts} GSM8K verdicts and of {files} "
+                "files of latencies.</p>"
+            )
 
 
 def _facts(title: str, facts: Sequence[Fact]) -> Iterator[str]:

@@ -20,6 +20,13 @@ MOST_ROWS = 200
 SERIES = 6
 
 
+#: Files of one kind with figures of their own; a page of hundreds shows nothing.
+MOST_FILES = 4
+
+# Characters that fit into the width of a drawing.
+_LANE_LABEL = 52
+
+
 @dataclass(frozen=True)
 class Figure:
     """What is drawn, and the same for a reader who does not see it.
@@ -49,7 +56,7 @@ def figure_html(one: Figure) -> str:
     return "\n".join(
         [
             f"<figure><h3>{escaped(one.title)}</h3>",
-            drawing(WIDTH, one.height, f"{one.title}. {one.says}", one.marks),
+            drawing(WIDTH, one.height, one.title, one.marks),
             *_legend(one.legend),
             f"<figcaption>{escaped(one.says)}</figcaption>",
             *_numbers(one.heads, one.rows),
@@ -92,8 +99,15 @@ def series(number: int) -> str:
 
 
 def kernel_label(kernel: Kernel) -> str:
-    """Return a kernel's name, version, architecture and, unless it ran on hardware, how it ran."""
+    """Return a kernel's name, version and architecture, after how it ran unless on hardware."""
     parts = [kernel.name, kernel.version, kernel.architecture or kernel.device]
-    if kernel.execution != "hardware":
-        parts.append(kernel.execution)
-    return ", ".join(part for part in parts if part)
+    ran = "" if kernel.execution == "hardware" else f"{kernel.execution}: "
+    return ran + ", ".join(part for part in parts if part)
+
+
+def lane_label(kernel: Kernel) -> str:
+    """Return the label that fits above a lane of a drawing; how the kernel ran is never cut."""
+    ran = "" if kernel.execution == "hardware" else f"{one_line(kernel.execution, 9)}: "
+    known = (one_line(kernel.version, 12), one_line(kernel.architecture or kernel.device, 10))
+    rest = "".join(f", {part}" for part in known if part)
+    return ran + one_line(kernel.name, _LANE_LABEL - len(ran) - len(rest)) + rest

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from goldgate.signoff.gathered import Gathered, Timed
-from goldgate.signoff.page.figure import WIDTH, Figure, kernel_label, series
+from goldgate.signoff.page.figure import MOST_FILES, WIDTH, Figure, kernel_label, series
 from goldgate.svg import Axis, below, beside, curve, dot, line
 from goldgate.text import one_line
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, WIDTH - 8, 24, 190
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, WIDTH - 20, 24, 190
 _HEIGHT = _BOTTOM + 32
 
 
 def latencies(gathered: Gathered) -> Iterator[Figure]:
-    """Yield two figures for each file of latencies: microseconds, and ratios where there are."""
+    """Yield two figures for the first files of latencies: microseconds and, if any, ratios."""
     files: dict[str, list[Timed]] = {}
     for one in gathered.timed:
         if one.us.low <= 0:  # no time of a call, and no logarithm
             continue
         files.setdefault(one.file.path, []).append(one)
-    for some in files.values():
+    for some in list(files.values())[:MOST_FILES]:
         # Inputs that no cache holds are what a served model has; warm ones only where alone.
         rotated = any(one.rotated for one in some)
         shown = sorted((one for one in some if one.rotated == rotated), key=lambda o: o.tokens)

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from goldgate.signoff.gathered import Gathered, Margins, Parity
-from goldgate.signoff.page.figure import WIDTH, Figure
+from goldgate.signoff.page.figure import WIDTH, Figure, lane_label
 from goldgate.signoff.page.weights import MOST_KERNELS, by_kernel
 from goldgate.svg import Axis, beside, box, line, words
-from goldgate.text import one_line
 
 #: Row verdicts in which a passing kernel may differ from the golden router, nearest first.
 _OTHERWISE = ("reordered", "tie", "admissible")
@@ -71,6 +70,7 @@ def near_ties(gathered: Gathered) -> Figure | None:
     if not lanes:
         return None
     totals = {name: _sums(some) for name, some in lanes.items()}
+    labels = {name: lane_label(some[0].kernel) for name, some in lanes.items()}
     drawn = dict(list(totals.items())[:MOST_KERNELS])
     every = {kind: sum(total[kind] for total in totals.values()) for kind in _OTHERWISE}
     rows = sum(total["rows"] for total in totals.values())
@@ -82,7 +82,7 @@ def near_ties(gathered: Gathered) -> Figure | None:
         "experts within the proven rounding bound. All of these pass."
         + (f" {left} more kernels are in the numbers alone." if left else ""),
         54.0 * len(drawn) + 4,
-        tuple(_bars(drawn)),
+        tuple(_bars([(labels[name], total) for name, total in drawn.items()])),
         ("kernel", "rows", "exact", *_OTHERWISE, "wrong"),
         tuple(
             (name, total["rows"], total["exact"], *(total[k] for k in _OTHERWISE), total["wrong"])
@@ -99,12 +99,12 @@ def _sums(some: Sequence[Parity]) -> Mapping[str, int]:
     }
 
 
-def _bars(totals: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    most = max(total[kind] for total in totals.values() for kind in _OTHERWISE)
+def _bars(totals: Sequence[tuple[str, Mapping[str, int]]]) -> Iterator[str]:
+    most = max(total[kind] for _, total in totals for kind in _OTHERWISE)
     across = Axis(0.5, max(10.0, most), 70, WIDTH - 60, log=True)
-    for number, (name, total) in enumerate(totals.items()):
+    for number, (name, total) in enumerate(totals):
         top = 54 * number
-        yield words(0, top + 11, one_line(name, 54))
+        yield words(0, top + 11, name)
         for place, kind in enumerate(_OTHERWISE):
             y, count = top + 16 + 12 * place, total[kind]
             yield words(66, y + 9, kind, "end", "tick")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from goldgate.signoff.gathered import Gathered, Scored
-from goldgate.signoff.page.figure import WIDTH, Figure, series
+from goldgate.signoff.page.figure import MOST_FILES, WIDTH, Figure, series
 from goldgate.signoff.page.scores import counted, is_number, name_of
 from goldgate.svg import Axis, below, beside, curve, line
 
@@ -23,13 +23,13 @@ _MOST_QUESTIONS = 20_000
 
 
 def powers(gathered: Gathered) -> Iterator[Figure]:
-    """Yield the figure of every verdict that has counts for the deciding filter.
+    """Yield the figure of the first verdicts that have counts for the deciding filter.
 
     The curves need scipy, which the judge alone does not: without it there is no figure.
     """
     if importlib.util.find_spec("scipy") is None:
         return
-    for one in gathered.scored:
+    for one in gathered.scored[:MOST_FILES]:
         counts = counted(one).get(str(one.document.get("decides")))
         if counts and 0 < counts["questions"] <= _MOST_QUESTIONS:
             yield _power(one, counts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from goldgate.signoff.gathered import Gathered, Scored
-from goldgate.signoff.page.figure import WIDTH, Figure, series
+from goldgate.signoff.page.figure import MOST_FILES, WIDTH, Figure, series
 from goldgate.svg import Axis, below, beside, box, curve, dot, line, words
 from goldgate.text import one_line
 
@@ -21,8 +21,8 @@ _LANE = 44
 
 
 def scores(gathered: Gathered) -> Iterator[Figure]:
-    """Yield the figures of every GSM8K verdict whose document has counts."""
-    for one in gathered.scored:
+    """Yield the figures of the first GSM8K verdicts whose documents have counts."""
+    for one in gathered.scored[:MOST_FILES]:
         filters = counted(one)
         if filters:
             yield _bounds(one, filters)

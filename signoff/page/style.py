@@ -60,6 +60,7 @@ svg .zone { fill: var(--bad); opacity: .12 } svg .on { fill: var(--c0) }
 svg .off { fill: none; stroke: var(--line) } svg .bar { fill: var(--c0) }
 svg .range { stroke: var(--text); stroke-width: 2.5 } svg .mean { fill: var(--text) }
 svg .ok { fill: var(--c0); opacity: .65 } svg .wrong { fill: var(--bad) }
+svg .known { fill: var(--open) }
 svg .s0, svg .s1, svg .s2, svg .s3, svg .s4, svg .s5 { stroke-width: 2 }
 svg .s0 { stroke: var(--c0) } svg .s1 { stroke: var(--c1); stroke-dasharray: 7 2 }
 svg .s2 { stroke: var(--c2); stroke-dasharray: 2 2 }
@@ -71,14 +72,17 @@ svg circle.s4 { fill: var(--c4) } svg circle.s5 { fill: var(--c5) }
 .legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .1rem 1rem;
   font-size: .85rem } .legend svg { width: 2rem; display: inline-block; margin: 0 .4rem 0 0;
   vertical-align: middle }
-.sign { display: none }
+.sign, .mark { display: none }
 @media (max-width: 34rem) { .item { grid-template-columns: minmax(0, 1fr) }
   .need { display: inline; margin-left: .5rem } dl { grid-template-columns: minmax(0, 1fr) }
-  dd { margin-bottom: .4rem } }
+  dd { margin-bottom: .4rem } svg text { font-size: 12px } }
 @media print { :root { --back: #fff; --text: #000; --faint: #444; --line: #bbb; --panel: #fff;
     --good: #1a7f37; --bad: #b3141f; --open: #7a5200; --c0: #0550ae; --c1: #953800;
     --c2: #116329; --c3: #6639ba; --c4: #444; --c5: #99286e; color-scheme: light }
-  body { font-size: 10pt } main { max-width: none; padding: 0 }
+  html { font-size: 12.5px } body { font-size: 1rem }
+  .mark { display: block; position: fixed; top: 40%; width: 100%; text-align: center;
+    font-size: 5.5rem; font-weight: 700; color: #7a5200; opacity: .1; transform: rotate(-30deg) }
+  main { max-width: none; padding: 0 }
   .answer, .demonstration, svg { print-color-adjust: exact; -webkit-print-color-adjust: exact }
   .hash { max-width: 100%; white-space: normal } .figures { grid-template-columns: 1fr 1fr }
   h2 { break-after: avoid } figure details:not([open]) { display: none }

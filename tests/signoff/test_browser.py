@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
+from goldgate.signoff.gathered import Kernel
 from goldgate.signoff.page.document import figures, page
 from tests.browser import Seen, View, find_browser, look, running
 from tests.signoff.samples import CHECKLIST
@@ -23,6 +24,23 @@ VIEWS = {
     "dark phone": View(360, dark=True),
     "paper": View(794, paper=True),
 }
+
+#: The measured facts, with a kernel whose words are longer than a drawing is wide.
+LONG = replace(
+    MEASURED,
+    parity=(
+        *MEASURED.parity,
+        replace(
+            MEASURED.parity[0],
+            kernel=Kernel(
+                "aiter.biased_grouped_topk_of_a_long_name_indeed",
+                "commit b2b0eeedf4d0 (2026-08), emulated",
+                execution="emulated",
+                architecture="gfx942:sramecc+:xnack-",
+            ),
+        ),
+    ),
+)
 
 #: How far the page reaches beyond its window, in CSS pixels, and what reaches there; the drawings
 #: with their sizes; which words of drawings leave their drawing; colours; what paper shows.
@@ -45,6 +63,7 @@ LOOK = """() => {
       .map((one) => one.textContent),
     smallest: Math.min(...[...document.querySelectorAll('figure text')].map((one) =>
       one.getBoundingClientRect().height)),
+    mark: getComputedStyle(document.querySelector('.mark')).display,
     sign: getComputedStyle(document.querySelector('.sign')).display,
     hash: document.querySelector('.item .hash').getBoundingClientRect().width,
     copied: (() => {
@@ -68,7 +87,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Seen]]:
         CHECKLIST.items[0], found=f"found {'x' * 300}", details=("y" * 300,), name="long"
     )
     checklist = replace(CHECKLIST, items=(*CHECKLIST.items, long))
-    path.write_text(page(checklist, MEASURED), encoding="utf-8")
+    path.write_text(page(checklist, LONG), encoding="utf-8")
     with running(program, folder) as devtools:
         yield {name: look(devtools, path, view, LOOK) for name, view in VIEWS.items()}
 
@@ -91,7 +110,7 @@ def test_drawings_are_laid_out(seen: dict[str, Seen], name: str) -> None:
     """Every figure is drawn with a size, and no word of it is cut or too small to read."""
     found = seen[name].value
 
-    assert len(found["drawings"]) == len(list(figures(MEASURED)))
+    assert len(found["drawings"]) == len(list(figures(LONG)))
     assert all(width > 250 and height > 30 and words for width, height, words in found["drawings"])
     assert found["cut"] == []
     assert found["smallest"] >= 9
@@ -106,10 +125,11 @@ def test_dark_page_is_dark(seen: dict[str, Seen]) -> None:
 
 
 def test_paper_has_lines_to_sign_on_and_whole_hashes(seen: dict[str, Seen]) -> None:
-    """Print shows the signature's lines and all of a hash, the screen the hash's beginning."""
+    """Print shows the mark, the lines to sign on and whole hashes, the screen their beginning."""
     paper, desk = seen["paper"].value, seen["desk"].value
 
     assert (paper["sign"], desk["sign"]) == ("grid", "none")
+    assert (paper["mark"], desk["mark"]) == ("block", "none")
     assert paper["hash"] > 3 * desk["hash"]
 
 

@@ -52,7 +52,9 @@ def test_command_of_two_items_is_written_once() -> None:
     assert text.count("On a GPU host:") == 1
 
 
-@pytest.mark.parametrize("part", ["title", "policy_name", "made", "items", "refused", "read"])
+@pytest.mark.parametrize(
+    "part", ["title", "policy_name", "made", "items", "refused", "read", "notes"]
+)
 def test_words_of_files_are_text(part: str) -> None:
     """A hostile word adds no element, link, mention, heading, row or column, wherever it is."""
     file = EvidenceFile(HOSTILE, HOSTILE, HOSTILE)
@@ -66,6 +68,7 @@ def test_words_of_files_are_text(part: str) -> None:
         ),
         "refused": ((Refused(file, HOSTILE, unusable=True),), (none,)),
         "read": ((file,), (none.file,)),
+        "notes": ((HOSTILE,), ("a",)),
     }
 
     text, plain = (

@@ -54,8 +54,9 @@ class Elements(html.parser.HTMLParser):
 
 def test_every_item_is_there() -> None:
     """State, finding, evidence, whole hash, command and machine of every item are on the page."""
-    found = Elements(page(CHECKLIST, MEASURED))
+    found = Elements(page(replace(CHECKLIST, notes=("one note",)), MEASURED))
 
+    assert "one note" in found.words
     for item in CHECKLIST.items:
         wanted = [item.title, item.state.value, item.found, *item.would_fill, *item.details]
         wanted += [word for one in item.to_do for word in (one.command, one.where)]
@@ -114,7 +115,10 @@ def test_words_of_files_are_text() -> None:
     )  # fmt: skip
     plain = Elements(page(CHECKLIST, MEASURED))
 
-    text = page(replace(CHECKLIST, title=HOSTILE, items=(item,), policy_name=HOSTILE), gathered)
+    text = page(
+        replace(CHECKLIST, title=HOSTILE, items=(item,), policy_name=HOSTILE, notes=(HOSTILE,)),
+        gathered,
+    )
 
     found = Elements(text)
     assert found.names <= plain.names
@@ -136,7 +140,7 @@ def test_demonstration_is_marked() -> None:
 
     assert f"<title>{DEMONSTRATION}: not signed off" in marked
     assert '<p class="demonstration">' in marked
-    assert Elements(marked).words.count(DEMONSTRATION) == 3
+    assert Elements(marked).words.count(DEMONSTRATION) == 4
     assert DEMONSTRATION not in Elements(unmarked).words
 
 
@@ -210,7 +214,27 @@ def test_error_above_its_bound_is_drawn_as_failing() -> None:
 
     assert sum('class="wrong"' in mark for mark in figure.marks) == 1
     assert any("3.01e+03 &gt;" in mark for mark in figure.marks)
-    assert "1 of 2 are above 1" in figure.says
+    assert "1 of 2 are above 1, 0 of these in known failures alone" in figure.says
+
+
+def test_known_failure_above_its_bound_is_no_failure() -> None:
+    """A recording that passes beyond its bound, by known failures alone, has a mark of its own."""
+    known = a_parity(0, 3010.5)
+
+    (figure, _) = figures(Gathered(parity=(known,)))
+
+    assert sum('class="known"' in mark for mark in figure.marks) == 1
+    assert "1 of 1 are above 1, 1 of these in known failures alone" in figure.says
+
+
+def test_emulated_outputs_are_labelled() -> None:
+    """Every drawing and every row of numbers of an emulated kernel says that it is emulated."""
+    emulated = replace(NEW, name="k" * 90, execution="emulated")
+    facts = Gathered(parity=(replace(a_parity(0, 0.5), kernel=emulated),))
+
+    for one in figures(facts):
+        assert any("emulated: k" in mark for mark in one.marks)
+        assert all(str(row[0]).startswith("emulated: k") for row in one.rows)
 
 
 def test_thousands_of_recordings_stay_small() -> None:
@@ -227,3 +251,18 @@ def test_thousands_of_recordings_stay_small() -> None:
     assert text.count("<circle") <= 340
     assert "4500 more are in signoff.json." in text
     assert "4800 more rows are in the evidence files." in text
+
+
+def test_hundreds_of_verdicts_are_not_drawn() -> None:
+    """Of many verdicts and files of latencies a few are drawn, and the page tells how many."""
+    scored = MEASURED.scored * 300
+    timed = tuple(
+        replace(one, file=replace(one.file, path=f"{n}.json"))
+        for n in range(9)
+        for one in MEASURED.timed
+    )
+
+    text = page(CHECKLIST, Gathered(scored=scored, timed=timed))
+
+    assert text.count("<figure>") == 4 * 3 + 4 * 2
+    assert "at most 4 of 300 GSM8K verdicts and of 9 files of latencies" in text
