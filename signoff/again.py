@@ -149,12 +149,13 @@ def _disagrees(stated: Parity, found: Parity) -> str:
 
 def scores_again(at_hand: AtHand, stated: Sequence[Scored]) -> Gathered:
     """Check run folders, and compare the runs of each verdict again where they are at hand."""
+    if not at_hand.runs:
+        return Gathered()  # without scipy, which comparing needs
     from goldgate.evals.comparing.compare import compare_runs  # noqa: PLC0415 - scipy
     from goldgate.evals.comparing.compatibility import Rules  # noqa: PLC0415 - scipy
 
     refused: list[Refused] = []
-    # By both hashes: a server that answers alike leaves equal samples in runs of their own.
-    runs: dict[tuple[object, object], Run] = {}
+    runs: dict[tuple[str, str], Run] = {}
     for folder, file in at_hand.runs:
         try:
             run = read_run(folder)
@@ -189,8 +190,9 @@ def scores_again(at_hand: AtHand, stated: Sequence[Scored]) -> Gathered:
     return Gathered(refused=tuple(refused), notes=tuple(notes))
 
 
-def _hashes(run: Mapping[str, Any]) -> tuple[object, object]:
-    return run["hashes"].get("samples"), run["hashes"].get("journal")
+def _hashes(about: Mapping[str, Any]) -> tuple[str, str]:
+    """Tell a run by its samples and its journal: two arms may answer alike to the letter."""
+    return str(about["hashes"].get("samples")), str(about["hashes"].get("journal"))
 
 
 #: Gaps between the last chosen and the best rejected biased score, as the page bins them.

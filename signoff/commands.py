@@ -71,10 +71,11 @@ def swap(policy: Policy) -> ToDo:
     )
 
 
-def plant_faults() -> ToDo:
+def plant_faults(policy: Policy) -> ToDo:
     """Plant faults before this judge."""
+    rows = policy.evidence.conforming_rows or 1
     return ToDo(
-        "goldgate mutants --end-to-end none --json kill-matrix.json",
+        f"goldgate mutants --end-to-end none --rows {rows} --json kill-matrix.json",
         "any machine with torch; minutes on two cores",
     )
 

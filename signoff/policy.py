@@ -202,9 +202,16 @@ class ThroughputRule:
 
 @dataclass(frozen=True)
 class EvidenceRule:
-    """How old evidence may be, in days."""
+    """What holds of evidence in general.
+
+    Attributes:
+        most_days: how old it may be.
+        conforming_rows: rows on which the kill matrix has judged conforming kernels, at least.
+
+    """
 
     most_days: int
+    conforming_rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def subjects(checklist: Checklist, facts: Gathered) -> dict[str, str]:
         if one.kernel.source_sha256:
             found[f"source of {one.kernel.name} {one.kernel.version}"] = one.kernel.source_sha256
     for held in facts.recordings:
-        if not held.at_hand:
+        if held.model and not held.at_hand:  # constructed ones are made, not kept
             found.setdefault(f"recording {held.name} {held.sha256[:12]}", held.sha256)
     for scored in facts.scored:
         for name, run in scored.document["runs"].items():

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldgate.signoff.checklist import Checklist, Item, Refused, State
+from goldgate.signoff.fit import listed
 from goldgate.text import printable
 
 _COLOURS = {State.PASS: "green", State.FAIL: "bold red", State.MISSING: "bold yellow"}
@@ -67,9 +68,7 @@ def _refused(refused: Sequence[Refused]) -> list[str]:
     for one in sorted(refused, key=lambda one: not one.unusable):
         reasons.setdefault((one.unusable, one.why), []).append(one.file.path)
     return [
-        paths[0]
-        + (f" and {len(paths) - 1} more files" if len(paths) > 1 else "")
-        + f"{' (unusable)' if unusable else ''}: {why}"
+        f"{listed(paths, 3)}{' (unusable)' if unusable else ''}: {why}"
         for (unusable, why), paths in reasons.items()
     ]
 

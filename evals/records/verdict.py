@@ -28,6 +28,7 @@ _PARTS = {
     "checks": list,
     "paired": dict,
     "withheld": list,
+    "cautions": list,
     "runs": dict,
 }
 _RUN = {"settings": dict, "totals": dict, "hashes": dict, "server": dict, "data": str}

@@ -9,6 +9,7 @@ from typing import Any
 from goldgate.evals.comparing.compare import Comparison, as_checks, as_json
 from goldgate.evals.comparing.page import page
 from goldgate.evals.comparing.report import comparison_report
+from goldgate.evals.comparing.warnings import cautions
 from goldgate.evals.records.folder import write_text
 from goldgate.evals.records.verdict import VERDICT, write_verdict
 from goldgate.junit import write_junit
@@ -21,7 +22,8 @@ def keep(
 
     `plan` is what was registered before anything was asked, None where nothing was.
     """
-    write_verdict(out / VERDICT, {**as_json(found), "note": note, "plan": plan})
+    marks = {"note": note, "plan": plan}
+    write_verdict(out / VERDICT, {**as_json(found), **marks, "cautions": list(cautions(found))})
     write_text(out / "verdict.html", page(found))
     write_junit(out / "verdict.xml", "goldgate.gsm8k.compare", as_checks(found))
     print(comparison_report(found))

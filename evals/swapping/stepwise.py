@@ -24,6 +24,7 @@ from goldgate.evals.comparing.stepwise import (
     sequential_report,
     sequential_sentence,
 )
+from goldgate.evals.comparing.warnings import cautions
 from goldgate.evals.errors import EvalError
 from goldgate.evals.records.folder import Run, read_run, write_text
 from goldgate.evals.records.verdict import VERDICT, write_verdict
@@ -102,6 +103,7 @@ def swap_stepwise(
             **as_json(found),
             "sequential": stepwise.as_json(outcome, digest),
             "note": None,
+            "cautions": list(cautions(found)),
             "plan": {**registered, "sha256": digest},
         },
     )

@@ -44,6 +44,9 @@ def judge(view: View) -> Item:
             f"{other[0].file.path}: judge the recordings again"
         )
     rows = sum(one.conforming_rows for one in killed)
+    least = view.policy.evidence.conforming_rows
+    if killed and rows < least:
+        missing.append(f"conforming kernels were judged on {rows} rows, not {least}")
     return item(
         view,
         "judge",
@@ -53,7 +56,7 @@ def judge(view: View) -> Item:
         wrong=wrong,
         missing=missing,
         evidence=files_of(killed),
-        to_do=[commands.plant_faults()],
+        to_do=[commands.plant_faults(view.policy)],
         would_fill=would_fill(misses),
     )
 

@@ -57,7 +57,7 @@ def parity(view: View) -> Item:
                 f"{sum(rows.values())} rows, the fewest {min(rows.values())}"
             )
     worst = max((one.over_bound for one in good), default=0.0)
-    counts = sum(one.rows for one in good)
+    counts = sum(one.rows for held in cells.values() for one in held.values())
     to_do = [
         one
         for architecture in policy.architectures

@@ -17,7 +17,7 @@ from goldgate.signoff.fit import (
     recording_reasons,
     would_fill,
 )
-from goldgate.signoff.gathered import Kernel, Parity, Scored
+from goldgate.signoff.gathered import Kernel, Parity, Recorded, Scored
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.scores import counted, fingerprint_of
 from goldgate.signoff.policy import matches
@@ -58,12 +58,12 @@ def release(view: View) -> Item:
     wrong += _several(
         "sources", ((k.source_sha256[:12], file) for k, file in fitting if k.source_sha256)
     )
-    engines = {(str(recorded.source.get("server")), one.file) for one, recorded in served}
+    engines = {(_server(recorded), one.file) for one, recorded in served}
     wrong += _several("engines", sorted(engines, key=lambda pair: (pair[0], pair[1].path)))
     scored = [one for one in view.facts.scored if not counted(one, policy)]
     mark, unmarked = _engine(view, scored)
     version = next((kernel.version for kernel, _ in fitting), "")
-    engine = next((str(recorded.source.get("server")) for _, recorded in served), "")
+    engine = next((_server(recorded) for _, recorded in served), "")
     to_do = [
         one
         for architecture in policy.architectures
@@ -91,6 +91,10 @@ def _ran(view: View) -> Iterable[tuple[Kernel, EvidenceFile]]:
     yield from ((one.kernel, one.file) for one in view.of_kernel())
     yield from ((one.new, one.file) for one in view.facts.compared if is_kernel(one.new, rule))
     yield from ((one.kernel, one.file) for one in view.facts.timed if is_kernel(one.kernel, rule))
+
+
+def _server(recorded: Recorded) -> str:
+    return str(recorded.source.get("server") or "an engine without a name")
 
 
 def _dispatched(one: Parity) -> bool:

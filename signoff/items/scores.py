@@ -29,6 +29,7 @@ def gsm8k(view: View) -> Item:
         elif one.verdict != "PRESERVED":
             wrong.append(f"{one.verdict}: {counts} ({one.file.path})")
         details += _noise(one)
+        details += [f"caution: {text} ({one.file.path})" for text in one.document["cautions"]]
     if not scored:
         missing.append(
             f"no paired verdict at a margin of {rule.margin:g} points"

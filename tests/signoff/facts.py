@@ -61,7 +61,7 @@ POLICY = Policy(
     latency=LatencyRule((1, 64), 1.0),
     gsm8k=ScoreRule(1.5, 0.05, "all", 1319),
     throughput=ThroughputRule(0.97),
-    evidence=EvidenceRule(30),
+    evidence=EvidenceRule(30, 1_000_000),
     allowed_failure=(AllowedFailure("hostile/few", "duplicate id", 2, "reviewed"),),
     path="signoff.toml",
     sha256="b" * 64,
@@ -121,6 +121,7 @@ def a_verdict(**more: object) -> dict[str, Any]:
     }  # fmt: skip
     held: dict[str, Any] = {
         "verdict": "PRESERVED", "decides": "strict-match", "note": None, "checks": [],
+        "cautions": [],
         "rules": {"margin": 0.015, "alpha": 0.05},
         "paired": {"strict-match": {
             "questions": 1319, "losses": 5.0, "gains": 4.0, "difference": -0.0008,
