@@ -45,6 +45,9 @@ def parity_again(
         advance: called with 1 whenever an output was judged or passed over.
 
     """
+    by_recording: dict[str, list[Parity]] = {}
+    for one in stated:
+        by_recording.setdefault(one.recording_sha256, []).append(one)
     by_name = {Path(file.path).stem: file for _, file in at_hand.recordings.values()}
     parts: list[Gathered] = []
     rows = left = without = 0
@@ -53,7 +56,8 @@ def parity_again(
         made_for = _made_for(path)
         if made_for in at_hand.recordings:
             if most_rows is None or rows < most_rows:
-                part = _output_again(path, file, at_hand.recordings[made_for][0], stated, criteria)
+                known = by_recording.get(made_for, [])
+                part = _output_again(path, file, at_hand.recordings[made_for][0], known, criteria)
                 rows += sum(one.rows for one in part.parity)
             else:
                 left += 1

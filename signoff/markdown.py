@@ -52,10 +52,9 @@ def _table(items: Sequence[Item]) -> Iterator[str]:
     for item in items:
         need = "" if item.required else " (advisory)"
         named = [f"{_code(f.path)} {_code(f.sha256[:12])}" for f in item.evidence[:_NAMED]]
-        more = len(item.evidence) - _NAMED
         yield (
             f"| {_text(item.title)}{need} | {_state(item.state)} | {_text(item.found)} | "
-            f"{', '.join(named)}{f' and {more} more' if more > 0 else ''} |"
+            f"{', '.join(named)}{_more(len(item.evidence))} |"
         )
     yield ""
 
@@ -87,11 +86,20 @@ def _not_counted(items: Sequence[Item]) -> Iterator[str]:
 
 
 def _refused(checklist: Checklist) -> Iterator[str]:
+    """Yield the files that were found and not used, each reason once, unusable ones first."""
+    reasons: dict[tuple[bool, str], list[str]] = {}
+    for one in checklist.refused:
+        reasons.setdefault((not one.unusable, one.why), []).append(one.file.path)
     lines = [
-        f"- {_code(one.file.path)}{' (unusable)' if one.unusable else ''}: {_text(one.why)}"
-        for one in checklist.refused
+        f"- {', '.join(map(_code, paths[:_NAMED]))}{_more(len(paths))}"
+        f"{'' if usable else ' (unusable)'}: {_text(why)}"
+        for (usable, why), paths in sorted(reasons.items())
     ]
     yield from _section("Evidence not used", lines)
+
+
+def _more(number: int) -> str:
+    return f" and {number - _NAMED} more" if number > _NAMED else ""
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

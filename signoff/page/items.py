@@ -60,11 +60,16 @@ def files_html(files: Sequence[EvidenceFile]) -> Iterator[str]:
 
 
 def refused_html(refused: Sequence[Refused]) -> Iterator[str]:
-    """Yield the files that were found and not used, with the reason."""
-    for one in refused[:_MOST]:
-        mark = '<strong class="FAIL">unusable</strong>' if one.unusable else "not used"
-        yield f'<ul class="files">{_file(one.file)}</ul><p>{mark}: {escaped(one.why)}</p>'
-    yield from _left_out(len(refused))
+    """Yield the files that were found and not used, each reason once."""
+    reasons: dict[tuple[bool, str], list[EvidenceFile]] = {}
+    for one in refused:
+        reasons.setdefault((not one.unusable, one.why), []).append(one.file)
+    for (usable, why), files in sorted(reasons.items())[:_MOST]:
+        mark = "not used" if usable else '<strong class="FAIL">unusable</strong>'
+        yield f'<div class="refused"><p>{mark}: {escaped(why)}</p>'
+        yield from files_html(files)
+        yield "</div>"
+    yield from _left_out(len(reasons))
 
 
 def _file(file: EvidenceFile) -> str:

@@ -31,6 +31,7 @@ p { margin: .35rem 0 } .faint, .tick, .label { color: var(--faint) }
   padding: .05rem .45rem; display: inline-block }
 .PASS { color: var(--good) } .FAIL { color: var(--bad) } .MISSING { color: var(--open) }
 .need { display: block; font-size: .8rem; color: var(--faint) }
+.refused { border-top: 1px solid var(--line); padding: .6rem 0; break-inside: avoid }
 ul { padding-left: 1.2rem; margin: .35rem 0 } .files { list-style: none; padding: 0;
   font-size: .88rem }
 code, pre { font: .85rem/1.45 ui-monospace, monospace }

@@ -92,10 +92,28 @@ def test_thousands_of_files_fit_into_a_comment() -> None:
         replace(one, evidence=files, would_fill=("w" * 300,) * 300, found="f" * 500)
         for one in CHECKLIST.items * 4
     )
-    refused = tuple(Refused(one, "r" * 200, unusable=False) for one in files)
+    refused = tuple(
+        Refused(one, f"{'r' * 200} {number}", unusable=False) for number, one in enumerate(files)
+    )
 
     text = markdown(replace(CHECKLIST, items=items, read=files, refused=refused))
 
     assert len(text) < 65_536
     assert "and 4998 more" in text
     assert "4960 more in signoff.json" in text
+
+
+def test_files_refused_for_one_reason_are_one_line() -> None:
+    """Files that share a reason share a line, and unusable ones come first."""
+    file = EvidenceFile("a.json", "0" * 64, "p")
+    many = tuple(
+        Refused(replace(file, path=f"{n}.json"), "too old", unusable=False) for n in range(9)
+    )
+
+    text = markdown(replace(CHECKLIST, refused=(*many, Refused(file, "z", unusable=True))))
+
+    lines = text.partition("### Evidence not used\n\n")[2].splitlines()[:2]
+    assert lines == [
+        "- `a.json` (unusable): z",
+        "- `0.json`, `1.json` and 7 more: too old",
+    ]

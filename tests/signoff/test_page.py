@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from goldgate.signoff.checklist import DEMONSTRATION, EvidenceFile, Item, State, ToDo
+from goldgate.signoff.checklist import DEMONSTRATION, EvidenceFile, Item, Refused, State, ToDo
 from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.page.document import figures, page
 from tests.signoff.samples import CHECKLIST, NEW, a_parity
@@ -266,3 +266,18 @@ def test_hundreds_of_verdicts_are_not_drawn() -> None:
 
     assert text.count("<figure>") == 4 * 3 + 4 * 2
     assert "at most 4 of 300 GSM8K verdicts and of 9 files of latencies" in text
+
+
+def test_files_refused_for_one_reason_are_one_entry() -> None:
+    """Files that share a reason are listed under it once, unusable ones first."""
+    file = CHECKLIST.refused[0].file
+    many = tuple(
+        Refused(replace(file, path=f"{n}.json"), "too old", unusable=False) for n in range(9)
+    )
+    refused = (*many, Refused(file, "was edited", unusable=True))
+
+    words = Elements(page(replace(CHECKLIST, refused=refused), Gathered())).words
+
+    assert words.count("too old") == 1
+    assert words.index("unusable: was edited") < words.index("not used: too old")
+    assert all(f"{n}.json" in words for n in range(9))
