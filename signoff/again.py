@@ -1,4 +1,4 @@
-"""Judging again what is at hand: recordings with their outputs, and the runs of a paired verdict.
+"""Judging again the recordings and outputs that are at hand.
 
 What this goldgate finds is evidence by itself. Where it differs from what the evidence states, or
 where a file is not the one that the evidence was made of, that is named.
@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from goldgate.accuracy.evidence import result_json
 from goldgate.accuracy.tasks import Criteria, judged_output
-from goldgate.evals.errors import EvalError
-from goldgate.evals.records.folder import Run, read_run
-from goldgate.evals.records.looks import read_looks
 from goldgate.fixtures import FixtureError, open_output, open_recording, tensorfile
 from goldgate.fixtures.summary import summarise
 from goldgate.provenance import judge_sha256
 from goldgate.signoff.checklist import EvidenceFile, Refused
 from goldgate.signoff.gather import AtHand
-from goldgate.signoff.gathered import OUTPUT, Gathered, Margins, Parity, Scored, merged
+from goldgate.signoff.gathered import OUTPUT, Gathered, Margins, Parity, merged
 from goldgate.signoff.parity_facts import kernel_of, parity_of
 
 #: Rows that are judged again unless all are asked for: under a minute on two cores.
@@ -49,6 +45,9 @@ def parity_again(
         advance: called with 1 whenever an output was judged or passed over.
 
     """
+    by_recording: dict[str, list[Parity]] = {}
+    for one in stated:
+        by_recording.setdefault(one.recording_sha256, []).append(one)
     by_name = {Path(file.path).stem: file for _, file in at_hand.recordings.values()}
     parts: list[Gathered] = []
     rows = left = without = 0
@@ -57,7 +56,8 @@ def parity_again(
         made_for = _made_for(path)
         if made_for in at_hand.recordings:
             if most_rows is None or rows < most_rows:
-                part = _output_again(path, file, at_hand.recordings[made_for][0], stated, criteria)
+                known = by_recording.get(made_for, [])
+                part = _output_again(path, file, at_hand.recordings[made_for][0], known, criteria)
                 rows += sum(one.rows for one in part.parity)
             else:
                 left += 1
@@ -145,54 +145,6 @@ def _disagrees(stated: Parity, found: Parity) -> str:
         f"judged again it is not what {stated.file.path} states ({'; '.join(differing)}): judge it "
         "with one version"
     )
-
-
-def scores_again(at_hand: AtHand, stated: Sequence[Scored]) -> Gathered:
-    """Check run folders, and compare the runs of each verdict again where they are at hand."""
-    if not at_hand.runs:
-        return Gathered()  # without scipy, which comparing needs
-    from goldgate.evals.comparing.compare import compare_runs  # noqa: PLC0415 - scipy
-    from goldgate.evals.comparing.compatibility import Rules  # noqa: PLC0415 - scipy
-
-    refused: list[Refused] = []
-    runs: dict[tuple[str, str], Run] = {}
-    for folder, file in at_hand.runs:
-        try:
-            run = read_run(folder)
-        except EvalError as error:
-            why = str(error).removeprefix(f"{folder}: ")
-            refused.append(Refused(file, why, unusable="did not finish" not in why))
-            continue
-        runs[_hashes(run.facts)] = run
-    notes: list[str] = []
-    for one in stated:
-        named = one.document["runs"]
-        found = {name: runs.get(_hashes(about)) for name, about in named.items()}
-        base, cand, control = (found.get(name) for name in ("baseline", "candidate", "control"))
-        if base is None or cand is None or ("control" in named and control is None):
-            continue
-        if one.document.get("sequential"):
-            continue  # the plan decided on prefixes of the runs, look by look
-        again = compare_runs(
-            base, cand, control, Rules(**one.document["rules"]), read_looks(cand.path), timed=False
-        )
-        paired = again.paired.get(again.decides or "")
-        counts = (paired.losses, paired.gains, paired.questions) if paired else ()
-        stated_counts = tuple(one.paired.get(key) for key in ("losses", "gains", "questions"))
-        if again.verdict != one.verdict or (paired and counts != stated_counts):
-            why = (
-                f"compared again, its runs are {again.verdict} with {counts}, and it states "
-                f"{one.verdict} with {stated_counts}: compare the runs with one version"
-            )
-            refused.append(Refused(one.file, why, unusable=True))
-        else:
-            notes.append(f"{one.file.path}: its runs were compared again, with the same verdict")
-    return Gathered(refused=tuple(refused), notes=tuple(notes))
-
-
-def _hashes(about: Mapping[str, Any]) -> tuple[str, str]:
-    """Tell a run by its samples and its journal: two arms may answer alike to the letter."""
-    return str(about["hashes"].get("samples")), str(about["hashes"].get("journal"))
 
 
 #: Gaps between the last chosen and the best rejected biased score, as the page bins them.

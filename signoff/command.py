@@ -18,16 +18,17 @@ from rich.console import Console
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures, read_known_inputs
 from goldgate.accuracy.report import console
 from goldgate.accuracy.tasks import Criteria
+from goldgate.errors import how_to_install
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.progress import progress
 from goldgate.provenance import judge_sha256
 from goldgate.sealed import write_text
 from goldgate.signoff import init, verify
-from goldgate.signoff.again import FEW_ROWS, margins_of, parity_again, scores_again
+from goldgate.signoff.again import FEW_ROWS, margins_of, parity_again
 from goldgate.signoff.checklist import Checklist
 from goldgate.signoff.decide import decide
 from goldgate.signoff.document import to_json
-from goldgate.signoff.gather import gather
+from goldgate.signoff.gather import AtHand, gather
 from goldgate.signoff.gathered import Gathered, merged
 from goldgate.signoff.junit import to_junit
 from goldgate.signoff.markdown import markdown
@@ -130,10 +131,22 @@ def collect(policy: Policy, folders: list[Path], *, again: str) -> Gathered:
         parts = [
             found,
             parity_again(at_hand, found.parity, criteria, most, judged),
-            scores_again(at_hand, found.scored),
+            _runs_again(at_hand, found),
             Gathered(margins=tuple(margins_of(at_hand.recordings, most))),
         ]
     return merged(parts)
+
+
+def _runs_again(at_hand: AtHand, found: Gathered) -> Gathered:
+    """Compare GSM8K runs again, which needs an extra; without it a note is left."""
+    if not at_hand.runs:
+        return Gathered()
+    try:
+        from goldgate.signoff.runs_again import scores_again  # noqa: PLC0415 - lm-eval and scipy
+    except ModuleNotFoundError as error:
+        note = f"GSM8K runs were not compared again: needs {error.name}, {how_to_install('evals')}"
+        return Gathered(notes=(note,))
+    return scores_again(at_hand, found.scored)
 
 
 def _criteria(policy: Policy) -> Criteria:

@@ -19,7 +19,7 @@ from goldgate.accuracy.document import SCHEMA as PARITY_SCHEMA
 from goldgate.accuracy.document import read_evidence
 from goldgate.accuracy.latency_document import is_latency, read_latency
 from goldgate.errors import GoldgateError
-from goldgate.evals.records.folder import RUN as RUN_NAME
+from goldgate.evals.records.names import RUN as RUN_NAME
 from goldgate.evals.records.verdict import is_verdict, read_verdict
 from goldgate.fixtures import FixtureError, open_recording, tensorfile
 from goldgate.mutants.evidence import KIND as KILLS_KIND

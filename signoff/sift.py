@@ -17,8 +17,10 @@ from goldgate.signoff.gathered import (
     SCORES,
     Gathered,
     Kernel,
+    Recorded,
     Scored,
 )
+from goldgate.signoff.items.scores import fingerprint_of
 from goldgate.signoff.policy import STANDIN, Policy, matches
 
 #: Kinds whose age counts. A kill matrix is current while the judge's code is the same; a recording
@@ -83,7 +85,9 @@ def _aged(file: EvidenceFile, policy: Policy, now: datetime) -> str:
 def _by_file(
     found: Gathered,
 ) -> tuple[
-    dict[EvidenceFile, list[Kernel]], dict[EvidenceFile, list[str]], dict[EvidenceFile, Scored]
+    dict[EvidenceFile, list[Kernel]],
+    dict[EvidenceFile, list[Recorded]],
+    dict[EvidenceFile, Scored],
 ]:
     """Return the kernels, the recorded models and the paired verdict that each file is about."""
     kernels: dict[EvidenceFile, list[Kernel]] = {}
@@ -92,9 +96,9 @@ def _by_file(
         kernels.setdefault(file, []).append(kernel)
     for changed in found.compared:
         kernels.setdefault(changed.file, []).append(changed.new)
-    models: dict[EvidenceFile, list[str]] = {}
+    models: dict[EvidenceFile, list[Recorded]] = {}
     for recorded in found.recordings:
-        models.setdefault(recorded.file, []).append(recorded.model)
+        models.setdefault(recorded.file, []).append(recorded)
     return kernels, models, {one.file: one for one in found.scored}
 
 
@@ -105,12 +109,17 @@ def _other_kernel(kernels: Sequence[Kernel], policy: Policy) -> str:
     return f"about another kernel ({names}): the policy is about {policy.kernel.names[0]}"
 
 
-def _other_model(models: Sequence[str], policy: Policy) -> str:
-    # What is of the stand-in is told where it would have counted.
-    others = [m for m in models if m and m != STANDIN and not matches(m, policy.model.names)]
-    if not others:
-        return ""
-    return f"of another model ({others[0]}): the policy is about {policy.model.title}"
+def _other_model(recordings: Sequence[Recorded], policy: Policy) -> str:
+    for one in recordings:
+        # What is of the stand-in is told where it would have counted.
+        if not one.model or (one.model == STANDIN and not policy.demonstration):
+            continue
+        if not matches(one.model, policy.model.names):
+            return f"of another model ({one.model}): the policy is about {policy.model.title}"
+        server = str(one.source.get("server", ""))
+        if server and not matches(server, policy.engine.server):
+            return f"of another engine ({server}): the policy is about {policy.engine.server}"
+    return ""
 
 
 def _other_scores(one: Scored, policy: Policy) -> str:
@@ -121,6 +130,9 @@ def _other_scores(one: Scored, policy: Policy) -> str:
             return ""  # the item tells what it would have filled
         names = ", ".join(sorted(served))
         return f"of another model ({names}): the policy is about {policy.model.title}"
+    engine, wanted = fingerprint_of(one), policy.engine.fingerprint
+    if wanted and engine and not matches(engine, wanted):
+        return f"of another engine ({engine}): the policy is about {wanted}"
     rules = one.document["rules"]
     margin = 100 * float(rules.get("margin", 0))
     if abs(margin - policy.gsm8k.margin) > 1e-9 or rules.get("alpha") != policy.gsm8k.alpha:

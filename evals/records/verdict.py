@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldgate.evals.records.folder import write_text
 from goldgate.provenance import goldgate_itself
 from goldgate.sealed import DocumentError, checked, digest, read_json
 
@@ -39,6 +38,8 @@ def write_verdict(path: Path, comparison: Mapping[str, Any]) -> None:
 
     Raises EvalError where it cannot be written.
     """
+    from goldgate.evals.records.folder import write_text  # noqa: PLC0415 - lm-eval, to read a task
+
     document = {**comparison, "schema": SCHEMA, "kind": KIND, "goldgate": goldgate_itself()}
     # As it looks after a trip through the file: tuples and lists are one.
     document = json.loads(json.dumps(document))
