@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from goldgate.cli import main
-from goldgate.signoff.runs_again import scores_again
 from goldgate.signoff.gather import gather
+from goldgate.signoff.runs_again import scores_again
 from goldgate.signoff.walk import walk
 from tests.evals.support import QUESTIONS, Server, problem
 
