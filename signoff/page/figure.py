@@ -33,7 +33,7 @@ class Figure:
 
     Attributes:
         title: a few words.
-        says: what the drawing shows, in a sentence or two of plain text.
+        caption: what the drawing shows, in a sentence or two of plain text.
         height: of the drawing, in user units.
         marks: the drawing's elements, SVG.
         heads: the columns of its numbers.
@@ -43,7 +43,7 @@ class Figure:
     """
 
     title: str
-    says: str
+    caption: str
     height: float
     marks: tuple[str, ...]
     heads: tuple[str, ...]
@@ -58,7 +58,7 @@ def figure_html(one: Figure) -> str:
             f"<figure><h3>{escaped(one.title)}</h3>",
             drawing(WIDTH, one.height, one.title, one.marks),
             *_legend(one.legend),
-            f"<figcaption>{escaped(one.says)}</figcaption>",
+            f"<figcaption>{escaped(one.caption)}</figcaption>",
             *_numbers(one.heads, one.rows),
             "</figure>",
         ]

@@ -38,7 +38,9 @@ def powers(gathered: Gathered) -> Iterator[Figure]:
 def _power(one: Scored, counts: Mapping[str, Any]) -> Figure:
     questions, margin = int(counts["questions"]), float(counts["margin"])
     # Half a question is the least that a sample can show of a discordance.
-    seen = max((float(counts["losses"]) + float(counts["gains"])) / questions, 0.5 / questions)
+    changed = float(counts["losses"]) + float(counts["gains"])
+    seen = max(changed, 0.5) / questions
+    as_seen = "as seen here" if changed else "half an answer, where none was seen to"
     shown = [seen, *(other for other in _OTHERS if abs(other - seen) > 0.005)]
     passes, how = _plan(one, counts)
     lines = {psi: _line(passes, margin, psi) for psi in shown}
@@ -49,7 +51,7 @@ def _power(one: Scored, counts: Mapping[str, Any]) -> Figure:
         f"Power of the verdict ({name_of(one)})",
         f"Probability that the verdict is PRESERVED, by the true change of the score; exact, "
         f"{how}, margin {100 * margin:g} points. An unchanged score passes with probability "
-        f"{unchanged:.3f} if {100 * seen:.2g} % of the answers change, as seen here.",
+        f"{unchanged:.3f} if {100 * seen:.2g} % of the answers change, {as_seen}.",
         222,
         (
             *below(across, 190, 24, "true change, points"),
@@ -68,16 +70,16 @@ def _power(one: Scored, counts: Mapping[str, Any]) -> Figure:
         ),
         (
             *(
-                (series(n), f"{100 * psi:.2g} % of the answers change{_as_seen(psi, seen)}")
+                (
+                    series(n),
+                    f"{100 * psi:.2g} % of the answers change"
+                    + (f", {as_seen}" if psi == seen else ""),
+                )
                 for n, psi in enumerate(lines)
             ),
             ("limit", f"margin -{100 * margin:g} points"),
         ),
     )
-
-
-def _as_seen(psi: float, seen: float) -> str:
-    return ", as seen" if psi == seen else ""
 
 
 def _plan(one: Scored, counts: Mapping[str, Any]) -> tuple[Passes, str]:

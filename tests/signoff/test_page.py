@@ -175,9 +175,9 @@ def test_nothing_measured_has_no_figures() -> None:
 
 
 def test_every_figure_has_its_text() -> None:
-    """A figure says in words what it shows, to a screen reader too, and lists its numbers."""
+    """A figure has a caption in words and lists its numbers."""
     for one in figures(MEASURED):
-        assert one.says.endswith(".")
+        assert one.caption.endswith(".")
         assert one.rows
         assert all(len(row) == len(one.heads) for row in one.rows)
 
@@ -189,8 +189,8 @@ def test_looks_of_a_plan_are_drawn() -> None:
 
     (*_, looks, power) = figures(Gathered(scored=(planned,)))
 
-    assert "1 look, the last after 100 questions: PRESERVED" in looks.says
-    assert "2 looks at up to 200 questions" in power.says
+    assert "1 look, the last after 100 questions: PRESERVED" in looks.caption
+    assert "2 looks at up to 200 questions" in power.caption
 
 
 @pytest.mark.parametrize("wrong", [None, "1", True, float("nan"), [], -1])
@@ -214,7 +214,7 @@ def test_error_above_its_bound_is_drawn_as_failing() -> None:
 
     assert sum('class="wrong"' in mark for mark in figure.marks) == 1
     assert any("3.01e+03 &gt;" in mark for mark in figure.marks)
-    assert "1 of 2 are above 1, 0 of these in known failures alone" in figure.says
+    assert "1 of 2 are above 1, 0 of these in known failures alone" in figure.caption
 
 
 def test_known_failure_above_its_bound_is_no_failure() -> None:
@@ -224,11 +224,11 @@ def test_known_failure_above_its_bound_is_no_failure() -> None:
     (figure, _) = figures(Gathered(parity=(known,)))
 
     assert sum('class="known"' in mark for mark in figure.marks) == 1
-    assert "1 of 1 are above 1, 1 of these in known failures alone" in figure.says
+    assert "1 of 1 are above 1, 1 of these in known failures alone" in figure.caption
 
 
 def test_emulated_outputs_are_labelled() -> None:
-    """Every drawing and every row of numbers of an emulated kernel says that it is emulated."""
+    """Every drawing and every row of numbers of an emulated kernel has the word."""
     emulated = replace(NEW, name="k" * 90, execution="emulated")
     facts = Gathered(parity=(replace(a_parity(0, 0.5), kernel=emulated),))
 
