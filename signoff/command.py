@@ -26,6 +26,7 @@ from goldgate.sealed import write_text
 from goldgate.signoff import init, verify
 from goldgate.signoff.again import FEW_ROWS, margins_of, parity_again
 from goldgate.signoff.checklist import Checklist
+from goldgate.signoff.commands import EVIDENCE
 from goldgate.signoff.decide import decide
 from goldgate.signoff.document import to_json
 from goldgate.signoff.gather import AtHand, gather
@@ -59,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         metavar="DIR",
-        help="folder of evidence in any layout; may be given several times (default: the "
-        "recordings and outputs that ship)",
+        help="folder of evidence in any layout; may be given several times (default: the folder "
+        f"{EVIDENCE} here, else the recordings and outputs that ship)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the checklist here")
     parser.add_argument("--junitxml", type=Path, metavar="FILE", help="write it as JUnit XML")
@@ -88,7 +89,8 @@ def main(options: argparse.Namespace) -> int:
     if options.sub == "verify":
         return verify.run(options)
     policy = read_policy(find_policy(options.policy, Path()))
-    folders = options.evidence or [SHIPPED_RECORDINGS, SHIPPED_OUTPUTS]
+    here = [Path(EVIDENCE)] if Path(EVIDENCE).is_dir() else [SHIPPED_RECORDINGS, SHIPPED_OUTPUTS]
+    folders = options.evidence or here
     found = collect(policy, folders, again=options.again)
     now = options.now or datetime.now(timezone.utc)
     checklist, facts = decide(policy, found, now, judge=judge_sha256())

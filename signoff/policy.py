@@ -24,8 +24,10 @@ else:
 #: The version of the layout.
 SCHEMA = 1
 
-#: The model that nothing is released for: a policy about it is a demonstration.
+#: The model that nothing is released for: a policy about it is a demonstration. Its recorder names
+#: it so, an engine that serves it by its folder.
 STANDIN = "goldgate-standin"
+_STANDIN_FOLDER = "standin/data/model"
 
 #: The folder of the policies that ship.
 POLICIES = Path(__file__).with_name("policies")
@@ -262,7 +264,8 @@ class Policy:
     @property
     def demonstration(self) -> bool:
         """Whether the model is the stand-in: then nothing is released."""
-        return matches(STANDIN, self.model.names)
+        names = (STANDIN, f"fixtures/{_STANDIN_FOLDER}", f"/{_STANDIN_FOLDER}")
+        return any(matches(name, self.model.names) for name in names)
 
     @property
     def layers(self) -> range:
@@ -280,6 +283,11 @@ def matches(text: str, patterns: tuple[str, ...] | str) -> bool:
     """Say whether a text has the form of one of the patterns."""
     patterns = (patterns,) if isinstance(patterns, str) else patterns
     return any(text == pattern or fnmatchcase(text, pattern) for pattern in patterns)
+
+
+def is_standin(model: str) -> bool:
+    """Say whether a model, as recordings and answers name it, is the stand-in."""
+    return model == STANDIN or model.rstrip("/").endswith(_STANDIN_FOLDER)
 
 
 def shipped_policies() -> tuple[str, ...]:
