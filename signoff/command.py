@@ -24,7 +24,7 @@ from goldgate.progress import progress
 from goldgate.provenance import judge_sha256
 from goldgate.sealed import write_text
 from goldgate.signoff import init, verify
-from goldgate.signoff.again import FEW_ROWS, margins_of, parity_again
+from goldgate.signoff.again import FEW_MARGINS, FEW_ROWS, margins_of, parity_again
 from goldgate.signoff.checklist import Checklist
 from goldgate.signoff.commands import EVIDENCE
 from goldgate.signoff.decide import decide
@@ -128,15 +128,22 @@ def collect(policy: Policy, folders: list[Path], *, again: str) -> Gathered:
         found, at_hand = gather(files, add_task("files of evidence", len(files)))
         if again == "none":
             return found
-        most = FEW_ROWS if again == "few" else None
+        few = again == "few"
         judged = add_task("outputs judged again", len(at_hand.outputs))
         parts = [
             found,
-            parity_again(at_hand, found.parity, criteria, most, judged),
+            parity_again(at_hand, found.parity, criteria, FEW_ROWS if few else None, judged),
             _runs_again(at_hand, found),
-            Gathered(margins=tuple(margins_of(at_hand.recordings, most))),
+            _margins(at_hand, FEW_MARGINS if few else None),
         ]
     return merged(parts)
+
+
+def _margins(at_hand: AtHand, most_rows: int | None) -> Gathered:
+    drawn = tuple(margins_of(at_hand.recordings, most_rows))
+    total = len(at_hand.recordings)
+    note = f"margins are drawn of {len(drawn)} of {total} recordings: --again all draws every one"
+    return Gathered(margins=drawn, notes=(note,) if len(drawn) < total else ())
 
 
 def _runs_again(at_hand: AtHand, found: Gathered) -> Gathered:

@@ -25,7 +25,7 @@ RECORDINGS = Path("evidence", "host-a", "recordings")
 
 def _again(folder: Path, most: int | None = None) -> Gathered:
     found, at_hand = gather(walk([folder]))
-    return parity_again(at_hand, found.parity, Criteria(None, ordered=False), most)
+    return parity_again(at_hand, found.parity, Criteria(None, False, ()), most)
 
 
 def test_forged_verdict_is_unusable(
