@@ -34,7 +34,8 @@ from goldgate.signoff.gathered import Gathered, merged
 from goldgate.signoff.junit import to_junit
 from goldgate.signoff.markdown import markdown
 from goldgate.signoff.page.document import page
-from goldgate.signoff.policy import Policy, find_policy, read_policy, shipped_policies
+from goldgate.signoff.policy import find_policy, read_policy, shipped_policies
+from goldgate.signoff.rules import Policy
 from goldgate.signoff.statement import to_statement
 from goldgate.signoff.terminal import show
 from goldgate.signoff.walk import walk

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from goldgate.signoff.checklist import ToDo
 from goldgate.signoff.devices import host_of
-from goldgate.signoff.policy import Policy
+from goldgate.signoff.rules import Policy
 
 #: The folder that is told for what commands write; `goldgate signoff` reads it where it is there.
 EVIDENCE = "evidence"

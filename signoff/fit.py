@@ -9,7 +9,7 @@ from typing import Any
 from goldgate.reference.models import MODELS
 from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.gathered import Covered, Kernel, Parity, Recorded
-from goldgate.signoff.policy import KernelRule, Policy, is_standin, matches
+from goldgate.signoff.rules import KernelRule, Policy, is_standin, matches
 
 
 def is_kernel(kernel: Kernel, rule: KernelRule) -> bool:

@@ -21,7 +21,7 @@ from goldgate.signoff.gathered import (
     Scored,
 )
 from goldgate.signoff.items.scores import fingerprint_of
-from goldgate.signoff.policy import Policy, is_standin, matches
+from goldgate.signoff.rules import Policy, is_standin, matches
 
 #: Kinds whose age counts. A kill matrix is current while the judge's code is the same; a recording
 #: and its outputs name the versions that they are of.

@@ -10,7 +10,7 @@ from goldgate.signoff.checklist import Item
 from goldgate.signoff.fit import Miss, files_of, would_fill
 from goldgate.signoff.gathered import Scored
 from goldgate.signoff.items.item import item
-from goldgate.signoff.policy import Policy, is_standin, matches
+from goldgate.signoff.rules import Policy, is_standin, matches
 from goldgate.signoff.view import View
 
 _PLANS = {"all questions": "all", "sequential": "sequential"}
