@@ -62,7 +62,7 @@ def to_statement(checklist: Checklist, facts: Gathered) -> str:
         "predicateType": PREDICATE,
         "predicate": predicate,
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(whole, indent=2) + "\n"
 
 
 def subjects(checklist: Checklist, facts: Gathered) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,17 @@ def test_shipped_folders_are_there() -> None:
     """The default evidence is what the package ships."""
     assert SHIPPED_RECORDINGS.is_dir()
     assert SHIPPED_OUTPUTS.is_dir()
+
+
+def test_strange_names(copied: Path, signoff: SignOff, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names that are no UTF-8, or that steer a terminal, are read and shown as question marks."""
+    evidence = copied / "evidence"
+    for name, strange in (("old-new.json", b"a\xff.json"), ("latency.json", b"b\x1b[2J.json")):
+        (evidence / name).rename(evidence / os.fsdecode(strange))
+
+    status = signoff(copied, "--out", str(copied / "out"))
+
+    assert status == 0, capsys.readouterr().out
+    assert "\x1b[2J" not in (copied / "out" / "signoff.md").read_text(encoding="utf-8")
+    assert "\x1b[2J" not in (copied / "out" / "signoff.html").read_text(encoding="utf-8")
+    assert _document(copied / "out")["signed_off"] is True
