@@ -40,11 +40,15 @@ def goldgate_itself() -> dict[str, object]:
 
 @cache
 def judge_sha256() -> str:
-    """Return a hash of the judge's code.
+    """Return a hash of the judge's code, over the names and contents of `judge_modules`."""
+    return _digest_of(judge_modules())
 
-    It is over the names and contents of the modules that judge and of every module of goldgate
-    that they import, directly or not: what is changed elsewhere (a command, a recorder, a page)
-    leaves it as it is.
+
+def judge_modules() -> dict[str, Path]:
+    """Return the modules that judge, and every module of goldgate that they import, by name.
+
+    They are found by reading them, indirect imports and those inside functions too. What is
+    changed elsewhere (a command, a recorder, a page) is no change of the judge.
     """
     sources = _sources()
     found, left = dict[str, Path](), list(_JUDGE)
@@ -58,7 +62,7 @@ def judge_sha256() -> str:
         left.append(name.rpartition(".")[0])  # a module's package is run first
     # goldgate/__init__ holds the version: a release is no other judge.
     found.pop("goldgate", None)
-    return _digest_of(found)
+    return found
 
 
 def _imported(source: str) -> list[str]:
