@@ -121,7 +121,7 @@ def a_verdict(**more: object) -> dict[str, Any]:
     }  # fmt: skip
     held: dict[str, Any] = {
         "verdict": "PRESERVED", "decides": "strict-match", "note": None, "checks": [],
-        "cautions": [],
+        "cautions": [], "withheld": [],
         "rules": {"margin": 0.015, "alpha": 0.05},
         "paired": {"strict-match": {
             "questions": 1319, "losses": 5.0, "gains": 4.0, "difference": -0.0008,

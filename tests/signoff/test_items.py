@@ -170,7 +170,7 @@ NOT_COUNTED: list[tuple[str, Change, str]] = [
     ("parity", every("parity", partial=True), "a partial run (--partial)"),
     ("parity", sources(model="goldgate-standin"), "of the stand-in, not Model"),
     ("parity", sources(revision="r2"), "of revision r2"),
-    ("parity", sources(server="vllm 1"), "recorded in vllm 1"),
+    ("parity", sources(server=""), "recorded in an unknown engine, not sglang 0.5.*"),
     ("parity", every("recordings", spec=_OTHER_ROUTER), "another router (top_k)"),
     ("parity", every("recordings", source=_SYNTHETIC), "a synthetic recording"),
     ("coverage", lambda f: replace(f, covered=()), "without coverage"),
@@ -263,12 +263,15 @@ def test_intended_cast_of_the_bias_passes_and_is_counted() -> None:
     assert "20 of 8192 rows" in found
 
 
-def test_engine_other_than_the_policy_names_is_missing() -> None:
-    """A candidate whose fingerprint the policy does not name leaves the release open."""
-    found = item_of("release", policy=replace(POLICY, engine=EngineRule("sglang *", "vllm-*")))
+def test_engine_other_than_the_policy_names_is_refused() -> None:
+    """A paired verdict of an engine that the policy does not name is refused: nothing is left."""
+    policy = replace(POLICY, engine=EngineRule("sglang *", "vllm-*"))
 
-    assert found.state is State.MISSING
-    assert "sglang-0.5.15, not vllm-*" in found.found
+    assert [one.why for one in decided(FACTS, policy).refused] == [
+        "of another engine (sglang-0.5.15): the policy is about vllm-*"
+    ]
+    assert item_of("gsm8k", policy=policy).state is State.MISSING
+    assert "no GSM8K run that names its engine" in item_of("release", policy=policy).found
 
 
 def test_advisory_items_do_not_decide() -> None:

@@ -80,15 +80,23 @@ def test_file_about_another_kernel_is_refused() -> None:
     assert found.status == 1
 
 
-def test_recording_of_another_model_is_refused() -> None:
-    """A recording of a model that the policy does not name is refused, with both names."""
-    held = replace(RECORDINGS[0], source={**RECORDINGS[0].source, "model": "org/Other"})
+@pytest.mark.parametrize(
+    ("states", "why"),
+    [
+        ({"model": "org/Other"}, "of another model (org/Other): the policy is about Model"),
+        (
+            {"server": "vllm 0.25"},
+            "of another engine (vllm 0.25): the policy is about sglang 0.5.*",
+        ),
+    ],
+)
+def test_recording_of_another_model_or_engine_is_refused(states: dict[str, str], why: str) -> None:
+    """A recording of a model or an engine that the policy does not name is refused by name."""
+    held = replace(RECORDINGS[0], source={**RECORDINGS[0].source, **states})
 
     found = decided(replace(FACTS, recordings=(held, *RECORDINGS[1:])))
 
-    assert [one.why for one in found.refused] == [
-        "of another model (org/Other): the policy is about Model"
-    ]
+    assert [one.why for one in found.refused] == [why]
     assert found.status == 1
 
 
