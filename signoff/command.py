@@ -24,8 +24,9 @@ from goldgate.progress import progress
 from goldgate.provenance import judge_sha256
 from goldgate.sealed import write_text
 from goldgate.signoff import init, verify
-from goldgate.signoff.again import FEW_ROWS, margins_of, parity_again
+from goldgate.signoff.again import FEW_MARGINS, FEW_ROWS, margins_of, parity_again
 from goldgate.signoff.checklist import Checklist
+from goldgate.signoff.commands import EVIDENCE
 from goldgate.signoff.decide import decide
 from goldgate.signoff.document import to_json
 from goldgate.signoff.gather import AtHand, gather
@@ -33,7 +34,8 @@ from goldgate.signoff.gathered import Gathered, merged
 from goldgate.signoff.junit import to_junit
 from goldgate.signoff.markdown import markdown
 from goldgate.signoff.page.document import page
-from goldgate.signoff.policy import Policy, find_policy, read_policy, shipped_policies
+from goldgate.signoff.policy import find_policy, read_policy, shipped_policies
+from goldgate.signoff.rules import Policy
 from goldgate.signoff.statement import to_statement
 from goldgate.signoff.terminal import show
 from goldgate.signoff.walk import walk
@@ -59,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         metavar="DIR",
-        help="folder of evidence in any layout; may be given several times (default: the "
-        "recordings and outputs that ship)",
+        help="folder of evidence in any layout; may be given several times (default: the folder "
+        f"{EVIDENCE} here, else the recordings and outputs that ship)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the checklist here")
     parser.add_argument("--junitxml", type=Path, metavar="FILE", help="write it as JUnit XML")
@@ -88,7 +90,8 @@ def main(options: argparse.Namespace) -> int:
     if options.sub == "verify":
         return verify.run(options)
     policy = read_policy(find_policy(options.policy, Path()))
-    folders = options.evidence or [SHIPPED_RECORDINGS, SHIPPED_OUTPUTS]
+    here = [Path(EVIDENCE)] if Path(EVIDENCE).is_dir() else [SHIPPED_RECORDINGS, SHIPPED_OUTPUTS]
+    folders = options.evidence or here
     found = collect(policy, folders, again=options.again)
     now = options.now or datetime.now(timezone.utc)
     checklist, facts = decide(policy, found, now, judge=judge_sha256())
@@ -126,15 +129,22 @@ def collect(policy: Policy, folders: list[Path], *, again: str) -> Gathered:
         found, at_hand = gather(files, add_task("files of evidence", len(files)))
         if again == "none":
             return found
-        most = FEW_ROWS if again == "few" else None
+        few = again == "few"
         judged = add_task("outputs judged again", len(at_hand.outputs))
         parts = [
             found,
-            parity_again(at_hand, found.parity, criteria, most, judged),
+            parity_again(at_hand, found.parity, criteria, FEW_ROWS if few else None, judged),
             _runs_again(at_hand, found),
-            Gathered(margins=tuple(margins_of(at_hand.recordings, most))),
+            _margins(at_hand, FEW_MARGINS if few else None),
         ]
     return merged(parts)
+
+
+def _margins(at_hand: AtHand, most_rows: int | None) -> Gathered:
+    drawn = tuple(margins_of(at_hand.recordings, most_rows))
+    total = len(at_hand.recordings)
+    note = f"margins are drawn of {len(drawn)} of {total} recordings: --again all draws every one"
+    return Gathered(margins=drawn, notes=(note,) if len(drawn) < total else ())
 
 
 def _runs_again(at_hand: AtHand, found: Gathered) -> Gathered:

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 from goldgate.signoff.checklist import ToDo
 from goldgate.signoff.devices import host_of
-from goldgate.signoff.policy import Policy
+from goldgate.signoff.rules import Policy
+
+#: The folder that is told for what commands write; `goldgate signoff` reads it where it is there.
+EVIDENCE = "evidence"
 
 
 def record(policy: Policy, architecture: str) -> list[ToDo]:
@@ -22,7 +25,8 @@ def record(policy: Policy, architecture: str) -> list[ToDo]:
         ToDo(f"goldgate record {engine} --out recorded-{architecture} -- {arguments}", where),
         ToDo(
             f"goldgate judge --recordings recorded-{architecture}/recordings --outputs "
-            f"recorded-{architecture}/outputs{_bias(policy)} --json parity-{architecture}.json",
+            f"recorded-{architecture}/outputs{_bias(policy)} --json "
+            f"{EVIDENCE}/parity-{architecture}.json",
             "any machine that has the recordings",
         ),
     ]
@@ -32,7 +36,7 @@ def cover(policy: Policy, architecture: str) -> ToDo:
     """Call the kernel in every shape of the model's router."""
     return ToDo(
         f"goldgate parity --kernel {shlex.quote(policy.kernel.command)} --coverage full --model "
-        f"{policy.model.router} --json coverage-{architecture}.json",
+        f"{policy.model.router} --json {EVIDENCE}/coverage-{architecture}.json",
         host_of(architecture),
     )
 
@@ -42,7 +46,7 @@ def compare(policy: Policy, architecture: str) -> ToDo:
     return ToDo(
         f"goldgate compare-kernels {shlex.quote(policy.replaces.command)} "
         f"{shlex.quote(policy.kernel.command)} --recordings recorded-{architecture}/recordings "
-        f"--json old-new-{architecture}.json",
+        f"--json {EVIDENCE}/old-new-{architecture}.json",
         host_of(architecture),
     )
 
@@ -53,7 +57,7 @@ def time_calls(policy: Policy, architecture: str) -> ToDo:
     old, new = shlex.quote(policy.replaces.command), shlex.quote(policy.kernel.command)
     return ToDo(
         f"goldgate latency --kernel {old} --kernel {new} --baseline {old} --tokens {tokens} --json "
-        f"latency-{architecture}.json",
+        f"{EVIDENCE}/latency-{architecture}.json",
         host_of(architecture),
     )
 
@@ -64,9 +68,13 @@ def swap(policy: Policy) -> ToDo:
     options = [f"--margin {rule.margin:g}", f"--alpha {rule.alpha:g}"]
     options += ["--sequential"] if rule.plan == "sequential" else []
     options += ["--control"] if rule.control else []
+    if rule.data == "own":
+        # The stand-in's score is stated without examples, its tokens are letters.
+        own = "fixtures/standin/data --num-fewshot 0 --max-tokens 512"
+        options += [f"--own-data --data {own if policy.demonstration else 'QUESTIONS'}"]
     return ToDo(
         "BASELINE_URL=http://OLD:8000 BASE_URL=http://NEW:8000 goldgate swap "
-        f"{' '.join(options)} --out gsm8k",
+        f"{' '.join(options)} --out {EVIDENCE}/gsm8k",
         f"any machine that reaches two servers of {policy.model.title}, one with each kernel",
     )
 
@@ -75,7 +83,7 @@ def plant_faults(policy: Policy) -> ToDo:
     """Plant faults before this judge."""
     rows = policy.evidence.conforming_rows or 1
     return ToDo(
-        f"goldgate mutants --end-to-end none --rows {rows} --json kill-matrix.json",
+        f"goldgate mutants --end-to-end none --rows {rows} --json {EVIDENCE}/kill-matrix.json",
         "any machine with torch; minutes on two cores",
     )
 
@@ -83,7 +91,7 @@ def plant_faults(policy: Policy) -> ToDo:
 def emulate(architectures: Iterable[str]) -> ToDo:
     """Execute the kernel's assembly."""
     return ToDo(
-        f"tox -e aiter-emulated -- --json emulated.json  # {', '.join(architectures)}",
+        f"tox -e aiter-emulated -- --json {EVIDENCE}/emulated.json  # {', '.join(architectures)}",
         "any machine",
     )
 

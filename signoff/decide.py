@@ -8,7 +8,7 @@ from goldgate.provenance import goldgate_itself
 from goldgate.signoff.checklist import Checklist, Fact
 from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.items import DECIDED_BY
-from goldgate.signoff.policy import ITEMS, Policy
+from goldgate.signoff.rules import ITEMS, Policy
 from goldgate.signoff.sift import sifted
 from goldgate.signoff.view import View
 

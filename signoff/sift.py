@@ -21,7 +21,7 @@ from goldgate.signoff.gathered import (
     Scored,
 )
 from goldgate.signoff.items.scores import fingerprint_of
-from goldgate.signoff.policy import STANDIN, Policy, matches
+from goldgate.signoff.rules import Policy, is_standin, matches
 
 #: Kinds whose age counts. A kill matrix is current while the judge's code is the same; a recording
 #: and its outputs name the versions that they are of.
@@ -112,7 +112,7 @@ def _other_kernel(kernels: Sequence[Kernel], policy: Policy) -> str:
 def _other_model(recordings: Sequence[Recorded], policy: Policy) -> str:
     for one in recordings:
         # What is of the stand-in is told where it would have counted.
-        if not one.model or (one.model == STANDIN and not policy.demonstration):
+        if not one.model or (is_standin(one.model) and not policy.demonstration):
             continue
         if not matches(one.model, policy.model.names):
             return f"of another model ({one.model}): the policy is about {policy.model.title}"
@@ -126,7 +126,7 @@ def _other_scores(one: Scored, policy: Policy) -> str:
     run = one.document["runs"]["candidate"]
     served = {*run["totals"].get("served_models", {}), str(run["settings"].get("model", ""))}
     if not any(matches(name, policy.model.names) for name in served):
-        if STANDIN in served or one.demonstration:
+        if any(map(is_standin, served)) or one.demonstration:
             return ""  # the item tells what it would have filled
         names = ", ".join(sorted(served))
         return f"of another model ({names}): the policy is about {policy.model.title}"

@@ -14,7 +14,7 @@ from goldgate.signoff.fit import (
     run_reasons,
 )
 from goldgate.signoff.gathered import Gathered, Parity, Recorded
-from goldgate.signoff.policy import Policy
+from goldgate.signoff.rules import Policy
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from goldgate.signoff.items.scores import gsm8k, throughput
 from goldgate.signoff.items.shapes import coverage, determinism, hostile
 from goldgate.signoff.items.speed import latency
 
-#: Every item by its name, in the order of `goldgate.signoff.policy.ITEMS`.
+#: Every item by its name, in the order of `goldgate.signoff.rules.ITEMS`.
 DECIDED_BY = {
     "release": release,
     "parity": parity,

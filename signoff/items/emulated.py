@@ -32,7 +32,7 @@ def emulated(view: View) -> Item:
     return item(
         view,
         "emulated",
-        "the kernel's own code, executed without its hardware for every rounding (informative)",
+        "the kernel's own code, executed without its hardware for every rounding",
         good=f"{rows} rows pass, emulated: {listed(variants, 3)}; not run on hardware",
         wrong=wrong,
         missing=missing,

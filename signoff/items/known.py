@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from goldgate.signoff.gathered import Parity
-from goldgate.signoff.policy import Policy
+from goldgate.signoff.rules import Policy
 
 
 def not_reviewed(judged: Iterable[Parity], policy: Policy) -> tuple[list[str], int]:

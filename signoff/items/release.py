@@ -20,7 +20,7 @@ from goldgate.signoff.fit import (
 from goldgate.signoff.gathered import Kernel, Parity, Recorded, Scored
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.scores import counted, fingerprint_of
-from goldgate.signoff.policy import matches
+from goldgate.signoff.rules import matches
 from goldgate.signoff.view import View
 
 _TITLE = "what ran is what is released: dispatch, version, source, architecture, engine"

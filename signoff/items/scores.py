@@ -10,7 +10,7 @@ from goldgate.signoff.checklist import Item
 from goldgate.signoff.fit import Miss, files_of, would_fill
 from goldgate.signoff.gathered import Scored
 from goldgate.signoff.items.item import item
-from goldgate.signoff.policy import STANDIN, Policy, matches
+from goldgate.signoff.rules import Policy, is_standin, matches
 from goldgate.signoff.view import View
 
 _PLANS = {"all questions": "all", "sequential": "sequential"}
@@ -85,7 +85,7 @@ def counted(one: Scored, policy: Policy) -> tuple[str, ...]:
         reasons.append("goldgate's own demonstration")
     served = {*run["totals"].get("served_models", {}), str(settings.get("model", ""))}
     if not any(matches(name, policy.model.names) for name in served):
-        what = "the stand-in" if STANDIN in served else ", ".join(sorted(served))
+        what = "the stand-in" if any(map(is_standin, served)) else ", ".join(sorted(served))
         reasons.append(f"of {what}, not {policy.model.title}")
     if any(about.get("foreign") for about in document["runs"].values()):
         reasons.append("of another program's results, which name no server")

@@ -28,7 +28,7 @@ from goldgate.signoff.gathered import (
     Scored,
     Timed,
 )
-from goldgate.signoff.policy import (
+from goldgate.signoff.rules import (
     AllowedFailure,
     CoverageRule,
     EngineRule,

@@ -45,4 +45,4 @@ def test_everything_but_the_emulation_is_a_command_of_goldgate() -> None:
         step.command.partition("  #")[0] for step in _steps() if "goldgate" not in step.command
     }
 
-    assert others == {"tox -e aiter-emulated -- --json emulated.json"}
+    assert others == {"tox -e aiter-emulated -- --json evidence/emulated.json"}

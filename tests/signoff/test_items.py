@@ -11,7 +11,7 @@ import pytest
 from goldgate.signoff.checklist import State
 from goldgate.signoff.gathered import Gathered, Interval
 from goldgate.signoff.items import DECIDED_BY
-from goldgate.signoff.policy import ITEMS, EngineRule, InputRule
+from goldgate.signoff.rules import ITEMS, EngineRule, InputRule
 from tests.signoff.facts import (
     CONSTRUCTED,
     FACTS,

@@ -8,7 +8,8 @@ import pytest
 
 from goldgate.cli import main
 from goldgate.reference.models import MODELS
-from goldgate.signoff.policy import POLICIES, find_policy, matches, read_policy, shipped_policies
+from goldgate.signoff.policy import POLICIES, find_policy, read_policy, shipped_policies
+from goldgate.signoff.rules import matches
 from goldgate.signoff.strict_table import PolicyError
 
 RELEASE = (POLICIES / "aiter-minimax-m2.5.toml").read_text(encoding="utf-8")
