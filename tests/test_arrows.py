@@ -36,7 +36,7 @@ STARTS = {
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
 HELPERS = {
-    *("errors", "junit", "lazy", "options", "pictures"),
+    *("bounds_plot", "errors", "junit", "lazy", "options", "page_style", "pictures"),
     *("places", "program", "progress", "provenance", "sealed", "svg", "text", "webpage"),
 }
 

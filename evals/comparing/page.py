@@ -9,30 +9,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from goldgate.bounds_plot import Change, height, marks
 from goldgate.evals.comparing.compare import Comparison
 from goldgate.evals.comparing.report import changed, comparison_report, sentence
 from goldgate.evals.comparing.warnings import cautions, points
-from goldgate.evals.stats.paired import Paired
+from goldgate.page_style import COLOURS, DRAWINGS
+from goldgate.svg import drawing
 from goldgate.webpage import document, escaped, table
 
 #: Changed answers that a page holds; more are counted.
 MOST_SHOWN = 200
 _LONGEST = 20_000  # characters of one answer
 
-_STYLE = """
-:root { color-scheme: light dark; --line: #8886; --good: #1a7f37; --bad: #cf222e; --open: #9a6700 }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+_WIDTH = 340  # of the drawing: that of a phone
+
+_STYLE = (
+    COLOURS
+    + DRAWINGS
+    + """\
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem;
+  background: var(--back); color: var(--text); overflow-wrap: anywhere }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-.verdict { border-left: .5rem solid var(--open); padding: .5rem 1rem; background: #8881 }
+.verdict { border-left: .5rem solid var(--open); padding: .5rem 1rem; background: var(--panel) }
 .PRESERVED { border-color: var(--good) } .DEGRADED, .REFUSED { border-color: var(--bad) }
+.wide { overflow-x: auto }
 table { border-collapse: collapse } td, th { border: 1px solid var(--line); padding: .3rem .6rem;
-  text-align: right } th:first-child, td:first-child { text-align: left }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem }
+  text-align: right; overflow-wrap: normal } th:first-child, td:first-child { text-align: left }
+.pair { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)) }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line);
   padding: .6rem; margin: .3rem 0; font-size: .85rem }
 details { border-top: 1px solid var(--line); padding: .4rem 0 } summary { cursor: pointer }
-svg { width: 100%; height: auto } svg text { font: 13px system-ui, sans-serif; fill: currentColor }
 """
+)
 
 
 def page(found: Comparison, verdict_sentence: str | None = None) -> str:
@@ -78,7 +87,7 @@ def _counts(found: Comparison) -> Iterator[str]:
         ]
         for name, paired in found.paired.items()
     ]
-    yield f"<h2>Counts</h2>{table(heads, rows)}"
+    yield f'<h2>Counts</h2><div class="wide">{table(heads, rows)}</div>'
 
 
 def _plot(found: Comparison) -> Iterator[str]:
@@ -86,44 +95,16 @@ def _plot(found: Comparison) -> Iterator[str]:
     if not found.paired:
         return
     margin = 100 * found.rules.margin
-    ends = [100 * value for one in found.paired.values() for value in (one.lower, one.upper)]
-    low, high = min(-1.4 * margin, *ends) - 0.5, max(margin, *ends) + 0.5
-    row, left, right = 44, 150, 880
-    height = row * len(found.paired) + 60
-
-    def x(value: float) -> float:
-        return left + (value - low) / (high - low) * (right - left)
-
+    changes = [
+        Change(name, 100 * one.lower, 100 * one.difference, 100 * one.upper)
+        for name, one in found.paired.items()
+    ]
     yield "<h2>Bound against margin</h2>"
+    label = "change of the score with its bounds, against the margin"
+    yield drawing(_WIDTH, height(changes), label, marks(changes, margin, _WIDTH))
     yield (
-        f'<svg viewBox="0 0 900 {height}" role="img" aria-label="change of the score with its '
-        'bounds, against the margin">'
-    )
-    bottom = height - 40
-    width = x(-margin) - left
-    yield f'<rect x="{left}" y="0" width="{width:.1f}" height="{bottom}" fill="#cf222e22"/>'
-    marks = ((-margin, f"margin -{margin:g}", "end"), (0.0, "no change", "start"))
-    for value, label, anchor in marks:
-        yield (
-            f'<line x1="{x(value):.1f}" x2="{x(value):.1f}" y1="0" y2="{bottom}" '
-            'stroke="currentColor" stroke-dasharray="4 3"/>'
-            f'<text x="{x(value):.1f}" y="{bottom + 18}" text-anchor="{anchor}">{label}</text>'
-        )
-    for index, (name, one) in enumerate(found.paired.items()):
-        yield from _interval(name, one, row * index + row / 2, x)
-    axis = "points, candidate - baseline"
-    yield f'<text x="{right}" y="{height - 4}" text-anchor="end">{axis}</text>'
-    yield "</svg>"
-
-
-def _interval(name: str, one: Paired, y: float, x: Any) -> Iterator[str]:  # noqa: ANN401 - a function
-    low, middle, high = (x(100 * value) for value in (one.lower, one.difference, one.upper))
-    yield f'<text x="0" y="{y + 4:.1f}">{escaped(name)}</text>'
-    yield (
-        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" '
-        'stroke-width="3"/>'
-        f'<circle cx="{middle:.1f}" cy="{y:.1f}" r="6" fill="currentColor"/>'
-        f'<text x="{low:.1f}" y="{y - 9:.1f}">{escaped(points(one.lower))}</text>'
+        f"<p>The dashed line is the margin -{margin:g} points; PRESERVED needs the lower bound "
+        "above it.</p>"
     )
 
 

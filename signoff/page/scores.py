@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from goldgate.bounds_plot import Change, height, marks
 from goldgate.signoff.gathered import Gathered, Scored
 from goldgate.signoff.page.figure import MOST_FILES, WIDTH, Figure, series
 from goldgate.svg import Axis, below, beside, box, curve, dot, line, words
@@ -16,8 +17,6 @@ NEEDED = ("questions", "losses", "gains", "difference", "lower", "upper", "margi
 
 #: What a look of a sequential plan must have to be drawn: each score with its bound.
 LOOK = ("questions", "score_preserved", "bound_preserved", "score_degraded", "bound_degraded")
-
-_LANE = 44
 
 
 def scores(gathered: Gathered) -> Iterator[Figure]:
@@ -60,10 +59,10 @@ def name_of(one: Scored) -> str:
 
 def _bounds(one: Scored, filters: Mapping[str, Mapping[str, Any]]) -> Figure:
     margin = max(100 * float(counts["margin"]) for counts in filters.values())
-    ends = [100 * float(c[key]) for c in filters.values() for key in ("lower", "upper")]
-    spread = max(margin, *map(abs, ends)) * 0.15
-    axis = Axis(min(-margin, *ends) - spread, max(0.0, *ends) + spread, 8, WIDTH - 8)
-    bottom = _LANE * len(filters) + 20
+    changes = [
+        Change(name, *(100 * float(c[key]) for key in ("lower", "difference", "upper")))
+        for name, c in filters.items()
+    ]
     decides = str(one.document.get("decides") or "none")
     parts = [
         f"{name} {100 * float(c['difference']):+.2f} points "
@@ -75,8 +74,8 @@ def _bounds(one: Scored, filters: Mapping[str, Mapping[str, Any]]) -> Figure:
         f"Score: bound against margin ({name_of(one)})",
         f"Change of the score, candidate less baseline, with one-sided confidence bounds: "
         f"{'; '.join(parts)}. PRESERVED needs the lower bound above -{margin:g} points.",
-        bottom + 34,
-        tuple(_bound_marks(filters, axis, -margin, bottom)),
+        height(changes),
+        tuple(marks(changes, margin, WIDTH)),
         ("filter", "questions", "turned wrong", "turned right", "change", "lower", "upper"),
         tuple(
             (
@@ -90,22 +89,6 @@ def _bounds(one: Scored, filters: Mapping[str, Mapping[str, Any]]) -> Figure:
         ),
         (("limit", "margin"),),
     )
-
-
-def _bound_marks(
-    filters: Mapping[str, Mapping[str, Any]], axis: Axis, margin: float, bottom: float
-) -> Iterator[str]:
-    yield box(axis.start, 0, axis.at(margin) - axis.start, bottom, "zone")
-    yield from below(axis, bottom, 0, "points, candidate less baseline")
-    yield line(axis.at(margin), 0, axis.at(margin), bottom, "limit")
-    yield line(axis.at(0), 0, axis.at(0), bottom, "axis")
-    for number, (name, c) in enumerate(filters.items()):
-        y = _LANE * number + 34
-        low, middle, high = (100 * float(c[key]) for key in ("lower", "difference", "upper"))
-        yield words(axis.start + 2, y - 18, one_line(name, 50))
-        yield line(axis.at(low), y, axis.at(high), y, "range")
-        yield line(axis.at(low), y - 6, axis.at(low), y + 6, "range")
-        yield dot(axis.at(middle), y, 4.5, "mean")
 
 
 def _discordance(one: Scored, filters: Mapping[str, Mapping[str, Any]]) -> Figure:

@@ -12,7 +12,7 @@ import pytest
 from matplotlib import image
 
 from goldgate.cli import main
-from tests.browser import find_browser
+from tests.browser import View, find_browser, look, running
 from tests.evals.support import Server
 
 if TYPE_CHECKING:
@@ -146,3 +146,16 @@ def test_page_in_a_real_browser(page: Path, browser: str, tmp_path: Path) -> Non
     red = (pixels[..., 0] > 0.7) & (pixels[..., 1] < 0.3) & (pixels[..., 2] < 0.3)
     assert red.any()  # the bar beside DEGRADED
     assert len(np.unique((pixels * 255).astype(np.uint8).reshape(-1, 3), axis=0)) > 20
+
+
+@pytest.mark.parametrize("view", [View(360), View(360, dark=True), View(1280)], ids=str)
+def test_page_fits_its_window(page: Path, browser: str, tmp_path: Path, view: View) -> None:
+    """On a phone and on a desk nothing reaches beyond the window, and the console is empty."""
+    beyond = """() => document.documentElement.scrollWidth
+      - document.documentElement.clientWidth"""
+
+    with running(browser, tmp_path) as devtools:
+        seen = look(devtools, page, view, beyond)
+
+    assert seen.complaints == ()
+    assert seen.value == 0
