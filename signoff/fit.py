@@ -8,7 +8,7 @@ from typing import Any
 
 from goldgate.reference.models import MODELS
 from goldgate.signoff.checklist import EvidenceFile
-from goldgate.signoff.gathered import Covered, Kernel, Parity, Recorded
+from goldgate.signoff.gathered import Kernel, Parity, Recorded
 from goldgate.signoff.rules import KernelRule, Policy, is_standin, matches
 
 
@@ -75,9 +75,12 @@ def router_reasons(spec: Mapping[str, Any], policy: Policy) -> list[str]:
     return [f"for another router ({', '.join(differing)})"] if differing else []
 
 
-def run_reasons(one: Parity | Covered) -> list[str]:
-    """Say why a verdict is of a partial run."""
-    return ["a partial run (--partial)"] if isinstance(one, Parity) and one.partial else []
+def run_reasons(one: Parity) -> list[str]:
+    """Say why a verdict is of a part alone: of some recordings, or of ids without weights."""
+    return [
+        *(["a partial run (--partial)"] if one.partial else []),
+        *(["ids alone, without weights"] if one.verdict == "PASS" and not one.weights else []),
+    ]
 
 
 @dataclass(frozen=True)

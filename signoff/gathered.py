@@ -7,7 +7,7 @@ stay in memory: thousands of files are some megabytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any
 
@@ -124,6 +124,7 @@ class Parity:
         partial: whether recordings were left out (--partial).
         repeats: how often a call of each recording was made again on the same rows.
         judge_sha256: the hash of the judge's code; "" where the evidence does not say.
+        spec: the router of the recording; empty where the evidence does not say.
 
     """
 
@@ -151,6 +152,12 @@ class Parity:
     partial: bool = False
     repeats: int = 0
     judge_sha256: str = ""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def judged_rows(self) -> int:
+        """Rows that are neither padding nor undefined."""
+        return self.rows - self.counts.get("padding", 0) - self.counts.get("undefined", 0)
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,7 @@ class Covered:
         pairs_possible: pairs that there are.
         not_covered: what the kernel does not support, a line each.
         file: the evidence.
+        router: the model whose router was covered in full; "" for a router of a file.
 
     """
 
@@ -179,6 +187,7 @@ class Covered:
     pairs_possible: int
     not_covered: tuple[str, ...]
     file: EvidenceFile
+    router: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +206,7 @@ class Compared:
         unexplained: how many rows are not explained.
         explained: rows by explanation, as the comparison counts them.
         file: the evidence.
+        judge_sha256: the hash of the judge's code; "" where the evidence does not say.
 
     """
 
@@ -211,6 +221,7 @@ class Compared:
     unexplained: int
     explained: Mapping[str, int]
     file: EvidenceFile
+    judge_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,6 +246,7 @@ class Timed:
         ratio: to the baseline's calls of the same rounds; None for the baseline itself.
         floor_us: the least that moving a call's bytes takes; None where the file does not say.
         file: the evidence.
+        spec: the router that was timed; empty where the file does not say.
 
     """
 
@@ -246,6 +258,7 @@ class Timed:
     ratio: Interval | None
     floor_us: float | None
     file: EvidenceFile
+    spec: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def latency_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
                 Interval(**one["ratio"]) if one["ratio"] else None,
                 document["floor_us"].get(str(one["tokens"])),
                 file,
+                document["spec"],
             )
             for one in document["latencies"]
         ),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from goldgate.accuracy.selection import Verdict
+from goldgate.fixtures.constructed import DEFAULT_MODEL
 from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.devices import architecture_of
 from goldgate.signoff.gathered import Compared, Covered, Gathered, Kernel, Parity, Recorded
@@ -93,6 +94,7 @@ def parity_of(
         partial=partial,
         repeats=repeats,
         judge_sha256=judge_sha256,
+        spec=(result.get("recorded") or {}).get("spec", {}),
     )
 
 
@@ -131,6 +133,8 @@ def _kernel_of(kernels: list[Mapping[str, Any]], result: Mapping[str, Any]) -> K
 
 def _covered(document: Mapping[str, Any], file: EvidenceFile) -> Iterator[Covered]:
     described = {info.get("kernel"): kernel_of(info) for info in document["kernels"]}
+    options = document["options"]
+    router = "" if options.get("spec") else str(options.get("model") or DEFAULT_MODEL.name)
     for one in (document.get("coverage") or {}).get("kernels", ()):
         pairs = one.get("pairs") or {}
         yield Covered(
@@ -146,6 +150,7 @@ def _covered(document: Mapping[str, Any], file: EvidenceFile) -> Iterator[Covere
                 for left in one.get("not_covered") or ()
             ),
             file,
+            router,
         )
 
 
@@ -187,4 +192,5 @@ def _compared(
         unexplained,
         {name: int(result[name]) for name in _EXPLANATIONS if name in result},
         file,
+        str(document["goldgate"].get("judge") or ""),
     )

@@ -23,7 +23,7 @@ def old_new(view: View) -> Item:
     """Require a comparison on each layer of each architecture, each difference explained."""
     policy = view.policy
     good: list[Compared] = []
-    layers: dict[str, set[int]] = {}
+    cells: dict[tuple[str, int], dict[str, int]] = {}
     misses = []
     for one in view.facts.compared:
         if not is_kernel(one.new, policy.kernel) or not is_kernel(one.old, policy.replaces):
@@ -40,7 +40,8 @@ def old_new(view: View) -> Item:
             misses.append(Miss(one.file, one.recording, reasons))
             continue
         good.append(one)
-        layers.setdefault(one.new.architecture, set()).add(recorded.layer)
+        cell = cells.setdefault((one.new.architecture, recorded.layer), {})
+        cell[one.recording_sha256] = one.rows
     wrong = [
         f"{one.recording} on {one.new.architecture}: "
         f"{one.why or f'{one.unexplained} rows are not explained'} ({one.file.path})"
@@ -50,18 +51,23 @@ def old_new(view: View) -> Item:
     missing: list[tuple[str, str]] = []
     to_do = []
     for architecture in policy.architectures:
-        none = [n for n in policy.layers if n not in layers.get(architecture, ())]
+        rows = {n: sum(cells.get((architecture, n), {}).values()) for n in policy.layers}
+        none = [n for n, count in rows.items() if not count]
+        few = [n for n, count in rows.items() if 0 < count < policy.coverage.rows_per_layer]
         if none:
             missing.append((architecture, f"no comparison on layers {numbers(none)}"))
-        if none or wrong:
+        if few:
+            least = policy.coverage.rows_per_layer
+            missing.append((architecture, f"layers {numbers(few)} have fewer than {least} rows"))
+        if none or few or wrong:
             to_do.append(commands.compare(policy, architecture))
-    rows = sum(one.rows for one in good)
+    total = sum(one.rows for one in good)
     rerouted = sum(one.rerouted for one in good)
     return item(
         view,
         "old-new",
         f"{policy.replaces.names[0]} against {policy.kernel.names[0]}: every difference explained",
-        good=f"of {rows} rows {rerouted} route differently, every one explained by a tie or by "
+        good=f"of {total} rows {rerouted} route differently, every one explained by a tie or by "
         "rounding within both bounds",
         wrong=wrong,
         missing=across(missing),

@@ -36,12 +36,15 @@ def judge(view: View) -> Item:
             )
         wrong += [f"a conforming kernel is called wrong: {alarm}" for alarm in one.alarms[:1]]
     used = [one for one, _, reasons in view.on_model() if not reasons]
-    other = [one for one in used if one.judge_sha256 != view.judge]
+    used += [one for one in view.of_kernel() if one.tier and not view.run_here(one)]
+    held = [(one.judge_sha256, one.file.path) for one in used]
+    held += [(one.judge_sha256, one.file.path) for one in view.facts.compared]
+    other = [path for sha256, path in held if sha256 != view.judge]
     missing = [] if killed else ["no kill matrix of this judge"]
     if other:
         missing.append(
-            f"{len(other)} verdicts are of another version's judge, the first in "
-            f"{other[0].file.path}: judge the recordings again"
+            f"{len(other)} verdicts are of another version's judge, the first in {other[0]}: "
+            "judge again with this version"
         )
     rows = sum(one.conforming_rows for one in killed)
     least = view.policy.evidence.conforming_rows

@@ -41,7 +41,7 @@ def parity(view: View) -> Item:
     details: list[str] = []
     for architecture in policy.architectures:
         rows = {
-            layer: sum(one.rows for one in cells.get((architecture, layer), {}).values())
+            layer: sum(one.judged_rows for one in cells.get((architecture, layer), {}).values())
             for layer in policy.layers
         }
         none = [layer for layer, count in rows.items() if not count]
@@ -57,7 +57,7 @@ def parity(view: View) -> Item:
                 f"{sum(rows.values())} rows, the fewest {min(rows.values())}"
             )
     worst = max((one.over_bound for one in good), default=0.0)
-    counts = sum(one.rows for held in cells.values() for one in held.values())
+    counts = sum(one.judged_rows for held in cells.values() for one in held.values())
     to_do = [
         one
         for architecture in policy.architectures

@@ -13,6 +13,7 @@ from goldgate.signoff.fit import (
     is_kernel,
     kernel_reasons,
     numbers,
+    router_reasons,
     would_fill,
 )
 from goldgate.signoff.gathered import Covered, Parity
@@ -141,6 +142,7 @@ def _covered(view: View, row: str) -> tuple[list[Covered], list[Miss]]:
         reasons = (
             *kernel_reasons(one.kernel, view.policy.kernel),
             *device_reasons(one.kernel, view.policy),
+            *_router(one, view),
         )
         if reasons:
             misses.append(Miss(one.file, f"{row} on {one.kernel.architecture or '?'}", reasons))
@@ -156,11 +158,19 @@ def _covered(view: View, row: str) -> tuple[list[Covered], list[Miss]]:
     return good, misses
 
 
+def _router(one: Covered, view: View) -> list[str]:
+    wanted = view.policy.model.router
+    if one.router == wanted:
+        return []
+    return [f"of the router of {one.router or 'a file'}, not of {wanted}"]
+
+
 def _constructed(view: View, wanted: Callable[[str], bool]) -> tuple[list[Parity], list[Miss]]:
     """Return the kernel's verdicts on tiers, and those that do not count."""
     good, misses = [], []
     for one in view.of_kernel():
-        if not wanted(one.tier):
+        # Another router's recordings, which a run without --model has too, are no matter here.
+        if not wanted(one.tier) or router_reasons(one.spec, view.policy):
             continue
         reasons = view.run_here(one)
         if not reasons:

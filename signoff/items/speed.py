@@ -10,6 +10,7 @@ from goldgate.signoff.fit import (
     files_of,
     is_kernel,
     kernel_reasons,
+    router_reasons,
     would_fill,
 )
 from goldgate.signoff.gathered import Timed
@@ -30,6 +31,7 @@ def latency(view: View) -> Item:
         reasons = [
             *kernel_reasons(one.kernel, policy.kernel),
             *device_reasons(one.kernel, policy),
+            *router_reasons(one.spec, policy),
         ]
         if not is_kernel(one.baseline, policy.replaces):
             reasons.append(f"against {one.baseline.name}, not {policy.replaces.names[0]}")

@@ -178,7 +178,7 @@ FACTS = Gathered(
         Covered(
             a_kernel("new.kernel", architecture), {"ordinary": 1, "pairs": 1, "hostile": 1}, 9000,
             ((0, 257), (4096, 4096)), {"layout": ("contiguous",)}, 60, 100, (),
-            a_file(f"e/{architecture}/coverage.json", PARITY),
+            a_file(f"e/{architecture}/coverage.json", PARITY), "MiniMax-M2.5",
         )
         for architecture in ARCHITECTURES
     ),
@@ -186,7 +186,7 @@ FACTS = Gathered(
         Compared(
             a_kernel("old.kernel", architecture), a_kernel("new.kernel", architecture), one.name,
             one.sha256, "EXPLAINED", "", 4096, 3, 0, {"same": 4093, "rounding": 3},
-            a_file(f"e/{architecture}/old-new.json", COMPARISON),
+            a_file(f"e/{architecture}/old-new.json", COMPARISON), JUDGE,
         )
         for architecture in ARCHITECTURES
         for one in RECORDINGS

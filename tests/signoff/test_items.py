@@ -142,6 +142,10 @@ MISSING: list[tuple[str, Change, str]] = [
     ("release", scored(runs=_run(totals={"served_models": {"org/Model": 1}})), "no fingerprint"),
     ("parity", lambda f: replace(f, parity=(*MODEL_PARITY[1:], *CONSTRUCTED)), "on layers 0"),
     ("parity", every("parity", rows=99), "gfx942, gfx950: layers 0 to 1 have fewer than 100 rows"),
+    ("parity", every("parity", counts={"padding": 4000}), "layers 0 to 1 have fewer than 100 rows"),
+    ("old-new", every("compared", rows=99), "gfx942, gfx950: layers 0 to 1 have fewer than 100"),
+    ("judge", tier("pairs", judge_sha256=""), "2 verdicts are of another version's judge"),
+    ("judge", every("compared", judge_sha256="f" * 64), "4 verdicts are of another version's"),
     ("bias", every("parity", input={"bias": "unknown"}), "in layers 0 to 1"),
     ("old-new", lambda f: replace(f, compared=f.compared[1:]), "gfx942: no comparison on layers 0"),
     ("gate", without("parity"), "no logits of layers 0 to 1"),
@@ -173,7 +177,10 @@ NOT_COUNTED: list[tuple[str, Change, str]] = [
     ("parity", sources(server=""), "recorded in an unknown engine, not sglang 0.5.*"),
     ("parity", every("recordings", spec=_OTHER_ROUTER), "another router (top_k)"),
     ("parity", every("recordings", source=_SYNTHETIC), "a synthetic recording"),
+    ("parity", every("parity", weights=0), "ids alone, without weights"),
     ("coverage", lambda f: replace(f, covered=()), "without coverage"),
+    ("coverage", every("covered", router="Kimi-K2"), "of the router of Kimi-K2, not of MiniMax"),
+    ("latency", every("timed", spec=_OTHER_ROUTER), "for another router (top_k)"),
     ("determinism", every("parity", live=False), "recorded outputs, not a kernel"),
     ("latency", every("timed", baseline=a_kernel("another", "gfx942")), "against another, not"),
     ("gsm8k", scored(note="DEMONSTRATION on an embedded server"), "goldgate's own demonstration"),
@@ -227,6 +234,17 @@ def test_what_does_not_count_is_told(name: str, change: Change, words: str) -> N
     assert found.state is State.MISSING
     assert any(words in line and "would have filled" in line for line in found.would_fill)
     assert decided(change(FACTS)).status == 1
+
+
+def test_another_routers_constructed_rows_do_not_matter() -> None:
+    """A failure on rows of a router that the model does not have fails nothing."""
+    other = a_parity(
+        "gfx942", "ordinary/groups", "7" * 64, live=True, tier="ordinary", repeats=30,
+        verdict="FAIL", why="12 rows fail", spec=_OTHER_ROUTER,
+        file=a_file("e/gfx942/coverage.json", "kernel parity"),
+    )  # fmt: skip
+
+    assert decided(replace(FACTS, parity=(*FACTS.parity, other))).status == 0
 
 
 def test_emulated_evidence_informs() -> None:
