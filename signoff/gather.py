@@ -15,6 +15,8 @@ from typing import Any
 
 from goldgate.accuracy.changes_document import KIND as COMPARISON_KIND
 from goldgate.accuracy.changes_document import read_comparison
+from goldgate.accuracy.dispatch_document import KIND as DISPATCH_KIND
+from goldgate.accuracy.dispatch_document import read_dispatch
 from goldgate.accuracy.document import SCHEMA as PARITY_SCHEMA
 from goldgate.accuracy.document import read_evidence
 from goldgate.accuracy.latency_document import is_latency, read_latency
@@ -27,6 +29,7 @@ from goldgate.mutants.evidence import read_matrix
 from goldgate.signoff.checklist import EvidenceFile, Refused
 from goldgate.signoff.gathered import (
     COMPARISON,
+    DISPATCH,
     KILLS,
     LATENCY,
     OUTPUT,
@@ -37,7 +40,13 @@ from goldgate.signoff.gathered import (
     Gathered,
     merged,
 )
-from goldgate.signoff.other_facts import asked_first, latency_facts, matrix_facts, score_facts
+from goldgate.signoff.other_facts import (
+    asked_first,
+    dispatch_facts,
+    latency_facts,
+    matrix_facts,
+    score_facts,
+)
 from goldgate.signoff.parity_facts import comparison_facts, parity_facts, recorded_of
 
 #: Files that are part of something else that is read: a run's plan and looks, outputs' manifest.
@@ -167,7 +176,9 @@ def _document(name: str, path: Path) -> Gathered | None:  # noqa: PLR0911 - a ki
         return Gathered(refused=(refused,))
 
 
-def _known(path: Path, document: dict[str, Any], file: EvidenceFile) -> Gathered | None:
+def _known(  # noqa: PLR0911 - a kind, a return
+    path: Path, document: dict[str, Any], file: EvidenceFile
+) -> Gathered | None:
     kind = _kind(document)
     if kind == PARITY:
         evidence = read_evidence(path).document
@@ -184,6 +195,9 @@ def _known(path: Path, document: dict[str, Any], file: EvidenceFile) -> Gathered
         model = str(found["runs"]["candidate"]["settings"].get("model", ""))
         about = replace(file, kind=kind, made=asked_first(found), subject=model)
         return score_facts(found, about)
+    if kind == DISPATCH:
+        reached = read_dispatch(path, document)
+        return dispatch_facts(reached, _described(file, kind, reached, [reached["kernel"]]))
     if kind == KILLS:
         matrix = read_matrix(path, document)
         return matrix_facts(matrix, _described(file, kind, matrix, ["the judge"]))
@@ -192,10 +206,10 @@ def _known(path: Path, document: dict[str, Any], file: EvidenceFile) -> Gathered
 
 def _kind(document: Mapping[str, Any]) -> str:
     """Return what a document is meant to be, "" for no evidence."""
-    if document.get("kind") == COMPARISON_KIND:
-        return COMPARISON
-    if document.get("kind") == KILLS_KIND:
-        return KILLS
+    named = {COMPARISON_KIND: COMPARISON, KILLS_KIND: KILLS, DISPATCH_KIND: DISPATCH}
+    kind = document.get("kind")
+    if isinstance(kind, str) and kind in named:
+        return named[kind]
     if is_latency(document):
         return LATENCY
     if is_verdict(document):

@@ -19,11 +19,12 @@ LATENCY = "kernel latency"
 SCORES = "GSM8K verdict"
 RUN = "GSM8K run"
 KILLS = "kill matrix"
+DISPATCH = "dispatch"
 RECORDING = "recording"
 OUTPUT = "output"
 
 #: The kinds of evidence, in the order in which a release makes them.
-KINDS = (RECORDING, OUTPUT, PARITY, COMPARISON, LATENCY, SCORES, RUN, KILLS)
+KINDS = (RECORDING, OUTPUT, PARITY, COMPARISON, LATENCY, SCORES, RUN, KILLS, DISPATCH)
 
 
 @dataclass(frozen=True)
@@ -312,6 +313,32 @@ class Killed:
 
 
 @dataclass(frozen=True)
+class Dispatched:
+    """Which kernel an engine's own code reaches for a model.
+
+    Attributes:
+        engine: name and release, as in "sglang 0.5.15".
+        platform: cuda, hip or cpu.
+        model: the model's name.
+        gate: the type of the logits that were passed, as safetensors names it.
+        kernel: "module:function" as the engine imports it.
+        catalogue: what `--kernel` takes for it; "" for one that the catalogue has not.
+        simulated: whether another platform than the machine's was simulated.
+        file: the evidence.
+
+    """
+
+    engine: str
+    platform: str
+    model: str
+    gate: str
+    kernel: str
+    catalogue: str
+    simulated: bool
+    file: EvidenceFile
+
+
+@dataclass(frozen=True)
 class Margins:
     """How near a recording's rows are to another choice of experts, for the page's plot.
 
@@ -345,6 +372,7 @@ class Gathered:
         timed: latencies.
         scored: GSM8K verdicts.
         killed: kill matrices.
+        dispatched: what engines' dispatch reaches.
         margins: of the recordings at hand.
         files: every file that was read.
         refused: files that were found and not used.
@@ -359,6 +387,7 @@ class Gathered:
     timed: tuple[Timed, ...] = ()
     scored: tuple[Scored, ...] = ()
     killed: tuple[Killed, ...] = ()
+    dispatched: tuple[Dispatched, ...] = ()
     margins: tuple[Margins, ...] = ()
     files: tuple[EvidenceFile, ...] = ()
     refused: tuple[Refused, ...] = ()

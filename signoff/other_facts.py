@@ -1,4 +1,4 @@
-"""Facts of the documents that `latency`, `swap`, `compare` and `mutants` write."""
+"""Facts of the documents that `latency`, `swap`, `compare`, `mutants` and `dispatch` write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from goldgate.signoff.checklist import EvidenceFile
-from goldgate.signoff.gathered import Gathered, Interval, Kernel, Killed, Scored, Timed
+from goldgate.signoff.gathered import Dispatched, Gathered, Interval, Kernel, Killed, Scored, Timed
 from goldgate.signoff.parity_facts import kernel_of
 
 
@@ -71,3 +71,19 @@ def matrix_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
         file,
     )
     return Gathered(killed=(killed,), files=(file,))
+
+
+def dispatch_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
+    """Return the facts of an engine's dispatch of schema 1."""
+    scenario = document["scenario"]
+    found = Dispatched(
+        f"{scenario['engine']} {document['version']}",
+        str(scenario["platform"]),
+        document["model"],
+        str(scenario["gate"]),
+        document["kernel"],
+        str(document.get("catalogue") or ""),
+        document["simulated"],
+        file,
+    )
+    return Gathered(dispatched=(found,), files=(file,))

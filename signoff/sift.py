@@ -10,6 +10,7 @@ from goldgate.signoff.checklist import EvidenceFile, Refused
 from goldgate.signoff.fit import is_kernel, listed
 from goldgate.signoff.gathered import (
     COMPARISON,
+    DISPATCH,
     LATENCY,
     OUTPUT,
     PARITY,
@@ -25,7 +26,7 @@ from goldgate.signoff.rules import Policy, is_standin, matches
 
 #: Kinds whose age counts. A kill matrix is current while the judge's code is the same; a recording
 #: and its outputs name the versions that they are of.
-_AGED = (PARITY, COMPARISON, LATENCY, SCORES)
+_AGED = (PARITY, COMPARISON, LATENCY, SCORES, DISPATCH)
 
 #: How far another machine's clock may be ahead.
 _AHEAD = timedelta(days=1)

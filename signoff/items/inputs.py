@@ -11,7 +11,7 @@ from goldgate.signoff.items.item import item
 from goldgate.signoff.view import View
 
 #: Types as safetensors names them.
-_NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 
 
 def bias(view: View) -> Item:
@@ -28,7 +28,7 @@ def bias(view: View) -> Item:
         state = one.input.get("bias", "unknown")
         where = f"{one.recording} ({one.file.path})"
         # The type that reaches the kernel, by storage: a float32 tensor may hold bfloat16's values.
-        if recorded.bias_dtype != _NAMES[rule.bias] and state == "checkpoint's":
+        if recorded.bias_dtype != NAMES[rule.bias] and state == "checkpoint's":
             wrong.append(f"the bias reaches the kernel as {recorded.bias_dtype}: {where}")
         if state == "unknown":
             continue
@@ -78,7 +78,7 @@ def gate(view: View) -> Item:
     for one, recorded in pairs:
         layers.add(recorded.layer if recorded.layer is not None else -1)
         grid = one.input.get("logits_grid")
-        if recorded.logits_dtype != _NAMES[rule.logits]:
+        if recorded.logits_dtype != NAMES[rule.logits]:
             wrong.append(f"logits are {recorded.logits_dtype}: {one.recording} ({one.file.path})")
         elif grid and rule.logits not in NARROW:
             on_it = one.input.get("logits_grid_rows", recorded.rows)

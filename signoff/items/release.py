@@ -17,7 +17,8 @@ from goldgate.signoff.fit import (
     recording_reasons,
     would_fill,
 )
-from goldgate.signoff.gathered import Kernel, Parity, Recorded, Scored
+from goldgate.signoff.gathered import Dispatched, Kernel, Parity, Recorded, Scored
+from goldgate.signoff.items.inputs import NAMES
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.scores import counted, fingerprint_of
 from goldgate.signoff.rules import matches
@@ -42,7 +43,8 @@ def release(view: View) -> Item:
         (one, recorded) for one, recorded, reasons in view.on_model() if recorded and not reasons
     ]
     missing: list[tuple[str, str]] = []
-    wrong = _reached(view)
+    dispatched = _dispatched_here(view)
+    wrong = [*_reached(view), *(_other(one) for one in dispatched if not _agrees(view, one))]
     for architecture in policy.architectures:
         if not any(kernel.architecture == architecture for kernel, _ in fitting):
             missing.append((architecture, "the kernel ran on no such device"))
@@ -80,9 +82,13 @@ def release(view: View) -> Item:
         f"the dispatch of {engine}; asked: {mark}",
         wrong=wrong,
         missing=[*across(missing), *unmarked],
-        evidence=[*files, *files_of(scored)],
+        evidence=[*files, *files_of(dispatched), *files_of(scored)],
         to_do=to_do,
         would_fill=would_fill(misses),
+        details=[
+            f"{one.engine} on {one.platform} reaches {one.kernel} for {one.model} ({one.file.path})"
+            for one in dispatched
+        ],
     )
 
 
@@ -118,6 +124,33 @@ def _release(version: str) -> str:
     """Return the release in a version, which recorders and commands word differently."""
     found = re.search(r"\d+\.\d+[\w.]*", version)
     return found[0] if found else version
+
+
+def _dispatched_here(view: View) -> list[Dispatched]:
+    """Return what the policy's engine was found to reach on this platform, not simulated."""
+    policy = view.policy
+    platforms = {"hip" if name.startswith("gfx") else "cuda" for name in policy.architectures}
+    return [
+        one
+        for one in view.facts.dispatched
+        if matches(one.engine, policy.engine.server)
+        and one.platform in platforms
+        and one.model == policy.model.router
+        and one.gate == NAMES[policy.inputs.logits]
+        and not one.simulated
+    ]
+
+
+def _agrees(view: View, one: Dispatched) -> bool:
+    # The baseline's environment reaches the kernel that is replaced.
+    return one.catalogue in (view.policy.kernel.command, view.policy.replaces.command)
+
+
+def _other(one: Dispatched) -> str:
+    return (
+        f"the dispatch of {one.engine} on {one.platform} reaches {one.kernel}, neither of the two "
+        f"kernels ({one.file.path})"
+    )
 
 
 def _several(what: str, found: Iterable[tuple[str, EvidenceFile]]) -> list[str]:

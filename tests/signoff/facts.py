@@ -203,13 +203,14 @@ FACTS = Gathered(
 )  # fmt: skip
 
 
+FIELDS = (
+    *("recordings", "parity", "covered", "compared", "timed", "scored", "killed", "dispatched"),
+)
+
+
 def with_files(facts: Gathered) -> Gathered:
     """Return facts with the list of the files that they are from."""
-    found = dict.fromkeys(
-        one.file
-        for name in ("recordings", "parity", "covered", "compared", "timed", "scored", "killed")
-        for one in getattr(facts, name)
-    )
+    found = dict.fromkeys(one.file for name in FIELDS for one in getattr(facts, name))
     return replace(facts, files=tuple(sorted(found, key=lambda file: file.path)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from goldgate.signoff.checklist import State
-from goldgate.signoff.gathered import Gathered, Interval
+from goldgate.signoff.gathered import DISPATCH, Dispatched, Gathered, Interval
 from goldgate.signoff.items import DECIDED_BY
 from goldgate.signoff.rules import ITEMS, EngineRule, InputRule
 from tests.signoff.facts import (
@@ -318,3 +318,35 @@ def test_a_demonstration_says_so() -> None:
 
     assert found.demonstration
     assert found.verdict.startswith("DEMONSTRATION, releases nothing: NO")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, State.PASS),
+        ({"catalogue": "old"}, State.PASS),
+        ({"catalogue": "third"}, State.FAIL),
+        ({"catalogue": "third", "simulated": True}, State.PASS),
+        ({"catalogue": "third", "platform": "cuda"}, State.PASS),
+        ({"catalogue": "third", "engine": "sglang 0.6.0"}, State.PASS),
+        ({"catalogue": "third", "model": "Kimi-K2"}, State.PASS),
+    ],
+)
+def test_dispatch_of_the_engine(changes: dict[str, Any], state: State) -> None:
+    """An engine whose own code reaches a third kernel fails the release; a simulation informs."""
+    file = a_file("e/dispatch.json", DISPATCH)
+    one = Dispatched(
+        "sglang 0.5.15",
+        "hip",
+        "MiniMax-M2.5",
+        "F32",
+        "new:route",
+        "new",
+        simulated=False,
+        file=file,
+    )
+
+    found = item_of("release", replace(FACTS, dispatched=(replace(one, **changes),)))
+
+    assert found.state is state
+    assert ("dispatch of sglang 0.5.15 on hip reaches" in found.found) == (state is State.FAIL)
