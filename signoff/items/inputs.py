@@ -81,9 +81,10 @@ def gate(view: View) -> Item:
         if recorded.logits_dtype != _NAMES[rule.logits]:
             wrong.append(f"logits are {recorded.logits_dtype}: {one.recording} ({one.file.path})")
         elif grid and rule.logits not in NARROW:
+            on_it = one.input.get("logits_grid_rows", recorded.rows)
             wrong.append(
-                f"every logit is a {grid} value, so the gate was computed or rounded in {grid}: "
-                f"{one.recording} ({one.file.path})"
+                f"{on_it} of {recorded.rows} rows hold {grid} values alone, so their gate was "
+                f"computed or rounded in {grid}: {one.recording} ({one.file.path})"
             )
     none = [layer for layer in policy.layers if layer not in layers]
     return item(
