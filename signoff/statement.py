@@ -71,8 +71,9 @@ def subjects(checklist: Checklist, facts: Gathered) -> dict[str, str]:
     for one in facts.parity:
         if one.kernel.source_sha256:
             found[f"source of {one.kernel.name} {one.kernel.version}"] = one.kernel.source_sha256
+    at_hand = {file.sha256 for file in checklist.read}
     for held in facts.recordings:
-        if held.model and not held.at_hand:  # constructed ones are made, not kept
+        if held.model and held.sha256 not in at_hand:  # constructed ones are made, not kept
             found.setdefault(f"recording {held.name} {held.sha256[:12]}", held.sha256)
     for scored in facts.scored:
         for name, run in scored.document["runs"].items():

@@ -108,13 +108,17 @@ def counted(one: Scored, policy: Policy) -> tuple[str, ...]:
 
 
 def fingerprint_of(one: Scored) -> str:
-    """Return what the candidate's engine is told by; "" where the run does not say."""
+    """Return what the candidate's engine is told by; "" where the run does not say.
+
+    That is its system_fingerprint, else the version that it states, else the header of its answers.
+    """
     run = one.document["runs"]["candidate"]
     totals = run["totals"]
-    named = [*totals.get("fingerprints", {}), *totals.get("builds", {})]
-    if named:
-        return ", ".join(map(str, named))
-    return _version(run["server"].get("at_start") or {})
+    return (
+        ", ".join(map(str, totals.get("fingerprints", ())))
+        or _version(run["server"].get("at_start") or {})
+        or ", ".join(map(str, totals.get("builds", ())))
+    )
 
 
 def _version(identity: Mapping[str, Any]) -> str:
