@@ -167,6 +167,7 @@ def _criteria(policy: Policy) -> Criteria:
         ordered=False,
         known_failures=tuple(one for path in files for one in read_known_failures(path)),
         known_inputs=tuple(one for path in files for one in read_known_inputs(path)),
+        weights_dtype=None if policy.kernel.weights == "float32" else policy.kernel.weights,
         bias_dtype=None if policy.inputs.bias == "float32" else policy.inputs.bias,
     )
 

@@ -93,6 +93,8 @@ def _check(policy: Policy) -> None:
         ("gsm8k: data", policy.gsm8k.data, ("GSM8K", "own")),
         ("latency: inputs", policy.latency.inputs, _INPUTS),
         ("inputs: bias", policy.inputs.bias, ("float32", *NARROW)),
+        ("kernel: weights", policy.kernel.weights, ("float32", *NARROW)),
+        ("replaces: weights", policy.replaces.weights, ("float32", *NARROW)),
         ("inputs: logits", policy.inputs.logits, ("float32", *NARROW)),
         ("model: router", policy.model.router, tuple(MODELS)),
         *(("coverage: tiers", tier, TIERS) for tier in policy.coverage.tiers),

@@ -30,6 +30,7 @@ class KernelRule:
         command: what `--kernel` takes.
         source_sha256: of the file that defines it; none: not pinned.
         arithmetic: the profiles by which it may be judged; none: any.
+        weights: the type in which it returns weights by design: float32, bfloat16, float16.
 
     """
 
@@ -38,6 +39,7 @@ class KernelRule:
     command: str
     source_sha256: tuple[str, ...] = ()
     arithmetic: tuple[str, ...] = ()
+    weights: str = "float32"
 
 
 @dataclass(frozen=True)
