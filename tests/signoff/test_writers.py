@@ -63,13 +63,13 @@ def test_mutants_write_the_matrix(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         Line("listed", "known", "edge", "ieee", True, "", (False, None)),
     ]
 
-    def all_lines(advance: Callable[[Line], object]) -> list[Line]:
+    def all_lines(advance: Callable[[Line], object], _jobs: int) -> list[Line]:
         for line in lines:
             advance(line)
         return lines
 
     monkeypatch.setattr(matrix, "all_lines", all_lines)
-    monkeypatch.setattr(volume, "volume", lambda _rows: iter(()))
+    monkeypatch.setattr(volume, "volume", lambda _rows, **_jobs: iter(()))
     monkeypatch.setattr(page, "stale", lambda _lines: [])
     path = tmp_path / "matrix.json"
 
