@@ -281,3 +281,14 @@ def test_files_refused_for_one_reason_are_one_entry() -> None:
     assert words.count("too old") == 1
     assert words.index("unusable: was edited") < words.index("not used: too old")
     assert all(f"{n}.json" in words for n in range(9))
+
+
+def test_without_scipy_only_the_power_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation of the judge alone draws every figure but the power."""
+    every = [one.title for one in figures(MEASURED)]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "scipy" else 1)
+
+    alone = [one.title for one in figures(MEASURED)]
+
+    assert [title for title in every if title not in alone] == [every[-1]]
+    assert every[-1].startswith("Power")
