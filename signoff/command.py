@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--now", type=_time, metavar="TIME", help="ISO 8601: against which evidence is old"
     )
-    more = parser.add_subparsers(dest="sub", metavar="init | verify")
+    more = parser.add_subparsers(dest="sub", metavar="[init | verify]")
     init.add_arguments(more.add_parser("init", help="write a policy", description=init.__doc__))
     verify.add_arguments(
         more.add_parser("verify", help="check a statement", description=verify.__doc__)
