@@ -29,7 +29,7 @@ def to_statement(checklist: Checklist, facts: Gathered) -> str:
 
     Its subjects are the kernel's source where the evidence has its hash, the recordings, outputs
     and GSM8K runs that count, and each file of evidence. A MISSING item is a failed test, and so
-    is an INCONCLUSIVE verdict.
+    is an INCONCLUSIVE verdict; where a file is broken, the test "usable-evidence" is.
     """
     states = {state: [one for one in checklist.items if one.state is state] for state in State}
     not_passed = [*states[State.FAIL], *states[State.MISSING]]
@@ -51,7 +51,10 @@ def to_statement(checklist: Checklist, facts: Gathered) -> str:
         ],
         "passedTests": [one.name for one in states[State.PASS]],
         "warnedTests": [one.name for one in not_passed if not one.required],
-        "failedTests": [one.name for one in not_passed if one.required],
+        "failedTests": [
+            *(one.name for one in not_passed if one.required),
+            *(["usable-evidence"] if checklist.unusable else []),
+        ],
     }
     whole = {
         "_type": TYPE,

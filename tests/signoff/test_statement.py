@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from goldgate.cli import main
-from goldgate.signoff.checklist import Checklist
+from goldgate.signoff.checklist import Checklist, Refused
 from goldgate.signoff.decide import decide
 from goldgate.signoff.gathered import Gathered, Interval
 from goldgate.signoff.statement import to_statement
-from tests.signoff.facts import FACTS, JUDGE, NOW, POLICY, a_scored, with_files
+from tests.signoff.facts import FACTS, JUDGE, NOW, POLICY, a_file, a_scored, with_files
 
 SignOff = Callable[..., int]
 
@@ -60,6 +60,17 @@ def test_inconclusive_is_failed(verdict: str) -> None:
 
     assert held["predicate"]["result"] == "FAILED"
     assert held["predicate"]["failedTests"] == ["gsm8k"]
+
+
+def test_broken_file_is_failed() -> None:
+    """A broken file beside complete evidence is a failed test: nothing is signed off."""
+    broken = Refused(a_file("e/x.json", "JSON"), "cut short", unusable=True)
+
+    checklist, held = _statement(replace(FACTS, refused=(broken,)))
+
+    assert (checklist.status, checklist.signed_off) == (2, False)
+    assert held["predicate"]["result"] == "FAILED"
+    assert held["predicate"]["failedTests"] == ["usable-evidence"]
 
 
 def test_missing_is_failed() -> None:
