@@ -350,3 +350,17 @@ def test_dispatch_of_the_engine(changes: dict[str, Any], state: State) -> None:
 
     assert found.state is state
     assert ("dispatch of sglang 0.5.15 on hip reaches" in found.found) == (state is State.FAIL)
+
+
+def test_sequential_plan_counts_where_the_policy_asks_for_it() -> None:
+    """A plan that stops early asks a part of its questions: its population has to be all of them."""
+    rule = replace(POLICY.gsm8k, plan="sequential", control=False)
+    policy = replace(POLICY, gsm8k=rule)
+    runs = _run(settings={"model": "org/Model", "questions": 264})
+
+    def under(population: int) -> State:
+        plan = {"kind": "sequential", "questions": population}
+        one = a_scored(plan=plan, noise_floor=None, runs=runs)
+        return item_of("gsm8k", replace(FACTS, scored=(one,)), policy).state
+
+    assert (under(1319), under(264)) == (State.PASS, State.MISSING)
