@@ -353,7 +353,7 @@ def test_dispatch_of_the_engine(changes: dict[str, Any], state: State) -> None:
 
 
 def test_sequential_plan_counts_where_the_policy_asks_for_it() -> None:
-    """A plan that stops early asks a part of its questions: its population has to be all of them."""
+    """A plan that stops early asks a part: its population has to be all of the questions."""
     rule = replace(POLICY.gsm8k, plan="sequential", control=False)
     policy = replace(POLICY, gsm8k=rule)
     runs = _run(settings={"model": "org/Model", "questions": 264})
