@@ -13,6 +13,7 @@ from rich.text import Text
 from goldgate.accuracy.account import Account
 from goldgate.accuracy.changes import Change, Changes
 from goldgate.accuracy.changes import Side as Judged
+from goldgate.accuracy.changes_document import KIND, SCHEMA
 from goldgate.accuracy.document import sealed
 from goldgate.accuracy.evidence import SHOWN
 from goldgate.accuracy.pairs import Compared
@@ -20,8 +21,7 @@ from goldgate.accuracy.selection import Reason
 from goldgate.accuracy.systematic_error import SystematicError, systematic_error
 from goldgate.provenance import environment, goldgate_itself
 
-#: The version of the JSON's layout, and the layout as JSON Schema, draft 2020-12.
-SCHEMA = 1
+#: The layout as JSON Schema, draft 2020-12.
 SCHEMA_FILE = Path(__file__).with_name("comparison.schema.json")
 
 _COLOURS = {
@@ -174,7 +174,7 @@ def to_json(done: Sequence[Compared], old: str, new: str, about: Account) -> str
     return sealed(
         {
             "schema": SCHEMA,
-            "kind": "comparison of kernels",
+            "kind": KIND,
             "goldgate": goldgate_itself(),
             "environment": environment(),
             "options": {**about.options, "old": old, "new": new},

@@ -6,25 +6,33 @@ signature: whoever changes the content can compute it again.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goldgate.errors import GoldgateError
+from goldgate.sealed import UNDIGESTED, canonical, digest, sealed, write_text
+
+__all__ = [
+    "SCHEMA",
+    "SCHEMA_FILE",
+    "UNDIGESTED",
+    "Evidence",
+    "EvidenceError",
+    "canonical",
+    "digest",
+    "read_evidence",
+    "sealed",
+    "write_text",
+]
 
 #: The version of the layout; `evidence.schema.json` describes it.
 SCHEMA = 2
 
 #: The layout as JSON Schema, draft 2020-12.
 SCHEMA_FILE = Path(__file__).with_name("evidence.schema.json")
-
-#: What the digest leaves out: itself, and what differs between two runs on the same input.
-UNDIGESTED = frozenset({"digest", "time"})
 
 #: What every document has, and the type of each.
 _PARTS: dict[str, type] = {
@@ -71,59 +79,6 @@ class Evidence:
     def status(self) -> int:
         """The exit status of the command that wrote it: 0 all pass, 1 a verdict failed, 2 other."""
         return int(self.document["summary"]["exit_status"])
-
-
-def canonical(document: Mapping[str, Any]) -> bytes:
-    """Return a document's digested content: UTF-8 JSON, keys sorted, no blanks.
-
-    Raises:
-        ValueError: it holds a number that JSON has not, such as NaN.
-
-    """
-    content = {key: value for key, value in document.items() if key not in UNDIGESTED}
-    text = json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    # A file's name may hold bytes that are no UTF-8; Python keeps them as lone surrogates.
-    return text.encode("utf-8", "surrogatepass")
-
-
-def digest(document: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a document's `canonical` content, in hexadecimal."""
-    return hashlib.sha256(canonical(document)).hexdigest()
-
-
-def sealed(document: Mapping[str, Any]) -> str:
-    """Return a document as JSON text with its digest.
-
-    Raises:
-        ValueError: as in `canonical`.
-
-    """
-    whole = {**document, "digest": digest(document)}
-    return json.dumps(whole, indent=2, allow_nan=False) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():  # /dev/stdout, a pipe
-        path.write_text(text, encoding="utf-8")
-        return
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_evidence(path: Path | str) -> Evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "EvidenceError",
     "Judged",
     "complaints",
+    "described",
     "offences",
     "read_evidence",
     "result_json",
@@ -51,6 +53,7 @@ class Judged:
         unsaved: why the outputs are not in the file that was asked for.
         not_covered: why the kernel supports no call of the recording, in its words.
         looked: what the verdict looked at, for a kernel that was run.
+        recorded: what the recording says of itself, as JSON has it.
 
     """
 
@@ -68,6 +71,7 @@ class Judged:
     unsaved: str = ""
     not_covered: str = ""
     looked: Looked | None = None
+    recorded: Mapping[str, object] | None = None
 
     @property
     def verdict(self) -> str:
@@ -160,6 +164,23 @@ def _gap_lines(
     ]
 
 
+def described(recording: Recording) -> dict[str, object]:
+    """Return what a recording says of itself, as the evidence has it.
+
+    How a constructed one was made is left out: its name says so.
+    """
+    source = recording.source
+    if source.get("kind") != "model":
+        source = {key: source[key] for key in ("kind", "name") if key in source}
+    return {
+        "rows": recording.rows,
+        "logits": recording.gating_output.dtype,
+        "bias": recording.correction_bias.dtype,
+        "spec": recording.spec.to_dict(),
+        "source": dict(source),
+    }
+
+
 def result_json(one: Judged) -> dict[str, object]:
     """Return a verdict as the evidence has it (`evidence.schema.json`)."""
     about: dict[str, object] = {
@@ -170,6 +191,8 @@ def result_json(one: Judged) -> dict[str, object]:
             "recording": one.recording_sha256,
             "output": one.output.sha256 if one.output else None,
         },
+        "tier": one.looked.tier if one.looked else None,
+        "recorded": one.recorded,
     }
     if one.result is None or one.output is None:
         return about | {"refusal": one.refusal, "call_faults": list(one.faults)}

@@ -18,7 +18,7 @@ from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.calls import Uncovered
 from goldgate.accuracy.coverage import RECORDED, looked_at
 from goldgate.accuracy.evaluate import judge
-from goldgate.accuracy.evidence import Judged, offences
+from goldgate.accuracy.evidence import Judged, described, offences
 from goldgate.accuracy.inputs import inputs
 from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
@@ -308,6 +308,7 @@ def judged_output(
         shown,
         recording_sha256=recording.sha256,
         inputs=found,
+        recorded=described(recording),
     )
 
 

@@ -84,11 +84,13 @@ def swap(
         check_complete(facts, where)
         return where
 
-    task = None
+    task = plan = None
     if endpoints.baseline_run or endpoints.baseline_url:
         task = task_of(request)
         plan = all_questions(settings_of(request, "", "", task), rules)
-        print(f"plan {register(out, plan)[:12]} ({out / PLAN})", end="\n\n")
+        digest = register(out, plan)
+        plan = {**plan, "sha256": digest}
+        print(f"plan {digest[:12]} ({out / PLAN})", end="\n\n")
     baseline = control = None
     if endpoints.baseline_run:
         baseline = Path(endpoints.baseline_run)
@@ -119,4 +121,5 @@ def swap(
         print(band_report(band))
         below = band.comparable and not band.consistent
         return STATUS[DEGRADED if below else INCONCLUSIVE]
-    return keep(compare(baseline, candidate, control, rules), out, note=None).status
+    found = compare(baseline, candidate, control, rules)
+    return keep(found, out, note=None, plan=plan).status

@@ -47,6 +47,7 @@ COMMANDS = {
         "measure the speed of the judge and the emulator (for developers)",
     ),
     "mutants": ("goldgate.mutants.command", "plant faults and check that each is caught"),
+    "signoff": ("goldgate.signoff.command", "decide a release from its evidence"),
     "construct": ("goldgate.fixtures.construct", "write constructed recordings as files"),
     "record": (
         "goldgate.fixtures.recorder.command",

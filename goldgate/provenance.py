@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import goldgate
 from goldgate.places import CHECKOUT, PACKAGE
@@ -15,14 +18,62 @@ from goldgate.places import CHECKOUT, PACKAGE
 _PACKAGES = ("numpy", "numba", "python-flint", "safetensors", "torch", "triton")
 
 
+#: The modules that judge: of these and of what they import, the judge's hash is.
+_JUDGE = ("goldgate.accuracy.evaluate", "goldgate.accuracy.inputs")
+
+
 @cache
 def goldgate_itself() -> dict[str, object]:
-    """Return goldgate's version, the commit of its checkout and a hash of its modules.
+    """Return goldgate's version, the commit of its checkout and hashes of its modules.
 
     `commit` is None for a copy without a history. `sha256` is over the names and contents of every
-    module, so that an edited or an installed copy is told from a release.
+    module, so that an edited or an installed copy is told from a release; `judge` is
+    `judge_sha256`.
     """
-    return {"version": goldgate.__version__, "commit": commit(), "sha256": _sources()}
+    return {
+        "version": goldgate.__version__,
+        "commit": commit(),
+        "sha256": _digest_of(_sources()),
+        "judge": judge_sha256(),
+    }
+
+
+@cache
+def judge_sha256() -> str:
+    """Return a hash of the judge's code, over the names and contents of `judge_modules`."""
+    return _digest_of(judge_modules())
+
+
+def judge_modules() -> dict[str, Path]:
+    """Return the modules that judge, and every module of goldgate that they import, by name.
+
+    They are found by reading them, indirect imports and those inside functions too. What is
+    changed elsewhere (a command, a recorder, a page) is no change of the judge.
+    """
+    sources = _sources()
+    found, left = dict[str, Path](), list(_JUDGE)
+    while left:
+        name = left.pop()
+        path = sources.get(name)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        left += _imported(path.read_text(encoding="utf-8"))
+        left.append(name.rpartition(".")[0])  # a module's package is run first
+    # goldgate/__init__ holds the version: a release is no other judge.
+    found.pop("goldgate", None)
+    return found
+
+
+def _imported(source: str) -> list[str]:
+    """Name what a module may import of goldgate: modules, and what else has a dotted name."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.startswith("goldgate")]
 
 
 @cache
@@ -62,16 +113,24 @@ def commit() -> str | None:
     return described.stdout.strip() or None
 
 
-def _sources() -> str:
-    digest = hashlib.sha256()
+def _sources() -> dict[str, Path]:
+    """Return every module of goldgate by its dotted name."""
     # Folder by folder: in a checkout those below the package are links, which rglob passes over.
     folders = sorted(path for path in PACKAGE.iterdir() if path.is_dir())
-    files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.glob("*.py")}
+    files = {path.relative_to(PACKAGE): path for path in PACKAGE.glob("*.py")}
     for folder in folders:
         inside = folder.resolve()
         for path in inside.rglob("*.py"):
-            files[f"{folder.name}/{path.relative_to(inside).as_posix()}"] = path
-    for name, path in sorted(files.items()):
+            files[Path(folder.name) / path.relative_to(inside)] = path
+    return {
+        ".".join(("goldgate", *name.with_suffix("").parts)).removesuffix(".__init__"): path
+        for name, path in files.items()
+    }
+
+
+def _digest_of(sources: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(sources.items()):
         content = path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from rich.console import Console
 from goldgate.kernels import KernelError
 from goldgate.options import positive
 from goldgate.progress import progress
+from goldgate.sealed import sealed, write_text
 
 if TYPE_CHECKING:
     from goldgate.mutants.conforming.volume import VolumeResult
@@ -67,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "replace their kept results",
     )
     parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the matrix as evidence, with a hash of the judge's code",
+    )
+    parser.add_argument(
         "--end-to-end",
         nargs="+",
         metavar="NAME",
@@ -100,6 +107,8 @@ def main(options: argparse.Namespace) -> int:
     if options.rows_only:
         return _rows_only(options.rows_only, options.rows, options.processes, write=options.write)
     asked: list[str] = options.end_to_end or ["default"]
+    if options.json and options.end_to_end and asked != ["none"]:
+        raise KernelError("--json writes the matrix of planted faults: add --end-to-end none")
     if asked == ["list"]:
         return _list()
     arms = _arms(asked)
@@ -155,12 +164,12 @@ def _honest_rows(found: VolumeResult) -> str:
 
 def _planted(options: argparse.Namespace) -> list[str]:
     """Try faults and honest kernels on recordings; return what is wrong."""
-    from goldgate.mutants import matrix  # noqa: PLC0415 - need torch
+    from goldgate.mutants import evidence, matrix  # noqa: PLC0415 - need torch
     from goldgate.mutants.conforming import volume  # noqa: PLC0415 - need torch
     from goldgate.mutants.report import matrix_page, page  # noqa: PLC0415 - need torch
 
     lines = []
-    found = volume.VolumeResult()
+    found, started = volume.VolumeResult(), datetime.now(timezone.utc)
     with progress(Console(stderr=True)) as add_task:
         tried = add_task("faults and honest kernels", matrix.count())
         lines = matrix.all_lines(lambda line: tried(1, line.name), _PROCESSES)
@@ -168,6 +177,9 @@ def _planted(options: argparse.Namespace) -> list[str]:
         for kind, kernel, trial in volume.volume(options.rows, processes=_PROCESSES):
             found = found.added(kind, kernel, trial)
             judged(1, kernel.name)
+    if options.json is not None:
+        held = evidence.document(lines, found, started, datetime.now(timezone.utc))
+        write_text(options.json, sealed(held))
     wrong = [f"honest kernel called wrong: {alarm}" for alarm in found.alarms]
     wrong += [
         f"{line.name} on {line.on}: not as expected: {line.seen}"

@@ -21,6 +21,7 @@ IMPORTS = {
     "accuracy": {"emulator", "fixtures", "kernels", "reference"},
     "evals": set[str](),
     "mutants": {"accuracy", "emulator", "evals", "fixtures", "kernels", "reference"},
+    "signoff": {"accuracy", "emulator", "evals", "fixtures", "kernels", "mutants", "reference"},
 }
 # The packages whose commands each package may start as `goldgate COMMAND` in another process.
 STARTS = {
@@ -31,11 +32,12 @@ STARTS = {
     "accuracy": {"accuracy"},
     "evals": {"evals", "fixtures"},
     "mutants": set[str](),
+    "signoff": set[str](),
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
 HELPERS = {
-    *("errors", "junit", "lazy", "options", "pictures"),
-    *("places", "program", "progress", "provenance", "text"),
+    *("bounds_plot", "errors", "junit", "lazy", "options", "page_style", "pictures"),
+    *("places", "program", "progress", "provenance", "sealed", "svg", "text", "webpage"),
 }
 
 

@@ -132,7 +132,23 @@ def test_what_a_workflow_runs_exists(workflow: Path) -> None:
         elif words[0] in ("bash", "python"):
             assert (ROOT / words[1]).is_file()
         else:
-            assert words[:2] == ["pip", "install"]
+            assert words[:2] in (["pip", "install"], ["gh", "pr"]) or words[0] == "cat"
+
+
+def test_the_checklist_example_decides_and_writes_what_it_posts(tmp_path: Path) -> None:
+    """Without evidence its command exits 1, and the Markdown that the comment has is there."""
+    workflow = EXAMPLES / "github" / "signoff.yml"
+    lines = list(shell_lines(workflow))
+    (decide,) = [line for line in lines if line.startswith("goldgate")]
+    (comment,) = [line for line in lines if line.startswith("gh ")]
+    shutil.copy(ROOT / "signoff" / "policies" / "nvidia-standin.toml", tmp_path / "signoff.toml")
+    (tmp_path / "evidence").mkdir()
+
+    done = run(sys.executable, "-m", *shlex.split(decide), cwd=tmp_path)
+
+    posted = shlex.split(comment)[-1]
+    assert done.returncode == 1, done.stderr
+    assert (tmp_path / posted).read_text(encoding="utf-8").startswith("## Release sign-off: ")
 
 
 def test_the_workflow_example_judges_and_keeps_the_evidence(copied: Path, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ stand-in. No GPU is needed: another platform than this machine's is simulated.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 
+from goldgate.accuracy.dispatch_document import KIND, SCHEMA
 from goldgate.kernels.dispatch.find import (
     Engine,
     catalogued,
@@ -23,8 +24,7 @@ from goldgate.kernels.dispatch.find import (
 from goldgate.kernels.dispatch.scenario import ENGINES, PLATFORMS, TYPES, Found, Scenario
 from goldgate.options import positive
 from goldgate.provenance import goldgate_itself
-
-KIND, SCHEMA = "goldgate dispatch", 1
+from goldgate.sealed import sealed, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +84,9 @@ def main(options: argparse.Namespace) -> int:
             "catalogue": name,
             "sources": sources(held, found),
             **asdict(found),
+            "time": {"finished": datetime.now(timezone.utc).isoformat(timespec="seconds")},
         }
-        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_text(options.json, sealed(document))
     print("\n".join(_lines(held, scenario, found, name, simulated=simulated)))
     return 0
 

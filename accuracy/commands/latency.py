@@ -7,8 +7,8 @@ Ratios are to a baseline of the same run.
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console
@@ -25,12 +25,14 @@ from goldgate.accuracy.latency import (
     measure,
     summarise,
 )
+from goldgate.accuracy.latency_document import document
 from goldgate.accuracy.report import console as report_console
 from goldgate.errors import GoldgateError
 from goldgate.kernels import KernelError, Loaded, by_default, find, load
 from goldgate.options import positive
 from goldgate.progress import progress
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
+from goldgate.sealed import sealed, write_text
 
 #: What a reader compares with: the claim of sglang pull request 23611, measured there on MI355X.
 CLAIM = (
@@ -72,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Measure and print; return 2 where nothing could be measured."""
-    spec = MINIMAX_M2_5
+    spec, started = MINIMAX_M2_5, datetime.now(timezone.utc)
     loaded, notes = _loaded(options.kernel, spec)
     console = report_console()
     if not loaded:
@@ -103,26 +105,26 @@ def main(options: argparse.Namespace) -> int:
                 if baseline in dict(ran):
                     ran_names, ran_us = zip(*ran, strict=True)
                     found += summarise(ran_names, baseline, tokens, ran_us, rotated=rotated)
-    document = {
-        "schema": 1,
-        "device": device_name(device),
-        "copy_bandwidth_bytes_per_s": bandwidth,
-        "baseline": baseline,
-        "rounds": options.rounds,
-        "spec": asdict(spec),
-        "kernels": {key: {"name": one.name, "version": one.version} for key, one in loaded.items()},
-        "latencies": [asdict(one) for one in found],
-        "floor_us": {str(t): floor_us(t, spec, bandwidth) for t in options.tokens},
-        "not_run": notes,
-        "claim": CLAIM,
-    }
+    held = document(
+        found,
+        loaded,
+        device=device_name(device),
+        bandwidth=bandwidth,
+        baseline=baseline,
+        rounds=options.rounds,
+        spec=spec,
+        tokens=options.tokens,
+        notes=notes,
+        claim=CLAIM,
+        started=started,
+    )
     if options.json is not None:  # before anything is drawn: what was measured is kept
-        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    _print(console, found, document, spec)
+        write_text(options.json, sealed(held))
+    _print(console, found, held, spec)
     if options.plot is not None:
         from goldgate.accuracy.latency_plot import plot  # noqa: PLC0415 - matplotlib
 
-        plot(options.plot, found, document)
+        plot(options.plot, found, held)
     return 0 if found else 2
 
 
@@ -149,7 +151,7 @@ def _loaded(named: list[str], spec: RoutingSpec) -> tuple[dict[str, Loaded], lis
 
 
 def _print(
-    console: Console, found: list[Latency], document: dict[str, object], spec: RoutingSpec
+    console: Console, found: list[Latency], document: Mapping[str, object], spec: RoutingSpec
 ) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("kernel", "tokens", "inputs", "us a call", "of the baseline", "of the floor"):

@@ -34,7 +34,9 @@ def main(options: argparse.Namespace) -> int:
     from goldgate.evals.comparing.compare import as_checks, as_json, compare  # noqa: PLC0415 - scipy
     from goldgate.evals.comparing.page import page  # noqa: PLC0415 - with the above
     from goldgate.evals.comparing.report import comparison_report, side_by_side  # noqa: PLC0415
-    from goldgate.evals.records.folder import write_json, write_text  # noqa: PLC0415 - with the above
+    from goldgate.evals.comparing.warnings import cautions  # noqa: PLC0415 - with the above
+    from goldgate.evals.records.folder import write_text  # noqa: PLC0415 - with the above
+    from goldgate.evals.records.verdict import write_verdict  # noqa: PLC0415 - with the above
     from goldgate.junit import write_junit  # noqa: PLC0415 - with the above
 
     found = compare(options.baseline, options.candidate, options.control, rules(options))
@@ -42,7 +44,9 @@ def main(options: argparse.Namespace) -> int:
         console().print(side_by_side(found, options.show))
     print(comparison_report(found))
     if options.json is not None:
-        write_json(options.json, as_json(found))
+        write_verdict(
+            options.json, {**as_json(found), "note": None, "cautions": list(cautions(found))}
+        )
     if options.html is not None:
         write_text(options.html, page(found))
     if options.junit is not None:

@@ -280,6 +280,10 @@ def as_json(found: Comparison) -> dict[str, Any]:
                 "folder": str(run.path),
                 "settings": run.settings,
                 "totals": run.facts["totals"],
+                "data": run.facts["data"],
+                "foreign": run.foreign,
+                "server": run.facts["server"],
+                "finished": run.facts.get("finished"),
                 "speed": run.facts["speed"],
                 "hashes": run.facts["hashes"],
             }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.errors import EvalError
+from goldgate.evals.records.names import JOURNAL, JUNIT, RUN, SAMPLES
 from goldgate.evals.records.schema import check_facts, check_samples, upgraded
 
 if TYPE_CHECKING:
@@ -17,7 +18,20 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 _READ = (1, SCHEMA)
-RUN, SAMPLES, JOURNAL, JUNIT = "run.json", "samples.jsonl", "journal.jsonl", "junit.xml"
+
+__all__ = [
+    "JOURNAL",
+    "JUNIT",
+    "RUN",
+    "SAMPLES",
+    "SCHEMA",
+    "Run",
+    "read_run",
+    "sha256",
+    "write_json",
+    "write_lines",
+    "write_text",
+]
 
 
 @dataclass(frozen=True)

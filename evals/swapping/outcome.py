@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from goldgate.evals.comparing.compare import Comparison, as_checks, as_json
 from goldgate.evals.comparing.page import page
 from goldgate.evals.comparing.report import comparison_report
-from goldgate.evals.records.folder import write_json, write_text
+from goldgate.evals.comparing.warnings import cautions
+from goldgate.evals.records.folder import write_text
+from goldgate.evals.records.verdict import VERDICT, write_verdict
 from goldgate.junit import write_junit
 
 
-def keep(found: Comparison, out: Path, *, note: str | None) -> Comparison:
-    """Write the verdict's files, print the report and return the comparison."""
-    write_json(out / "verdict.json", {**as_json(found), "note": note})
+def keep(
+    found: Comparison, out: Path, *, note: str | None, plan: Mapping[str, Any] | None = None
+) -> Comparison:
+    """Write the verdict's files, print the report and return the comparison.
+
+    `plan` is what was registered before anything was asked, None where nothing was.
+    """
+    marks = {"note": note, "plan": plan}
+    write_verdict(out / VERDICT, {**as_json(found), **marks, "cautions": list(cautions(found))})
     write_text(out / "verdict.html", page(found))
     write_junit(out / "verdict.xml", "goldgate.gsm8k.compare", as_checks(found))
     print(comparison_report(found))

@@ -24,8 +24,10 @@ from goldgate.evals.comparing.stepwise import (
     sequential_report,
     sequential_sentence,
 )
+from goldgate.evals.comparing.warnings import cautions
 from goldgate.evals.errors import EvalError
-from goldgate.evals.records.folder import Run, read_run, write_json, write_text
+from goldgate.evals.records.folder import Run, read_run, write_text
+from goldgate.evals.records.verdict import VERDICT, write_verdict
 from goldgate.evals.stats.sequential import bounds, looks_of
 from goldgate.evals.swapping.endpoints import Endpoints
 from goldgate.evals.swapping.plan import PLAN, register
@@ -60,7 +62,8 @@ def swap_stepwise(
     console.print("computing the bounds of the plan by enumeration", highlight=False)
     plan = bounds(looks, rules.margin, rules.alpha)
     settings = settings_of(request, "", "", task)
-    digest = register(out, sequential_plan(settings, rules, plan))
+    registered = sequential_plan(settings, rules, plan)
+    digest = register(out, registered)
     print(f"plan {digest[:12]} ({out / PLAN}): looks at {', '.join(map(str, looks))} questions")
 
     def arm(name: str, url: str) -> AskArm:
@@ -94,9 +97,15 @@ def swap_stepwise(
 
     outcome = follow(plan, settings["order"], rules, baseline, candidate, keep)
     found = replace(outcome.found, verdict=outcome.verdict, look=None)
-    write_json(
-        out / "verdict.json",
-        {**as_json(found), "sequential": stepwise.as_json(outcome, digest), "note": None},
+    write_verdict(
+        out / VERDICT,
+        {
+            **as_json(found),
+            "sequential": stepwise.as_json(outcome, digest),
+            "note": None,
+            "cautions": list(cautions(found)),
+            "plan": {**registered, "sha256": digest},
+        },
     )
     write_text(out / "verdict.html", page(found, sequential_sentence(outcome)))
     write_junit(out / "verdict.xml", "goldgate.gsm8k.compare", as_checks(found))

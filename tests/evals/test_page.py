@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html.parser
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ import pytest
 from matplotlib import image
 
 from goldgate.cli import main
+from tests.browser import View, find_browser, look, running
 from tests.evals.support import Server
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ HOSTILE = (
     "</pre><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
     "\x1b[2J\u202e&lt;"
 )
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "chrome-headless-shell")
 
 
 class Elements(html.parser.HTMLParser):
@@ -119,8 +117,7 @@ def test_refusal_has_a_page_too(page: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def browser() -> str:
     """Name a Chromium; skips where there is none."""
-    named = [os.environ.get("GOLDGATE_CHROMIUM"), *map(shutil.which, BROWSERS)]
-    found = next((one for one in named if one), None)
+    found = find_browser()
     if found is None:
         pytest.skip("no Chromium: install chromium or set GOLDGATE_CHROMIUM to one")
     return found
@@ -149,3 +146,16 @@ def test_page_in_a_real_browser(page: Path, browser: str, tmp_path: Path) -> Non
     red = (pixels[..., 0] > 0.7) & (pixels[..., 1] < 0.3) & (pixels[..., 2] < 0.3)
     assert red.any()  # the bar beside DEGRADED
     assert len(np.unique((pixels * 255).astype(np.uint8).reshape(-1, 3), axis=0)) > 20
+
+
+@pytest.mark.parametrize("view", [View(360), View(360, dark=True), View(1280)], ids=str)
+def test_page_fits_its_window(page: Path, browser: str, tmp_path: Path, view: View) -> None:
+    """On a phone and on a desk nothing reaches beyond the window, and the console is empty."""
+    beyond = """() => document.documentElement.scrollWidth
+      - document.documentElement.clientWidth"""
+
+    with running(browser, tmp_path) as devtools:
+        seen = look(devtools, page, view, beyond)
+
+    assert seen.complaints == ()
+    assert seen.value == 0

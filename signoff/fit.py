@@ -1,0 +1,151 @@
+"""Whether a fact counts under a policy: reasons why not, each a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from goldgate.reference.models import MODELS
+from goldgate.signoff.checklist import EvidenceFile
+from goldgate.signoff.gathered import Kernel, Parity, Recorded
+from goldgate.signoff.rules import KernelRule, Policy, is_standin, matches
+
+
+def is_kernel(kernel: Kernel, rule: KernelRule) -> bool:
+    """Say whether a kernel is the one of a rule, of whichever version."""
+    return matches(kernel.name, rule.names) or kernel.name == rule.command
+
+
+def kernel_reasons(kernel: Kernel, rule: KernelRule) -> list[str]:
+    """Say why a kernel of the right name is not the one of a rule."""
+    reasons = []
+    if kernel.execution != "hardware":
+        reasons.append("emulated")
+    if not matches(kernel.version, rule.versions):
+        reasons.append(f"version {kernel.version or 'unknown'}, not {' or '.join(rule.versions)}")
+    if rule.source_sha256 and kernel.source_sha256 not in rule.source_sha256:
+        held = f"{kernel.source_sha256[:12]}..." if kernel.source_sha256 else "unknown"
+        reasons.append(f"its source's sha256 is {held}, which the policy does not name")
+    if rule.arithmetic and kernel.arithmetic and kernel.arithmetic not in rule.arithmetic:
+        reasons.append(
+            f"judged by the arithmetic {kernel.arithmetic}, not {' or '.join(rule.arithmetic)}"
+        )
+    return reasons
+
+
+def device_reasons(kernel: Kernel, policy: Policy) -> list[str]:
+    """Say why the device that a kernel ran on is none of the policy's."""
+    if kernel.architecture in policy.architectures:
+        return []
+    held = kernel.architecture or f"unknown ({kernel.device or 'no device'})"
+    return [f"on the architecture {held}, not {' or '.join(policy.architectures)}"]
+
+
+def recording_reasons(recorded: Recorded | None, policy: Policy) -> list[str]:
+    """Say why a recording is not one of the policy's model, as its engine served it."""
+    if recorded is None:
+        return ["its recording is described nowhere"]
+    if not recorded.model:
+        return ["a synthetic recording"]
+    reasons = []
+    if not matches(recorded.model, policy.model.names):
+        what = "the stand-in" if is_standin(recorded.model) else recorded.model
+        reasons.append(f"of {what}, not {policy.model.title}")
+    else:
+        revision = str(recorded.source.get("revision", ""))
+        if not matches(revision, policy.model.revision):
+            reasons.append(f"of revision {revision or 'unknown'}, not {policy.model.revision}")
+        if recorded.layer is None or recorded.layer not in policy.layers:
+            reasons.append(f"of layer {recorded.layer}, which does not route")
+    server = str(recorded.source.get("server", ""))
+    if not matches(server, policy.engine.server):
+        reasons.append(f"recorded in {server or 'an unknown engine'}, not {policy.engine.server}")
+    reasons += router_reasons(recorded.spec, policy)
+    return reasons
+
+
+def router_reasons(spec: Mapping[str, Any], policy: Policy) -> list[str]:
+    """Say in what a router differs from the model's."""
+    model = MODELS.get(policy.model.router)
+    if model is None:
+        return []
+    meant = model.spec.to_dict()
+    differing = [name for name, value in meant.items() if name in spec and spec[name] != value]
+    return [f"for another router ({', '.join(differing)})"] if differing else []
+
+
+def run_reasons(one: Parity) -> list[str]:
+    """Say why a verdict is of a part alone: of some recordings, or of ids without weights."""
+    return [
+        *(["a partial run (--partial)"] if one.partial else []),
+        *(["ids alone, without weights"] if one.verdict == "PASS" and not one.weights else []),
+    ]
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A fact that does not count.
+
+    Attributes:
+        file: where it is from.
+        row: which row of the item it would have filled.
+        reasons: why it does not.
+
+    """
+
+    file: EvidenceFile
+    row: str
+    reasons: tuple[str, ...]
+
+
+def would_fill(misses: Iterable[Miss], already: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return a sentence for each set of reasons: which files, which rows, why not.
+
+    Args:
+        misses: what does not count.
+        already: rows that other evidence fills, of which nothing has to be told.
+
+    """
+    filled = set(already)
+    groups: dict[tuple[str, ...], list[Miss]] = {}
+    for one in misses:
+        if one.row not in filled:
+            groups.setdefault(one.reasons, []).append(one)
+    return tuple(
+        f"{_files(some)} would have filled {listed([one.row for one in some])}; not counted: "
+        f"{'; '.join(reasons)}"
+        for reasons, some in groups.items()
+    )
+
+
+def _paths(misses: Sequence[Miss]) -> list[str]:
+    return list(dict.fromkeys(one.file.path for one in misses))
+
+
+def _files(misses: Sequence[Miss]) -> str:
+    paths = _paths(misses)
+    return paths[0] + (f" and {len(paths) - 1} more files" if len(paths) > 1 else "")
+
+
+def listed(rows: Iterable[str], most: int = 4) -> str:
+    """Return rows in one line, each once, cut to `most`."""
+    names = list(dict.fromkeys(rows))
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def numbers(values: Iterable[int]) -> str:
+    """Return whole numbers in one line, those that follow each other as "a to b"."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return ", ".join(f"{a} to {b}" if b > a else str(a) for a, b in runs)
+
+
+def files_of(facts: Iterable[Any]) -> tuple[EvidenceFile, ...]:
+    """Return the files of facts, each once, in order."""
+    return tuple(dict.fromkeys(one.file for one in facts))

@@ -1,0 +1,120 @@
+"""What the kernel is given: the bias, and the gate's logits."""
+
+from __future__ import annotations
+
+from goldgate.accuracy.inputs import NARROW
+from goldgate.signoff import commands
+from goldgate.signoff.checklist import Item, ToDo
+from goldgate.signoff.fit import Miss, files_of, numbers, would_fill
+from goldgate.signoff.gathered import Parity, Recorded
+from goldgate.signoff.items.item import item
+from goldgate.signoff.view import View
+
+#: Types as safetensors names them.
+NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+
+
+def bias(view: View) -> Item:
+    """Require the checkpoint's bias, or the intended cast of it, in every layer."""
+    policy, rule = view.policy, view.policy.inputs
+    pairs, misses = _on_model(view, "the bias of")
+    wrong, cast, rerouted, rows = [], 0, 0, 0
+    known: set[int] = set()
+    seen: set[str] = set()
+    for one, recorded in pairs:
+        if recorded.sha256 in seen:
+            continue  # the input is the recording's, whichever kernel was judged
+        seen.add(recorded.sha256)
+        state = one.input.get("bias", "unknown")
+        where = f"{one.recording} ({one.file.path})"
+        # The type that reaches the kernel, by storage: a float32 tensor may hold bfloat16's values.
+        if recorded.bias_dtype != NAMES[rule.bias] and state == "checkpoint's":
+            wrong.append(f"the bias reaches the kernel as {recorded.bias_dtype}: {where}")
+        if state == "unknown":
+            continue
+        known.add(recorded.layer if recorded.layer is not None else -1)
+        rows += recorded.rows
+        rerouted += int(one.input.get("rerouted_rows") or 0)
+        if state == f"cast to {rule.bias}":
+            cast += 1
+        elif state != "checkpoint's":
+            wrong.append(
+                f"the bias is {_words(state)}, which routes {one.input.get('rerouted_rows')} of "
+                f"{recorded.rows} rows to other experts: {where}"
+            )
+    share = rerouted / rows if rows else 0.0
+    if share > rule.most_rerouted and not wrong:
+        wrong.append(
+            f"the cast to {rule.bias} routes {rerouted} of {rows} rows to other experts, "
+            f"{100 * share:.3g} %: the policy allows {100 * rule.most_rerouted:g} %"
+        )
+    missing = []
+    if unknown := [layer for layer in policy.layers if layer not in known]:
+        missing.append(f"no checkpoint's bias to compare with in layers {numbers(unknown)}")
+    how = (
+        f"is cast to {rule.bias} as intended in {cast} recordings"
+        if cast
+        else (f"is the checkpoint's, {rule.bias}")
+    )
+    return item(
+        view,
+        "bias",
+        f"the bias is the checkpoint's, or cast to {rule.bias} as intended",
+        good=f"the bias {how}; {rerouted} of {rows} rows re-route by it",
+        wrong=wrong,
+        missing=missing,
+        evidence=files_of(one for one, _ in pairs),
+        to_do=_to_do(view),
+        would_fill=would_fill(misses),
+    )
+
+
+def gate(view: View) -> Item:
+    """Require the gate's logits in the policy's type, and not on a narrower grid."""
+    policy, rule = view.policy, view.policy.inputs
+    pairs, misses = _on_model(view, "the logits of")
+    wrong = []
+    layers: set[int] = set()
+    for one, recorded in pairs:
+        layers.add(recorded.layer if recorded.layer is not None else -1)
+        grid = one.input.get("logits_grid")
+        if recorded.logits_dtype != NAMES[rule.logits]:
+            wrong.append(f"logits are {recorded.logits_dtype}: {one.recording} ({one.file.path})")
+        elif grid and rule.logits not in NARROW:
+            on_it = one.input.get("logits_grid_rows", recorded.rows)
+            wrong.append(
+                f"{on_it} of {recorded.rows} rows hold {grid} values alone, so their gate was "
+                f"computed or rounded in {grid}: {one.recording} ({one.file.path})"
+            )
+    none = [layer for layer in policy.layers if layer not in layers]
+    return item(
+        view,
+        "gate",
+        f"the gate computes its logits in {rule.logits}",
+        good=f"logits of {len(layers)} layers are {rule.logits} and lie on no narrower grid",
+        wrong=list(dict.fromkeys(wrong)),
+        missing=[f"no logits of layers {numbers(none)}"] if none else [],
+        evidence=files_of(one for one, _ in pairs),
+        to_do=_to_do(view),
+        would_fill=would_fill(misses),
+    )
+
+
+def _on_model(view: View, what: str) -> tuple[list[tuple[Parity, Recorded]], list[Miss]]:
+    pairs, misses = [], []
+    for one, recorded, reasons in view.on_model():
+        if reasons or recorded is None:
+            layer = recorded.layer if recorded else None
+            row = f"{what} {one.recording if layer is None else f'layer {layer}'}"
+            misses.append(Miss(one.file, row, reasons))
+        else:
+            pairs.append((one, recorded))
+    return pairs, misses
+
+
+def _to_do(view: View) -> list[ToDo]:
+    return commands.record(view.policy, view.policy.architectures[0])
+
+
+def _words(state: str) -> str:
+    return {"zero": "0 throughout", "other": "another than the checkpoint's"}.get(state, state)

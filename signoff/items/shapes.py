@@ -1,0 +1,200 @@
+"""What was called: production's shapes, hostile rows, the same rows again and in other batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from goldgate.signoff import commands
+from goldgate.signoff.checklist import Item, ToDo
+from goldgate.signoff.fit import (
+    Miss,
+    device_reasons,
+    files_of,
+    is_kernel,
+    kernel_reasons,
+    numbers,
+    router_reasons,
+    would_fill,
+)
+from goldgate.signoff.gathered import Covered, Parity
+from goldgate.signoff.items.item import across, item
+from goldgate.signoff.items.known import not_reviewed
+from goldgate.signoff.view import View
+
+HOSTILE = "hostile"
+
+
+def coverage(view: View) -> Item:
+    """Require the policy's tiers, token counts and pairs on each architecture; all of it passes."""
+    policy, rule = view.policy, view.policy.coverage
+    covered, misses = _covered(view, "the shapes")
+    tiers = [tier for tier in rule.tiers if tier != HOSTILE]
+    judged, _ = _constructed(view, lambda tier: tier in tiers)
+    wrong = [
+        f"{one.recording} on {one.kernel.architecture}: {one.why} ({one.file.path})"
+        for one in judged
+        if one.verdict in ("FAIL", "REFUSED")
+    ]
+    wrong += not_reviewed(judged, policy)[0]
+    missing: list[tuple[str, str]] = []
+    details: list[str] = []
+    for architecture in policy.architectures:
+        here = [one for one in covered if one.kernel.architecture == architecture]
+        missing += [(architecture, line) for line in _absent(here, tiers, rule.token_counts)]
+        share = max((one.pairs_met / max(one.pairs_possible, 1) for one in here), default=0.0)
+        if here and share < rule.pairs:
+            text = f"{100 * share:.1f} % of the pairs of levels, not {100 * rule.pairs:g} %"
+            missing.append((architecture, text))
+        for one in here:
+            ends = numbers(n for run in one.token_counts for n in run)
+            details.append(
+                f"{architecture}: {one.rows} rows, {one.pairs_met} of {one.pairs_possible} pairs "
+                f"of levels, calls of {ends} tokens and between ({one.file.path})"
+            )
+            details += [f"{architecture}: not supported: {line}" for line in one.not_covered[:5]]
+    rows = sum(one.rows for one in covered)
+    return item(
+        view,
+        "coverage",
+        "production's shapes are covered: tiers, token counts, types, layouts, states",
+        good=f"{rows} rows of the tiers {', '.join(tiers)} pass, with calls of every demanded "
+        "token count",
+        wrong=wrong,
+        missing=across(missing),
+        evidence=files_of(covered),
+        to_do=_cover(view, wrong, missing),
+        would_fill=would_fill(misses),
+        details=details,
+    )
+
+
+def hostile(view: View) -> Item:
+    """Require the hostile rows on each architecture; what fails is known, reviewed and bounded."""
+    policy = view.policy
+    judged, misses = _constructed(view, lambda tier: tier == HOSTILE)
+    wrong = [
+        f"{one.recording} on {one.kernel.architecture}: {one.why} ({one.file.path})"
+        for one in judged
+        if one.verdict in ("FAIL", "REFUSED")
+    ]
+    unreviewed, met = not_reviewed(judged, policy)
+    wrong += unreviewed
+    missing = [
+        (architecture, "no verdict on hostile rows")
+        for architecture in policy.architectures
+        if not any(one.kernel.architecture == architecture for one in judged)
+    ]
+    return item(
+        view,
+        "hostile",
+        "hostile rows (NaN, infinities, scores beyond float32): known failures are reviewed",
+        good=f"{len(judged)} recordings of hostile rows pass; {met} rows fail as the policy allows",
+        wrong=wrong,
+        missing=across(missing),
+        evidence=files_of(judged),
+        to_do=_cover(view, wrong, missing),
+        would_fill=would_fill(misses),
+    )
+
+
+def determinism(view: View) -> Item:
+    """Require that repeated calls, and the same rows in other batches, give the same bits."""
+    policy = view.policy
+    judged, misses = _constructed(view, lambda tier: tier != HOSTILE)
+    repeated = [one for one in judged if one.repeats > 0]
+    misses += [
+        Miss(one.file, one.recording, ("its calls were not repeated (--repeats 0)",))
+        for one in judged
+        if not one.repeats
+    ]
+    wrong = [
+        f"{one.recording} on {one.kernel.architecture}: {one.call_faults[0]} ({one.file.path})"
+        for one in repeated
+        if one.call_faults
+    ]
+    missing = [
+        (architecture, "no repeated calls")
+        for architecture in policy.architectures
+        if not any(one.kernel.architecture == architecture for one in repeated)
+    ]
+    times = min((one.repeats for one in repeated), default=0)
+    notes = dict.fromkeys(note for one in repeated for note in one.call_notes)
+    return item(
+        view,
+        "determinism",
+        "the same rows give the same bits: called again, and in other batches",
+        good=f"calls of {len(repeated)} recordings repeated {times} times and in other batches: "
+        "no bit differs",
+        wrong=wrong,
+        missing=across(missing),
+        evidence=files_of(repeated),
+        to_do=_cover(view, wrong, missing),
+        would_fill=would_fill(misses),
+        details=[f"not tried: {note}" for note in list(notes)[:5]],
+    )
+
+
+def _covered(view: View, row: str) -> tuple[list[Covered], list[Miss]]:
+    good, misses = [], []
+    for one in view.facts.covered:
+        if not is_kernel(one.kernel, view.policy.kernel):
+            continue
+        reasons = (
+            *kernel_reasons(one.kernel, view.policy.kernel),
+            *device_reasons(one.kernel, view.policy),
+            *_router(one, view),
+        )
+        if reasons:
+            misses.append(Miss(one.file, f"{row} on {one.kernel.architecture or '?'}", reasons))
+        else:
+            good.append(one)
+    # A file of this kernel that counts no coverage: its rows are those of recordings alone.
+    counted = {one.file for one in view.facts.covered}
+    misses += [
+        Miss(one.file, row, ("without coverage",))
+        for one in view.of_kernel()
+        if one.live and one.file not in counted
+    ]
+    return good, misses
+
+
+def _router(one: Covered, view: View) -> list[str]:
+    wanted = view.policy.model.router
+    if one.router == wanted:
+        return []
+    return [f"of the router of {one.router or 'a file'}, not of {wanted}"]
+
+
+def _constructed(view: View, wanted: Callable[[str], bool]) -> tuple[list[Parity], list[Miss]]:
+    """Return the kernel's verdicts on tiers, and those that do not count."""
+    good, misses = [], []
+    for one in view.of_kernel():
+        # Another router's recordings, which a run without --model has too, are no matter here.
+        if not wanted(one.tier) or router_reasons(one.spec, view.policy):
+            continue
+        reasons = view.run_here(one)
+        if not reasons:
+            good.append(one)
+        elif one.tier or one.verdict == "PASS":
+            misses.append(Miss(one.file, one.recording, reasons))
+    return good, misses
+
+
+def _absent(here: list[Covered], tiers: Iterable[str], counts: Iterable[int]) -> list[str]:
+    if not here:
+        return ["no coverage"]
+    lines = []
+    if absent := [t for t in tiers if not any(one.tiers.get(t) for one in here)]:
+        lines.append(f"nothing of the tiers {', '.join(absent)}")
+    runs = [run for one in here for run in one.token_counts]
+    if uncalled := [n for n in counts if not any(a <= n <= b for a, b in runs)]:
+        lines.append(f"no call of {numbers(uncalled)} tokens")
+    return lines
+
+
+def _cover(view: View, wrong: list[str], missing: list[tuple[str, str]]) -> list[ToDo]:
+    return [
+        commands.cover(view.policy, architecture)
+        for architecture in view.policy.architectures
+        if wrong or architecture in dict(missing)
+    ]
