@@ -15,7 +15,15 @@ from goldgate.accuracy.evidence import Judged
 from goldgate.accuracy.tasks import Criteria, Task, judged_output
 from goldgate.fixtures import Output, Recording, open_output, open_recording, write_output
 from goldgate.fixtures import write_recording as write
-from goldgate.fixtures.constructed import DEFAULT_MODEL, Entry, hard, ladder, named
+from goldgate.fixtures.constructed import (
+    DEFAULT_MODEL,
+    Entry,
+    calls,
+    hard,
+    ladder,
+    named,
+    routers,
+)
 from goldgate.fixtures.recording import recording as in_memory
 from goldgate.fixtures.tensorfile import Tensor
 from goldgate.kernels import KernelError, sigmoid_only
@@ -23,10 +31,14 @@ from goldgate.kernels.aiter_emulated.build import GROUPS
 from goldgate.kernels.aiter_emulated.variants import Variant
 from goldgate.reference import PROFILES, RoutingSpec
 
-#: Tokens up to which a call is executed whole; of a larger one, so many workgroups (a sixth of them
-#: where the recording has several calls).
+#: Rows up to which a recording is executed whole, and tokens up to which a call of a larger one is.
+#: Of a larger call, so many workgroups (a sixth of them where the recording has several calls).
+WHOLE_ROWS = 2048
 WHOLE = 257
 SAMPLED = 192
+
+#: What of the other calls of one router a launch can have.
+_LAUNCHED = tuple(f"{DEFAULT_MODEL.name}/{factor}_" for factor in ("types", "padding"))
 
 #: Tokens of a call up to which the ladder of token counts is executed; single calls go further.
 LADDER_TOKENS = 4097
@@ -78,39 +90,58 @@ def beyond(found: Mapping[str, Recording]) -> Iterator[NotRun]:
     """Yield which recordings aiter's host function launches nothing for."""
     for title, one in found.items():
         if why := supports(one.spec):
-            yield NotRun("aiter-emulated", title, f"it {why}")
+            yield _not_run(title, why)
 
 
-def plan_constructed(folder: Path, variants: Sequence[Variant], *, whole: bool) -> list[Plan]:
+def _not_run(title: str, why: str) -> NotRun:
+    return NotRun("aiter-emulated", title, f"it {why}")
+
+
+def plan_constructed(
+    folder: Path, variants: Sequence[Variant], *, whole: bool
+) -> tuple[list[Plan], list[NotRun]]:
     """Write the constructed recordings to a folder and plan those that aiter launches.
 
     Args:
         folder: an empty one.
         variants: which to execute.
-        whole: execute every row; else, of recordings of more than `WHOLE` rows, `SAMPLED` of them.
+        whole: execute every row; else large calls are sampled, as `WHOLE_ROWS` has it.
+
+    Returns:
+        the plans, and the recordings that aiter launches nothing for.
 
     """
-    plans = []
+    plans, left_out = [], []
     for entry in constructed():
         held = entry.recording()
-        if supports(held.spec) is not None:
+        if why := supports(held.spec):
+            left_out.append(_not_run(entry.name, why))
             continue
         opened = _written(folder / f"{entry.name}.safetensors", held)
-        launches = tuple(_launches(entry.tokens or (held.rows,), whole=whole))
+        all_of_it = whole or held.rows <= WHOLE_ROWS
+        launches = tuple(_launches(entry.tokens or (held.rows,), whole=all_of_it))
         executed = tuple(one.start + row for one in launches for row in one.rows)
         judged = opened
         if len(executed) < held.rows:
             path = folder / "sampled" / f"{entry.name}.safetensors"
             judged = _written(path, _part(held, executed))
         plans += [Plan(variant, entry.name, opened, launches, judged) for variant in variants]
-    return plans
+    return plans, left_out
 
 
 def constructed() -> Iterator[Entry]:
-    """Yield MiniMax-M2.5 at each token count to 4,097, the hard rows and single large calls."""
+    """Yield MiniMax-M2.5 at each token count to 4,097, all routers, the hard rows, large calls.
+
+    Of the ordinary tier the layouts and states of a call are left out, since a launch of the
+    emulator has neither: its tensors are contiguous, and no call sees another.
+    """
     for entry in ladder(DEFAULT_MODEL):
         if max(entry.tokens) <= LADDER_TOKENS:
             yield entry
+    for entry in calls(DEFAULT_MODEL):
+        if entry.name.startswith(_LAUNCHED):
+            yield entry
+    yield from routers()
     yield from hard()
     yield from named()
 

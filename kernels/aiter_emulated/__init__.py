@@ -35,6 +35,7 @@ def _load() -> Loaded:
     from goldgate.kernels.aiter_emulated.build import build  # noqa: PLC0415 - starts clang
 
     found = build()
+    findings: dict[str, None] = {}
 
     def route(
         gating_output: torch.Tensor,
@@ -48,7 +49,7 @@ def _load() -> Loaded:
     ) -> None:
         from goldgate.kernels.aiter_emulated.tensors import route_tensors  # noqa: PLC0415 - torch
 
-        route_tensors(
+        met = route_tensors(
             found,
             gating_output,
             correction_bias,
@@ -60,6 +61,12 @@ def _load() -> Loaded:
             scale=routed_scaling_factor,
             architecture=ARCHITECTURE,
         )
+        findings.update(dict.fromkeys(met))
+
+    def findings_until_now() -> tuple[str, ...]:
+        met = tuple(findings)
+        findings.clear()
+        return met
 
     # The release has two kernels with an arithmetic each, as `goldgate.kernels.aiter` explains.
     return Loaded(
@@ -72,6 +79,7 @@ def _load() -> Loaded:
         contiguous=True,
         execution="emulated",
         processor=f"{ARCHITECTURE}, emulated",
+        findings=findings_until_now,
     )
 
 

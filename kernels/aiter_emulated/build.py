@@ -40,6 +40,8 @@ class Instantiation:
         groups: expert groups.
         renormalize: whether weights are divided by their sum.
         sorting: whether it is the sorting kernel.
+        biased: whether a bias is added; the host function `grouped_topk` launches the others.
+        softmax: whether scores are softmax's, of `grouped_topk` alone.
 
     """
 
@@ -48,6 +50,8 @@ class Instantiation:
     groups: int
     renormalize: bool
     sorting: bool
+    biased: bool = True
+    softmax: bool = False
 
     @property
     def kernel(self) -> str:
@@ -59,11 +63,11 @@ class Instantiation:
         kind = GATES[self.gate]
         vector = f"float __attribute__((ext_vector_type({self.vector})))"
         types = ", ".join(PARAMETERS[name].replace("DTYPE_I", kind) for name in parameters)
-        renormalize = str(self.renormalize).lower()
+        flags = (self.renormalize, self.biased, self.softmax)
         return (
             f"using goldgate_vector = {vector};\n"
             f"template __global__ void aiter::{self.kernel}<{kind}, goldgate_vector, "
-            f"{self.groups}, {renormalize}, true, false>({types});\n"
+            f"{self.groups}, {', '.join(str(flag).lower() for flag in flags)}>({types});\n"
         )
 
 
