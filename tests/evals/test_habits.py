@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from goldgate.cli import main
-from goldgate.evals.asking.journal import Answer
+from goldgate.evals.asking.journal_lines import Answer
 from goldgate.evals.records.summary import speed
 from tests.evals.support import QUESTIONS, Server, facts_of
 
