@@ -26,10 +26,10 @@ from goldgate.fixtures.constructed import (
 )
 from goldgate.fixtures.recording import recording as in_memory
 from goldgate.fixtures.tensorfile import Tensor
-from goldgate.kernels import KernelError, sigmoid_only
-from goldgate.kernels.aiter_emulated.build import GROUPS
+from goldgate.kernels import KernelError
+from goldgate.kernels.aiter import supports
 from goldgate.kernels.aiter_emulated.variants import Variant
-from goldgate.reference import PROFILES, RoutingSpec
+from goldgate.reference import PROFILES
 
 #: Rows up to which a recording is executed whole, and tokens up to which a call of a larger one is.
 #: Of a larger call, so many workgroups (a sixth of them where the recording has several calls).
@@ -67,13 +67,6 @@ class Plan:
     def rows(self) -> tuple[int, ...]:
         """The rows of the recording that are executed, in order."""
         return tuple(one.start + row for one in self.launches for row in one.rows)
-
-
-def supports(spec: RoutingSpec) -> str | None:
-    """Return why aiter's host function launches nothing for a router, or None."""
-    if spec.num_expert_group not in GROUPS:
-        return f"has kernels for {', '.join(map(str, GROUPS))} groups, not {spec.num_expert_group}"
-    return sigmoid_only(spec)
 
 
 def plan_recordings(found: Mapping[str, Recording], variants: Sequence[Variant]) -> list[Plan]:

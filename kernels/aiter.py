@@ -19,11 +19,23 @@ from goldgate.kernels.kernel import (
     one_line,
     sigmoid_only,
 )
+from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
     import torch
 
 _PACKAGES = ("amd-aiter", "aiter")
+
+#: Group counts that biased_grouped_topk dispatches; the others fail its TORCH_CHECK (read in
+#: csrc/kernels/topk_softmax_kernels_group.cu of 2025-10 to 2026-08).
+GROUPS = (1, 2, 4, 8)
+
+
+def supports(spec: RoutingSpec) -> str | None:
+    """Return why aiter's host function launches nothing for a router, or None."""
+    if spec.num_expert_group not in GROUPS:
+        return f"has kernels for {', '.join(map(str, GROUPS))} groups, not {spec.num_expert_group}"
+    return sigmoid_only(spec)
 
 
 def _missing() -> str | None:
@@ -78,7 +90,7 @@ KERNELS = (
         summary="aiter.biased_grouped_topk, as sglang calls it for MiniMax-M2.5",
         missing=_missing,
         load=_load,
-        supports=sigmoid_only,
+        supports=supports,
         call_sites=CALL_SITES,
     ),
 )

@@ -10,7 +10,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels import Kernel, Loaded, sigmoid_only
+from goldgate.kernels import Kernel, Loaded
+from goldgate.kernels.aiter import supports
 from goldgate.kernels.aiter_emulated import source
 
 if TYPE_CHECKING:
@@ -89,6 +90,6 @@ KERNELS = (
         summary="aiter.biased_grouped_topk, its own source executed by an emulator of gfx942",
         missing=_missing,
         load=_load,
-        supports=sigmoid_only,
+        supports=supports,
     ),
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from goldgate.emulator import EmulationError, Prepared, parse, prepare
 from goldgate.emulator.compiler import Compiler, compile_hip, find_compiler
 from goldgate.kernels import KernelError
+from goldgate.kernels.aiter import GROUPS
 from goldgate.kernels.aiter_emulated.shape import (
     PARAMETERS,
     PLAIN,
@@ -25,9 +26,6 @@ ARCHITECTURES = ("gfx942", "gfx950")
 
 #: Gate types: safetensors' name and the C++ type of the kernel's template.
 GATES = {"F32": "float", "BF16": "c10::BFloat16", "F16": "c10::Half"}
-
-#: Group counts that biased_grouped_topk dispatches (the others fail its TORCH_CHECK).
-GROUPS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from goldgate.accuracy.emulated_tasks import (
     plan_constructed,
     plan_recordings,
     statements,
-    supports,
 )
 from goldgate.accuracy.emulated_tasks import (
     emulated_tasks as tasks_of,
@@ -44,6 +43,8 @@ from goldgate.fixtures.hard_rows import normal as construct_normal
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError
+from goldgate.kernels import find as find_kernel
+from goldgate.kernels.aiter import supports
 from goldgate.kernels.aiter_emulated.variants import VARIANTS, Variant, variants
 from goldgate.reference import PROFILES, Profile, RoutingSpec, route, selection_error
 from goldgate.reference.bounds import group_error
@@ -118,6 +119,10 @@ def test_routers_that_aiter_does_not_launch_are_left_out() -> None:
         supports(RoutingSpec(256, 8, num_expert_group=16, topk_group=8)) or ""
     )
     assert "softmax" in (supports(RoutingSpec(256, 8, scoring="softmax")) or "")
+    for name in ("aiter", "aiter-emulated"):  # so that parity does not fail them for it
+        entry = find_kernel(name)
+        assert entry is not None
+        assert entry.supports is supports
 
 
 def test_recordings_beyond_aiter_are_named(tmp_path: Path) -> None:
