@@ -61,6 +61,7 @@ parity() { # NAME EXPECTED: judge what was recorded
   local status=0
   goldgate judge --recordings "$out/$1-recorded/recordings" --outputs "$out/$1-recorded/outputs" \
     --json "$out/$1.json" >"$out/$1.txt" || status=$?
+  grep -m 1 -E "^(INPUT FAIL|FAIL)" "$out/$1.txt" || true
   tail -1 "$out/$1.txt"
   verdict "$1: parity of the recorded calls" "$2" "$status"
 }
