@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class Judged:
         unsaved: why the outputs are not in the file that was asked for.
         not_covered: why the kernel supports no call of the recording, in its words.
         looked: what the verdict looked at, for a kernel that was run.
+        shift: what a rounding model adds to the mean of the weights' error, in u; allowed.
 
     """
 
@@ -68,6 +69,7 @@ class Judged:
     unsaved: str = ""
     not_covered: str = ""
     looked: Looked | None = None
+    shift: float = 0.0
 
     @property
     def verdict(self) -> str:
@@ -243,7 +245,7 @@ def complaints(one: Judged) -> list[str]:
             f"weights drift: systematic part {drift.size:.2f} u (limit {SIZE_LIMIT}), slope "
             f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u (the profile's own "
             f"{slope_allowance(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
-            f"(limit {mean_limit(PROFILES[one.profile])})"
+            f"(limit {mean_limit(replace(PROFILES[one.profile], shift=one.shift))})"
         )
     lines += result.random_error.findings
     lines += [f"the call is at fault: {fault}" for fault in one.faults]

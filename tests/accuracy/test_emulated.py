@@ -27,9 +27,10 @@ from goldgate.accuracy.emulated_tasks import (
     emulated_tasks as tasks_of,
 )
 from goldgate.accuracy.emulation import Emulated, Launch
-from goldgate.accuracy.evidence import Judged
+from goldgate.accuracy.evidence import Judged, complaints
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.accuracy.tasks import Criteria, work
+from goldgate.emulator import Rounding
 from goldgate.fixtures import (
     KernelInfo,
     Output,
@@ -314,6 +315,38 @@ def test_a_verdict_that_depends_on_the_model_is_named(
     assert [one.verdict for one in judged].count("FAIL") == 2
     assert "the verdict depends on the model on tokens_33, tokens_3" in text
     assert "the same bits in 6 of 8 outputs" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "arithmetic", "verdict"),
+    [
+        *(("nearest", "conservative", "FAIL"), ("random", "conservative", "FAIL")),
+        *(("above", "conservative", "PASS"), ("below", "conservative", "PASS")),
+        *(("above", "expf_div_subtract", "FAIL"), ("below", "ieee", "FAIL")),
+    ],
+)
+def test_a_models_own_shift_is_no_drift_of_the_kernel(
+    model: str, arithmetic: str, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mean error of 1.8 u is allowed where the model moves a reciprocal, and only there."""
+    held = _opened(tmp_path, construct("tokens_257"))
+    plain = golden_kernel()
+
+    def shifted(variant: Variant, *given: object, **named: object) -> Emulated:
+        done = plain(variant, *given, **named)
+        weights = route(held.logits(), held.bias(), held.spec).weights * (1 + 1.8 * 2.0**-24)
+        info = replace(done.output.kernel, arithmetic=arithmetic)
+        output = replace(done.output, kernel=info, topk_weights=tensor(weights.astype(np.float32)))
+        return replace(done, output=output)
+
+    monkeypatch.setattr(emulated_tasks, "emulate", shifted)
+    plan = plan_recordings({"tokens_257": held}, [Variant("gfx942", Rounding(model))])
+
+    (judged,) = work(tasks_of(plan, _CRITERIA, map, None, Uncertified(), lambda _: None))
+
+    assert judged.verdict == verdict
+    if verdict == "FAIL":
+        assert any("mean +1.8" in line or "mean +1.7" in line for line in complaints(judged))
 
 
 def test_a_run_that_ends_early_fails_its_recording(

@@ -435,6 +435,16 @@ def test_the_command_executes_judges_and_keeps_outputs(
         assert saved.kernel.device in ("gfx942, emulated", "gfx950, emulated")
 
 
+def test_every_kernel_of_the_file_passes_under_every_model(tmp_path: Path) -> None:
+    """Expert counts that integers are divided by, and the sorting kernel with its reciprocals."""
+    for name in ("shape_60_4", "shape_384_8", "groups_4_of_8"):
+        write_recording(tmp_path / f"{name}.safetensors", construct(name))
+
+    status = main(["emulate", "--recordings", str(tmp_path)])
+
+    assert status == 0
+
+
 def test_a_source_that_does_not_compile_names_what_is_missing(build: Build) -> None:
     """A name that the shim lacks is in the message, in one line."""
     changed = build.source.text.replace("__syncthreads();", "goldgate_has_no_such_name();", 1)
