@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -121,25 +121,30 @@ def _rows(count: int) -> str:
 
 def _show_weights(to: Console, judged: Sequence[Judged]) -> None:
     """Say what of the weights was not judged, or not as float32."""
-    for one in judged:
-        if one.result is None:
-            continue
-        result, about = one.result, f"\n{one.kernel} on {one.recording}: "
-        if result.weight_format is None:
-            to.print(about + "weights not judged: the output holds ids alone", markup=False)
-        elif result.weight_format.roundoff:
-            to.print(
-                f"{about}weights in {result.weight_format.name}, judged within its rounding; "
-                "no systematic error is measured",
-                markup=False,
-            )
-        if result.weights_unbounded:
-            to.print(
-                f"{about}not bounded: {result.weights_unbounded} of {result.weights} weights "
-                f"({result.rows_unbounded} rows have no other): rounding may have flushed their "
-                "scores to 0; of a renormalised row the sum is judged",
-                markup=False,
-            )
+    lines = [
+        (f"on {one.recording}: {said}", one.kernel) for one in judged for said in _of_weights(one)
+    ]
+    for line, kernels in _by_text(lines):
+        to.print(f"\n{kernels} {line}", markup=False)
+
+
+def _of_weights(one: Judged) -> Iterator[str]:
+    if one.result is None:
+        return
+    result = one.result
+    if result.weight_format is None:
+        yield "weights not judged: the output holds ids alone"
+    elif result.weight_format.roundoff:
+        yield (
+            f"weights in {result.weight_format.name}, judged within its rounding; "
+            "no systematic error is measured"
+        )
+    if result.weights_unbounded:
+        yield (
+            f"not bounded: {result.weights_unbounded} of {result.weights} weights "
+            f"({result.rows_unbounded} rows have no other): rounding may have flushed their "
+            "scores to 0; of a renormalised row the sum is judged"
+        )
 
 
 def _show_known(to: Console, judged: Sequence[Judged]) -> None:
