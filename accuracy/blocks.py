@@ -150,7 +150,9 @@ def _define_weights(
     verdict = np.where(defined & (reason != Reason.NONE), Verdict.WRONG, verdict).astype(np.int8)
     counted = ids_usable & defined
     sound = counted & (verdict != Verdict.WRONG)
-    r = np.where(sound[:, None], signed_errors(weights, judged, profile), np.nan)
+    r = np.where(
+        sound[:, None], signed_errors(weights, judged.expected, judged.bound, profile), np.nan
+    )
     sums = residual_sums(r, chosen.z, judged.expected, held_scores(chosen, profile))
     return Block(
         verdict,

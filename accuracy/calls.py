@@ -7,7 +7,7 @@ calls that differ, a write outside the outputs) is reported beside the outputs.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from goldgate.accuracy.states import (
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.plan import LAYOUTS, Plan, plan_of
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.kernels import Loaded, NotCoveredError
+from goldgate.kernels import KernelError, Loaded, NotCoveredError
+from goldgate.reference import FORMATS
 
 #: Rows of the call on strided tensors, for a recording that has no plan.
 _STRIDED_ROWS = 1024
@@ -107,7 +108,7 @@ def run(
     uncovered: list[Uncovered] = []
     faults: dict[str, None] = {}
     notes: dict[str, None] = {}
-    weight_type = "F32"
+    weight_types: dict[str, None] = {}
     if plan.state in ("side stream", "second device", "torch.compile"):
         faults.update(dict.fromkeys(elsewhere(kernel, recording, plan.state)))
     prepared = False
@@ -126,7 +127,7 @@ def run(
             continue
         where = f"of rows {start} to {stop}"
         weights[start:stop], ids[start:stop] = first.weights, first.ids
-        weight_type = first.weight_type
+        weight_types[first.weight_type] = None
         faults.update(dict.fromkeys(first.faults))
         try:
             second = call(kernel, recording, start, stop, 1, layout=layout)
@@ -157,7 +158,8 @@ def run(
         kernel.note,
         **origin(kernel),
     )
-    output = Output(info, tensor(weights, weight_type), tensor(ids))
+    kind = _one_type(weight_types, f"{kernel.name} on {recording.name}")
+    output = Output(info, tensor(weights, kind), tensor(ids))
     return KernelRun(output, _named(tuple(faults)), tuple(notes), tuple(uncovered))
 
 
@@ -182,6 +184,22 @@ def _checks(
         found, more = replayed(kernel, recording)
         faults, notes = faults + found, notes + more
     return faults, notes
+
+
+def _one_type(types: Iterable[str], where: str) -> str:
+    """Return the type that all calls return weights in.
+
+    Raises:
+        KernelError: they return several.
+
+    """
+    first, *others = types
+    if others:
+        names = ", in others in ".join(FORMATS[one].name for one in (first, *others))
+        raise KernelError(
+            f"{where}: returns weights in some calls in {names}: expected one type in all"
+        )
+    return first
 
 
 def _named(faults: tuple[str, ...]) -> tuple[str, ...]:

@@ -75,7 +75,10 @@ def _exceeds(
     recording: Recording,
     output: Output,
 ) -> NDArray[np.bool_]:
-    """Say which of n listed rows fail by more than the ceiling; an infinite weight always does."""
+    """Say which of n listed rows fail by more than the ceiling.
+
+    An infinite weight always does, and NaN where the failure is not known to be NaN.
+    """
     worse = np.zeros(len(rows), dtype=bool)
     if known.largest_error_over_bound is not None:
         worse |= over_bound > known.largest_error_over_bound
@@ -83,6 +86,7 @@ def _exceeds(
     for i, row in enumerate(rows.tolist()):
         if output.topk_weights is not None:
             sizes = np.abs(output.weights(row, row + 1))
+            worse[i] |= bool(np.isnan(sizes).any()) and not known.allows_nan
             worse[i] |= bool((np.isinf(sizes) | (sizes > most)).any())
         if known.largest_other_experts is not None:
             golden = route(recording.logits(row, row + 1), recording.bias(), recording.spec)

@@ -16,15 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Block, judge_block
+from goldgate.accuracy.call_sizes import Calls
 from goldgate.accuracy.ceilings import excuse
 from goldgate.accuracy.evaluate import MAX_THREADS
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.moves import Moves, moves
-from goldgate.accuracy.parts import PART_LOGITS
+from goldgate.accuracy.parts import PART_LOGITS, of_sound_rows
+from goldgate.accuracy.random_error import random_error
+from goldgate.accuracy.random_findings import RandomError
+from goldgate.accuracy.random_sums import RandomSums
 from goldgate.accuracy.rows import Contract, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.fixtures import Output, Recording
+from goldgate.fixtures.plan import Plan, plan_of
 from goldgate.reference import Profile, RoutingSpec
 
 
@@ -70,6 +75,7 @@ class Side:
         reasons: why each row fails, `Reason` codes, int8 [T]; NONE also where it is known to.
         known: rows that fail as a known failure says, bool [T].
         systematic_error: whether its weights lean.
+        random_error: whether they scatter, or lean by group or in calls of some sizes.
 
     """
 
@@ -78,6 +84,12 @@ class Side:
     reasons: NDArray[np.int8]
     known: NDArray[np.bool_]
     systematic_error: SystematicError
+    random_error: RandomError
+
+    @property
+    def leans(self) -> bool:
+        """Whether its weights err by more than rounding, inside their bounds."""
+        return self.systematic_error.found or self.random_error.found
 
 
 @dataclass(frozen=True)
@@ -108,8 +120,7 @@ class Changes:
     @property
     def explained(self) -> bool:
         """Every difference is within what both may do, and neither leans."""
-        leans = self.old.systematic_error.found or self.new.systematic_error.found
-        return not (len(self.unexplained) or leans)
+        return not (len(self.unexplained) or self.old.leans or self.new.leans)
 
 
 @dataclass
@@ -120,12 +131,14 @@ class _Found:
     reasons: list[NDArray[np.int8]] = field(default_factory=list)
     overs: list[NDArray[np.float64]] = field(default_factory=list)
     sums: ResidualSums = field(default_factory=ResidualSums)
+    inside: RandomSums = field(default_factory=RandomSums)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block, inside: RandomSums) -> None:
         self.verdicts.append(block.verdict)
         self.reasons.append(block.reason)
         self.overs.append(block.over_bound)
         self.sums += block.sums
+        self.inside += inside
 
 
 def compare(
@@ -153,8 +166,9 @@ def compare(
         Contract(recording.spec, profiles[1], weight_format=weight_format(new)),
     )
     size = max(1, PART_LOGITS // recording.spec.num_experts)
+    calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
 
-    def block(start: int) -> tuple[Block, Block, Moves]:
+    def block(start: int) -> tuple[list[Block], list[RandomSums], Moves]:
         stop = min(start + size, recording.rows)
         rows = (rows_of(recording, old, start, stop), rows_of(recording, new, start, stop))
         found = [judge_block(*one) for one in zip(rows, contracts, strict=True)]
@@ -162,15 +176,17 @@ def compare(
             [(one.reason == Reason.NONE) & (one.verdict != Verdict.UNDEFINED) for one in found]
         )
         moved = moves(rows, contracts, sound)
+        sample = calls.sample(start, stop)
+        inside = [of_sound_rows(*one, sample) for one in zip(rows, found, contracts, strict=True)]
         advance(stop - start)
-        return found[0], found[1], moved
+        return found, inside, moved
 
     sides, moved = (_Found(), _Found()), Moves()
     starts = range(0, recording.rows, size)
     with ThreadPoolExecutor(min(MAX_THREADS, len(starts), os.cpu_count() or 1)) as pool:
-        for one, two, more in pool.map(block, starts):
-            sides[0].add(one)
-            sides[1].add(two)
+        for blocks, inside, more in pool.map(block, starts):
+            for side, one, within in zip(sides, blocks, inside, strict=True):
+                side.add(one, within)
             moved += more
     done = [
         _side(recording, output, profile, found, known_failures)
@@ -212,6 +228,7 @@ def _side(
         np.where(known, Reason.NONE, reasons).astype(np.int8),
         known,
         systematic_error(found.sums, recording.spec, profile),
+        random_error(found.inside, recording.spec, profile),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -19,8 +20,9 @@ from goldgate.accuracy.selection import Reason
 from goldgate.accuracy.systematic_error import SystematicError, systematic_error
 from goldgate.provenance import environment, goldgate_itself
 
-#: The version of the JSON's layout.
+#: The version of the JSON's layout, and the layout as JSON Schema, draft 2020-12.
 SCHEMA = 1
+SCHEMA_FILE = Path(__file__).with_name("comparison.schema.json")
 
 _COLOURS = {
     "EXPLAINED": "green",
@@ -99,9 +101,11 @@ def _lines(one: Compared) -> list[str]:
     if one.changes is None:
         return lines
     changes = one.changes
+    lines += [f"not compared: {line}" for line in one.uncovered]
     for name, side in (("OLD", changes.old), ("NEW", changes.new)):
         if side.systematic_error.found:
             lines.append(f"{name} leans: {_lean(side.systematic_error)}")
+        lines += [f"{name}: {line}" for line in side.random_error.findings]
     between = difference(changes)
     if between.found:
         lines.append(f"NEW leans against OLD: {_lean(between)}")
@@ -156,7 +160,7 @@ def _answer(done: Sequence[Compared]) -> str:
     if unexplained:
         line += f" ({', '.join(f'{change.text} {n}' for change, n in wrong.items() if n)})"
     for name in ("old", "new"):
-        if any(getattr(one, name).systematic_error.found for one in found):
+        if any(getattr(one, name).leans for one in found):
             line += f"; {name.upper()} leans"
     failed = sum(bool(one.faults) for one in done)
     left = sum(one.changes is None for one in done)
@@ -202,7 +206,7 @@ def _result(one: Compared) -> dict[str, object]:
     changes, moved = one.changes, one.changes.moves
     return about | {
         "rows": changes.rows,
-        **{change.name.lower(): changes.counts[change] for change in Change},
+        **{_key(change): changes.counts[change] for change in Change},
         "rerouted": changes.rerouted,
         "unexplained_rows": changes.unexplained[:100].tolist(),
         "weights": {
@@ -217,8 +221,18 @@ def _result(one: Compared) -> dict[str, object]:
             "new": _lean_json(changes.new.systematic_error),
             "difference": _lean_json(difference(changes)),
         },
+        "random_error": {
+            "old": changes.old.random_error.as_json(),
+            "new": changes.new.random_error.as_json(),
+        },
+        "rows_not_compared": list(one.uncovered),
         "kernels": {"old": _side_json(changes.old), "new": _side_json(changes.new)},
     }
+
+
+def _key(change: Change) -> str:
+    """Return a change's key in the JSON, where "weights" is how far they moved."""
+    return "other_weights" if change is Change.WEIGHTS else change.name.lower()
 
 
 def _lean_json(found: SystematicError) -> dict[str, object]:

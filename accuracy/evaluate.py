@@ -20,12 +20,13 @@ from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.ceilings import Rows, excuse
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.parts import judge_part, parts
-from goldgate.accuracy.random_error import RandomError, RandomSums, random_error
+from goldgate.accuracy.random_error import random_error
+from goldgate.accuracy.random_findings import RandomError
 from goldgate.accuracy.selection import Verdict
 from goldgate.accuracy.systematic_error import SystematicError, systematic_error
 from goldgate.accuracy.tally import Tally
 from goldgate.fixtures import Output, Recording
-from goldgate.reference import FORMATS, Profile, WeightFormat
+from goldgate.reference import FLOAT32, FORMATS, Profile, WeightFormat
 
 #: More threads than this only fight for memory bandwidth.
 MAX_THREADS = 16
@@ -49,6 +50,7 @@ class Result:
             ceiling; these rows are among the failing.
         weight_format: the type in which the weights are returned; None if there are none, so that
             the ids alone were judged.
+        declared_weights: the type that the kernel is stated to return them in.
         weights: weights that were judged.
         weights_unbounded: those that nothing bounds alone: 0 would pass as well. In a renormalised
             row their sum is still judged.
@@ -76,6 +78,7 @@ class Result:
     stale: Rows
     beyond: Rows
     weight_format: WeightFormat | None
+    declared_weights: str
     weights: int
     weights_unbounded: int
     rows_unbounded: int
@@ -100,10 +103,23 @@ class Result:
         return ""
 
     @property
+    def undeclared(self) -> str:
+        """The type of weights narrower than float32 that nothing states; "" where there is none.
+
+        Rounding to such a type is part of a kernel's contract only where the kernel states so.
+        """
+        held = self.weight_format
+        narrow = held is not None and held != FLOAT32 and held.name != self.declared_weights
+        return held.name if held is not None and narrow else ""
+
+    @property
     def passed(self) -> bool:
-        """No row fails, no known failure is stale and the weights err by rounding alone."""
+        """No row fails, no known failure is stale and the weights err by rounding alone.
+
+        Weights narrower than float32 must be declared.
+        """
         inside = self.systematic_error.found or self.random_error.found
-        return not (len(self.failing) or self.stale or inside)
+        return not (len(self.failing) or self.stale or inside or self.undeclared)
 
 
 def judge(
@@ -112,6 +128,7 @@ def judge(
     profile: Profile,
     *,
     ordered: bool = False,
+    weights_dtype: str = FLOAT32.name,
     known_failures: Sequence[KnownFailure] = (),
     advance: Callable[[int], object] = lambda _: None,
     executor: Executor | None = None,
@@ -124,6 +141,8 @@ def judge(
         output: ids and weights, [T, k].
         profile: the kernel's arithmetic.
         ordered: whether ids must be in descending order, up to ties and rounding.
+        weights_dtype: the type that the kernel is stated to return weights in, "float32",
+            "bfloat16" or "float16"; narrower ones than float32 that are not of it fail.
         known_failures: known ones; those about this kernel and recording count.
         advance: called with a number of rows whenever so many more are judged.
         executor: what runs the parts: threads, processes or another machine's; None: threads of
@@ -144,7 +163,7 @@ def judge(
         raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     spec = recording.spec
     bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
-    tally = Tally(RandomSums.none(spec), spec.top_k)
+    tally = Tally(spec.top_k)
     todo = list(parts(recording, output, profile, ordered=ordered, device=device))
     with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
         for part, found in zip(todo, pool.map(judge_part, todo), strict=True):
@@ -168,6 +187,7 @@ def judge(
         stale=known.stale,
         beyond=known.beyond,
         weight_format=None if held is None else FORMATS[held.dtype],
+        declared_weights=weights_dtype,
         weights=tally.judged_rows * spec.top_k,
         weights_unbounded=tally.unbounded_weights,
         rows_unbounded=tally.unbounded_rows,

@@ -188,6 +188,7 @@ def result_json(one: Judged) -> dict[str, object]:
         "known": result.known,
         "failing": len(result.failing),
         "weight_format": result.weight_format.name if result.weight_format else None,
+        "declared_weights": result.declared_weights,
         "weights_judged": result.weights,
         "weights_not_bounded": result.weights_unbounded,
         "rows_not_bounded": result.rows_unbounded,
@@ -230,6 +231,14 @@ def result_json(one: Judged) -> dict[str, object]:
     }
 
 
+def undeclared_weights(name: str) -> str:
+    """Say that weights of that type need a declaration, and which."""
+    return (
+        f"weights are {name} and nothing declares that: a kernel that returns them so by design "
+        f'has WEIGHTS = "{name}" in its module, or is judged with --weights-dtype {name}'
+    )
+
+
 def complaints(one: Judged) -> list[str]:
     """Return what is wrong, one line each; empty for a pass."""
     if one.result is None:
@@ -248,6 +257,8 @@ def complaints(one: Judged) -> list[str]:
             f"(limit {mean_limit(replace(PROFILES[one.profile], shift=one.shift))})"
         )
     lines += result.random_error.findings
+    if result.undeclared:
+        lines.append(undeclared_weights(result.undeclared))
     lines += [f"the call is at fault: {fault}" for fault in one.faults]
     for known_failure, rows in result.beyond:
         lines.append(

@@ -36,7 +36,9 @@ def replayed(kernel: Loaded, recording: Recording) -> tuple[tuple[str, ...], tup
     logits = to_torch(recording.gating_output, 0, rows, kernel.device)
     bias = to_torch(recording.correction_bias, 0, spec.num_experts, kernel.device)
     held = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
-    weights = torch.empty((rows, spec.top_k), dtype=torch.float32, device=kernel.device)
+    weights = torch.empty(
+        (rows, spec.top_k), dtype=getattr(torch, adapter.weights), device=kernel.device
+    )
     ids = torch.empty((rows, spec.top_k), dtype=id_type, device=kernel.device)
 
     def call() -> None:

@@ -29,8 +29,9 @@ class Inputs:
     """What was found of a recording's inputs.
 
     Attributes:
-        bias: "checkpoint's", "zero", "cast to bfloat16", "cast to float16", "other", or "unknown"
-            where the recording does not hold the checkpoint's.
+        bias: "checkpoint's", "zero", "cast to bfloat16", "cast to float16", either of these with
+            "by truncation", "other", or "unknown" where the recording does not hold the
+            checkpoint's. A cast rounds to nearest, as torch's does, where it is not by truncation.
         changed: values of the bias that differ from the checkpoint's.
         rerouted: rows that the difference sends to other experts.
         rows: all rows.
@@ -128,9 +129,10 @@ def _bias(recording: Recording) -> str:
         return "checkpoint's"
     if not consumed.any():
         return "zero"
-    for name in NARROW:
-        if (consumed == narrowed(meant, name)).all():
-            return f"cast to {name}"
+    for how, narrow in (("", narrowed), (" by truncation", truncated)):
+        for name in NARROW:
+            if (consumed == narrow(meant, name)).all():
+                return f"cast to {name}{how}"
     return "other"
 
 
@@ -143,6 +145,17 @@ def narrowed(values: Float32, name: str) -> Float32:
     even = (bits >> np.uint32(16)) & np.uint32(1)
     rounded = (bits + np.uint32(0x7FFF) + even) & np.uint32(0xFFFF0000)
     return np.where(np.isnan(values), values, rounded.view(np.float32))
+
+
+def truncated(values: Float32, name: str) -> Float32:
+    """Return float32 values rounded towards zero to a narrow type, as dropping low bits does."""
+    if name == "float16":
+        nearest = narrowed(values, name).astype(np.float16)
+        away = np.abs(nearest.astype(np.float32)) > np.abs(values)
+        inward = np.nextafter(nearest, np.float16(0))
+        return np.where(away, inward, nearest).astype(np.float32)
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(values), values, bits.view(np.float32))
 
 
 def logits_grid(recording: Recording) -> str:

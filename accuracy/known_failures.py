@@ -52,6 +52,7 @@ class KnownFailure:
         largest_weight: ceiling on the size of a listed row's weights that are not NaN; None where
             the one above bounds them.
         largest_other_experts: ceiling on how many of a listed row's ids are not golden.
+        nan: whether a listed row's weights may be NaN, where that is not the reason itself.
 
     """
 
@@ -66,6 +67,12 @@ class KnownFailure:
     largest_error_over_bound: float | None = None
     largest_weight: float | None = None
     largest_other_experts: int | None = None
+    nan: bool = False
+
+    @property
+    def allows_nan(self) -> bool:
+        """Whether a listed row's weights may be NaN; not finite means that, inf is never known."""
+        return self.nan or self.reason == Reason.NONFINITE_WEIGHT.text
 
     @property
     def ceiling(self) -> str:
@@ -77,6 +84,8 @@ class KnownFailure:
             parts.append(f"weights of at most {self.largest_weight:g}")
         if self.largest_other_experts is not None:
             parts.append(f"at most {self.largest_other_experts} other experts")
+        if self.allows_nan:
+            parts.append("or NaN")
         return ", ".join(parts)
 
     def applies(self, kernel: KernelInfo, recording_sha256: str | None) -> bool:
@@ -167,13 +176,16 @@ def _known_failure(path: Path, number: int, entry: dict[str, object]) -> KnownFa
     if not isinstance(rows, list) or not rows or any(type(row) is not int for row in rows):
         raise KnownFailureError(f"{where} has no 'rows': expected a list of row numbers")
     link = entry.get("link", "")
-    if unknown := sorted(entry.keys() - {*texts, "rows", "link", *_CEILINGS}):
+    nan = entry.get("nan", False)
+    if not isinstance(nan, bool):
+        raise KnownFailureError(f"{where}: nan: expected true or false")
+    if unknown := sorted(entry.keys() - {*texts, "rows", "link", "nan", *_CEILINGS}):
         raise KnownFailureError(f"{where} has unknown {', '.join(unknown)}")
     if not isinstance(link, str):
         raise KnownFailureError(f"{where}: link: expected a text")
     values: dict[str, Any] = {key: str(entry[key]) for key in texts}
     ceilings = _ceilings(where, entry)
-    return KnownFailure(**values, rows=tuple(rows), link=link, **ceilings)
+    return KnownFailure(**values, rows=tuple(rows), link=link, nan=nan, **ceilings)
 
 
 def _ceilings(where: str, entry: dict[str, object]) -> dict[str, Any]:

@@ -15,15 +15,15 @@ from goldgate.accuracy.tensors import bits, to_torch
 from goldgate.fixtures import Recording
 from goldgate.fixtures.plan import Layout
 from goldgate.kernels import FOREIGN, KernelError, Loaded, NotCoveredError, one_line
-from goldgate.reference import RoutingSpec
+from goldgate.reference import FORMATS, RoutingSpec
 
 if TYPE_CHECKING:
     import torch
 
 #: What the outputs hold before the first and before the second call: ids that no expert has, and
-#: weights that are never right. Zeros would hide a row that is not written.
+#: weights that are never right, and exact in float16 too. Zeros would hide a row not written.
 POISON_IDS = (-0x5EED, -0x0BAD)
-POISON_WEIGHTS = (float("nan"), -1e30)
+POISON_WEIGHTS = (float("nan"), -(2.0**15))
 
 #: Bytes in front of the outputs and rows behind them that no kernel may touch, all of the outputs'
 #: own storage. 512 bytes keep the alignment that torch gives.
@@ -101,8 +101,9 @@ def call(
     columns = spec.top_k + (adapter.shared.count if adapter.shared else 0)
     shape = (stop - start, columns)
     id_type = torch.int64 if adapter.ids == "int64" else torch.int32
+    weight_type: torch.dtype = getattr(torch, adapter.weights)
     weights = _buffer(
-        shape, layout.weights_row, layout.offset, POISON_WEIGHTS[turn], torch.float32, device
+        shape, layout.weights_row, layout.offset, POISON_WEIGHTS[turn], weight_type, device
     )
     ids = _buffer(shape, layout.ids_row, layout.offset, POISON_IDS[turn], id_type, device)
     before = bits(logits).clone(), bits(bias).clone()
@@ -129,11 +130,11 @@ def call(
         raise KernelError(f"{kernel.name} on {recording.name}: {why}") from None
     limits = np.iinfo(np.int32)  # a 64-bit id beyond them stays out of range
     found = arrays[1].clip(limits.min, limits.max).astype(np.int32)
-    faults += _shared(kernel, spec, arrays[0], found, ~padding)
+    kind = {torch.bfloat16: "BF16", torch.float16: "F16"}.get(views[0].dtype, "F32")
+    faults += _shared(kernel, spec, arrays[0], found, ~padding, FORMATS[kind].roundoff)
     routed, chosen = arrays[0][:, : spec.top_k], found[:, : spec.top_k]
     if real is not None:
         faults += _masked(routed[real:], chosen[real:])
-    kind = {torch.bfloat16: "BF16", torch.float16: "F16"}.get(views[0].dtype, "F32")
     return Call(np.ascontiguousarray(routed), np.ascontiguousarray(chosen), faults, kind)
 
 
@@ -217,7 +218,7 @@ def _returned(
             seen = f"{value.dtype} {list(value.shape)}" if hasattr(value, "shape") else kind
             raise KernelError(
                 f"{kernel.name} returns {name} {seen}: expected {expected[0]} {list(shape)} "
-                "(IDS and RETURNS in its module declare others)"
+                "(IDS, WEIGHTS and RETURNS in its module declare others)"
             )
     return held["weights"], held["ids"]
 
@@ -252,10 +253,12 @@ def _shared(
     weights: NDArray[np.float32],
     ids: NDArray[np.int32],
     real: NDArray[np.bool_],
+    roundoff: float,
 ) -> tuple[str, ...]:
     """Return what is wrong with the shared experts' columns: ids E, E + 1, ..., one weight.
 
-    The weight may be rounded, or divided, in float32: it is right within a unit of its last place.
+    The weight may be rounded, or divided, in float32: it is right within a unit of its last place,
+    and within `roundoff` where its type is narrower.
     """
     shared = kernel.adapter.shared
     if shared is None:
@@ -266,7 +269,7 @@ def _shared(
     faults = []
     if rows := int((ids[real, spec.top_k :] != names).any(axis=1).sum()):
         faults.append(f"shared experts: ids are not {names.tolist()} in {rows} rows")
-    if rows := int((~(off <= 2.0**-23 * expected)).any(axis=1).sum()):
+    if rows := int((~(off <= max(2.0**-23, roundoff) * expected)).any(axis=1).sum()):
         faults.append(f"shared experts: weights are not {expected:.9g} in {rows} rows")
     return tuple(faults)
 

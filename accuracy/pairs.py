@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from goldgate.accuracy.calls import Uncovered
 from goldgate.accuracy.changes import Changes, compare
+from goldgate.accuracy.evidence import undeclared_weights
 from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.manifest import CRASHED, NAME, NOT_COVERED, read_manifest
+from goldgate.accuracy.rows import weight_format
+from goldgate.accuracy.tasks import without
 from goldgate.fixtures import FixtureError, Output, Recording, open_output
-from goldgate.kernels import KernelError, find, load, registry
-from goldgate.reference import PROFILES, Profile
+from goldgate.kernels import KernelError, NotCoveredError, find, load, registry
+from goldgate.reference import FLOAT32, PROFILES, Profile
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Answer:
         faults: what its calls did wrong, the failure that ended them among it.
         refusal: why there is nothing to compare, "" where there is.
         left_out: why the recording was left out, "" where it was not.
+        uncovered: calls that a kernel does not support: their rows are left out.
 
     """
 
@@ -33,6 +38,7 @@ class Answer:
     faults: tuple[str, ...] = ()
     refusal: str = ""
     left_out: str = ""
+    uncovered: tuple[Uncovered, ...] = ()
 
 
 #: A recording and its name in, what one side has for it out.
@@ -49,6 +55,7 @@ class Compared:
         faults: what calls of either did wrong.
         refusal: why nothing could be compared.
         left_out: why it was left out of one of them.
+        uncovered: calls that were left out of the comparison, and of whose kernel, a line each.
         sha256: of the recording and the two outputs, as far as they were read.
 
     """
@@ -58,6 +65,7 @@ class Compared:
     faults: tuple[str, ...] = ()
     refusal: str = ""
     left_out: str = ""
+    uncovered: tuple[str, ...] = ()
     sha256: tuple[str | None, str | None, str | None] = (None, None, None)
 
     @property
@@ -71,7 +79,13 @@ class Compared:
 
 
 def side(
-    name: str, arithmetic: str | None, device: str | None, runner: Runner, partial: bool
+    name: str,
+    arithmetic: str | None,
+    device: str | None,
+    runner: Runner,
+    *,
+    partial: bool,
+    weights_dtype: str | None = None,
 ) -> Side:
     """Return what answers for one side of a comparison.
 
@@ -81,6 +95,8 @@ def side(
         device: the torch device of a user's own kernel.
         runner: what runs a kernel; it must be open when a recording is asked for.
         partial: whether recordings that a folder without manifest lacks are left out.
+        weights_dtype: the type that weights are returned in by design; None: what a kernel's module
+            declares, else float32.
 
     Raises:
         FixtureError: the folder holds the outputs of no kernel, or of several.
@@ -88,9 +104,10 @@ def side(
 
     """
     if Path(name).is_dir():
-        return _recorded(_one_folder(Path(name)), arithmetic, partial)
+        narrow = weights_dtype or FLOAT32.name
+        return _recorded(_one_folder(Path(name)), arithmetic, narrow, partial=partial)
     try:
-        load(name, arithmetic, device)
+        held = load(name, arithmetic, device)
     except KernelError as error:
         if ":" not in name and find(name) is None:
             raise KernelError(
@@ -98,7 +115,7 @@ def side(
                 f"{', '.join(registry())}, or package.module:function"
             ) from None
         raise KernelError(f"{name}: not run here: {error}") from None
-    return _live(Order(name, arithmetic, device), runner)
+    return _live(Order(name, arithmetic, device), runner, weights_dtype or held.adapter.weights)
 
 
 def compare_all(
@@ -141,16 +158,20 @@ def _compared(
     )
     if first is None or second is None:
         advance(recording.rows)
-        return Compared(name, None, faults, refusal, left_out, hashes)
+        return Compared(name, None, faults, refusal, left_out, sha256=hashes)
+    refused = [(w, call) for w, one in answers.items() for call in one.uncovered]
     changes = compare(
-        recording,
+        without(recording, [call for _, call in refused]),
         first,
         second,
         (answers["OLD"].profile, answers["NEW"].profile),
         known_failures=known_failures,
         advance=advance,
     )
-    return Compared(name, changes, faults, sha256=hashes)
+    uncovered = tuple(
+        f"{w} is not made for rows {c.start} to {c.stop}: {c.why}" for w, c in refused
+    )
+    return Compared(name, changes, faults, uncovered=uncovered, sha256=hashes)
 
 
 def _one_folder(folder: Path) -> Path:
@@ -164,7 +185,7 @@ def _one_folder(folder: Path) -> Path:
     return folder / inside[0]
 
 
-def _recorded(folder: Path, arithmetic: str | None, partial: bool) -> Side:
+def _recorded(folder: Path, arithmetic: str | None, narrow: str, *, partial: bool) -> Side:
     manifest = read_manifest(folder)
 
     def answer(name: str, recording: Recording) -> Answer:
@@ -179,14 +200,14 @@ def _recorded(folder: Path, arithmetic: str | None, partial: bool) -> Side:
                 return Answer(left_out=f"{folder.name} has no output of it")
             return Answer(refusal=f"{path}: no output (--partial leaves such recordings out)")
         try:
-            return _usable(open_output(path, recording), arithmetic)
+            return _usable(open_output(path, recording), arithmetic, narrow)
         except FixtureError as error:
             return Answer(refusal=str(error))
 
     return answer
 
 
-def _live(order: Order, runner: Runner) -> Side:
+def _live(order: Order, runner: Runner, narrow: str) -> Side:
     kernel = find(order.name)
 
     def answer(_: str, recording: Recording) -> Answer:
@@ -194,17 +215,25 @@ def _live(order: Order, runner: Runner) -> Side:
             return Answer(left_out=f"{order.name} {beyond}")
         try:
             ran = runner.run(order, recording)
+        except NotCoveredError as error:
+            return Answer(left_out=f"{order.name} {error}")
         except UnwrittenError as error:
             return Answer(refusal=str(error))
         except KernelError as error:
             return Answer(faults=(f"failed: {error}",))
         faults = tuple(f"call is at fault: {fault}" for fault in ran.faults)
-        return _usable(ran.output, order.profile, faults)
+        found = _usable(ran.output, order.profile, narrow, faults)
+        return replace(found, uncovered=ran.uncovered)
 
     return answer
 
 
-def _usable(output: Output, arithmetic: str | None, faults: tuple[str, ...] = ()) -> Answer:
+def _usable(
+    output: Output, arithmetic: str | None, declared: str, faults: tuple[str, ...] = ()
+) -> Answer:
+    held = weight_format(output)
+    if held != FLOAT32 and held.name != declared:
+        faults += (undeclared_weights(held.name),)
     name = arithmetic or output.kernel.arithmetic
     if name not in PROFILES:
         return Answer(refusal=f"arithmetic {name!r}: expected one of {', '.join(PROFILES)}")

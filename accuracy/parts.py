@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
-from goldgate.accuracy.random_error import RandomSums, random_sums, sampled
-from goldgate.accuracy.rows import Contract, rows_of, weight_format
+from goldgate.accuracy.call_sizes import Calls, Sample
+from goldgate.accuracy.random_sums import RandomSums, random_sums
+from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part as output_part
+from goldgate.fixtures.plan import Plan, plan_of
 from goldgate.reference import Profile
 
 #: Logits a part has at the most: 16 MiB of float32, 16,384 rows at E = 256.
@@ -28,19 +30,20 @@ class Part:
     """Rows start to start + n of a recording.
 
     Attributes:
-        start: the first row's number in the whole recording, of whose rows there are `whole`.
+        start: the first row's number in the whole recording.
         recording: the n rows.
         output: likewise.
         contract: what the output is held against.
+        calls: the calls that its rows are in.
         device: what screens the rows first.
 
     """
 
     start: int
-    whole: int
     recording: Recording
     output: Output
     contract: Contract
+    calls: Calls
     device: Device | None = None
 
 
@@ -73,10 +76,12 @@ def parts(
     # A device needs more rows at a time to be busy.
     most = PART_LOGITS if device is None else 16 * PART_LOGITS
     size = max(1, most // recording.spec.num_experts)
+    calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
         rows = recording.part(start, stop)
-        yield Part(start, recording.rows, rows, output_part(output, start, stop), contract, device)
+        answers, own = output_part(output, start, stop), calls.within(start, stop)
+        yield Part(start, rows, answers, contract, own, device)
 
 
 def judge_part(part: Part) -> Found:
@@ -95,7 +100,11 @@ def judge_part(part: Part) -> Found:
         if (other != rows.bias).any():
             changed = rerouted(rows.logits, rows.bias, other, contract.spec)
             moved = int((changed & ~rows.padding).sum())
-    sound = (found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE)
-    chosen = np.flatnonzero(sound & sampled(part.start, part.start + len(rows), part.whole))
-    inside = random_sums(rows.take(chosen), chosen + part.start, part.whole, contract)
-    return Found(found, inside, moved)
+    sample = part.calls.sample(part.start, part.start + len(rows))
+    return Found(found, of_sound_rows(rows, found, contract, sample), moved)
+
+
+def of_sound_rows(rows: Rows, found: Block, contract: Contract, sample: Sample) -> RandomSums:
+    """Return the sums for the random error over those of a sample of n rows that pass."""
+    sample = sample.where((found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE))
+    return random_sums(rows.take(sample.rows), sample, contract)

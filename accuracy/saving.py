@@ -8,8 +8,17 @@ from pathlib import Path
 
 from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.evidence import Judged
-from goldgate.accuracy.manifest import ASKED, CRASHED, NOT_COVERED, WRITTEN, Entry, write_manifest
+from goldgate.accuracy.manifest import (
+    ASKED,
+    CRASHED,
+    NAME,
+    NOT_COVERED,
+    WRITTEN,
+    Entry,
+    write_manifest,
+)
 from goldgate.accuracy.tasks import Task, folder_of
+from goldgate.fixtures import FixtureError
 
 
 def to_save(folder: Path, tasks: Sequence[Task], not_run: Sequence[NotRun]) -> None:
@@ -29,12 +38,10 @@ def to_save(folder: Path, tasks: Sequence[Task], not_run: Sequence[NotRun]) -> N
     _write(folder, entries)
 
 
-def saved(folder: Path, judged: Sequence[Judged]) -> None:
-    """Write what became of what was asked.
+def saved(folder: Path, judged: Sequence[Judged]) -> list[str]:
+    """Write what became of what was asked; return a line for each manifest that failed.
 
-    Raises:
-        OSError: a manifest cannot be written.
-
+    What was judged is still to be reported: nothing here may lose it.
     """
     entries: dict[str, dict[str, Entry]] = defaultdict(dict)
     for one in judged:
@@ -47,7 +54,16 @@ def saved(folder: Path, judged: Sequence[Judged]) -> None:
             entries[one.kernel][one.recording] = Entry(WRITTEN)
         elif one.output is None and one.faults:
             entries[one.kernel][one.recording] = Entry(CRASHED, one.faults[0])
-    _write(folder, entries)
+    failed = []
+    for kernel, found in entries.items():
+        try:
+            _write(folder, {kernel: found})
+        except OSError as error:
+            path, reason = folder / folder_of(kernel) / NAME, error.strerror or type(error).__name__
+            failed.append(f"{path}: the manifest cannot be written ({reason})")
+        except FixtureError as error:
+            failed.append(str(error))
+    return failed
 
 
 def _write(folder: Path, entries: dict[str, dict[str, Entry]]) -> None:

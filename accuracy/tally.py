@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Block
-from goldgate.accuracy.random_error import RandomSums
+from goldgate.accuracy.random_sums import RandomSums
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums
 from goldgate.accuracy.weights import ULP_EDGES
@@ -26,8 +26,8 @@ class Tally:
     """Sums over the blocks that were added.
 
     Attributes:
-        inside: for the random error.
         top_k: weights of a row.
+        inside: for the random error.
         counts: rows of each `Verdict`.
         histogram: weight errors in ulps.
         sums: for the systematic error.
@@ -41,8 +41,8 @@ class Tally:
 
     """
 
-    inside: RandomSums
     top_k: int
+    inside: RandomSums = field(default_factory=RandomSums)
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Verdict), np.int64))
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(ULP_EDGES), np.int64))
     sums: ResidualSums = field(default_factory=ResidualSums)

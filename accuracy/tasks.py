@@ -27,7 +27,7 @@ from goldgate.fixtures.constructed import Entry
 from goldgate.fixtures.recording import PADDING
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError, NotCoveredError, by_default, find, load
-from goldgate.reference import PROFILES
+from goldgate.reference import FLOAT32, PROFILES
 
 Advance = Callable[[int], object]
 
@@ -42,6 +42,8 @@ class Criteria:
         known_failures: the known ones.
         known_inputs: recordings whose bias is known not to be the checkpoint's.
         bias_dtype: the type that the bias is cast to on purpose; None: it is not cast.
+        weights_dtype: the type that weights are returned in by design; None: what a kernel's module
+            declares, else float32.
         executor: what runs the parts of recordings in files; None: threads of this process.
         device: what screens rows first; None: the processor.
 
@@ -52,6 +54,7 @@ class Criteria:
     known_failures: tuple[KnownFailure, ...]
     known_inputs: tuple[KnownInput, ...] = ()
     bias_dtype: str | None = None
+    weights_dtype: str | None = None
     executor: Executor | None = None
     device: Device | None = None
 
@@ -180,22 +183,23 @@ def live_tasks(
             found, refused = recordings_in(folder)
         except FixtureError as error:
             found, refused = {}, {str(folder): str(error)}
-        for title, held in found.items():
-            sources[title] = _recorded(title, held)
+        for title, recording in found.items():
+            sources[title] = _recorded(title, recording)
         tasks += [refusal("-", name, why) for name, why in refused.items()]
     sources |= {source.title: source for source in more}
     notes: list[NotRun] = []
     for name in named or by_default():
         order = Order(name, options.profile, device)
         try:
-            load(name, options.profile, device)  # here too: what is missing is said at once
+            held = load(name, options.profile, device)  # what is missing is said at once
         except KernelError as error:
             if named:
                 tasks.append(refusal(name, "-", str(error)))
             else:
                 notes.append(NotRun(name, "", str(error)))
             continue
-        tasks += [_live_task(order, source, options, runner, save) for source in sources.values()]
+        how = replace(options, weights_dtype=options.weights_dtype or held.adapter.weights)
+        tasks += [_live_task(order, source, how, runner, save) for source in sources.values()]
     return tasks, notes
 
 
@@ -230,7 +234,7 @@ def _live_task(
                 return refused(name, title, str(error), recording)
             except KernelError as error:
                 return Judged(name, title, faults=(str(error),), recording_sha256=known)
-            left = _without(recording, ran.uncovered)
+            left = without(recording, ran.uncovered)
             judged = judged_output(name, title, left, ran.output, options, ran.faults, advance)
             looked = looked_at(source.tier, recording, ran.uncovered)
         if ran.uncovered and path is not None:
@@ -240,7 +244,7 @@ def _live_task(
     return Task(name, title, source.rows, do)
 
 
-def _without(recording: Recording, uncovered: Sequence[Uncovered]) -> Recording:
+def without(recording: Recording, uncovered: Sequence[Uncovered]) -> Recording:
     """Return a recording whose rows of uncovered calls count as padding: they are not judged."""
     if not uncovered:
         return recording
@@ -275,6 +279,7 @@ def judged_output(
         output,
         profile,
         ordered=options.ordered,
+        weights_dtype=options.weights_dtype or FLOAT32.name,
         known_failures=options.known_failures,
         advance=advance,
         executor=options.executor,

@@ -10,6 +10,7 @@ from goldgate.accuracy.evidence import Judged, complaints, offences
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.fixtures import Recording
 from goldgate.kernels import Loaded, RoutingKernel, default_device
+from goldgate.kernels.adapter import Adapter, adapter_of
 from goldgate.reference import PROFILES
 
 
@@ -25,8 +26,9 @@ def assert_parity(
     """Run a kernel on a recording and fail unless its routing is right.
 
     Args:
-        kernel: a function with aiter's signature (see `goldgate.kernels`); where its module has
-            `CONTIGUOUS = True`, it is called on contiguous tensors alone.
+        kernel: a function with aiter's signature, or with what its module declares of its calls
+            (`goldgate.kernels.adapter`); where the module has `CONTIGUOUS = True`, it is called on
+            contiguous tensors alone.
         recording: for example `open_recording(SHIPPED_RECORDINGS / "normal.safetensors")`.
         profile: the name of the kernel's arithmetic, in `PROFILES`.
         device: the torch device of its tensors; by default the GPU where there is one.
@@ -34,6 +36,7 @@ def assert_parity(
         known_failures: rows that may fail; strict: one that no longer fails, fails.
 
     Raises:
+        AdapterError: a declaration in its module cannot be used.
         AssertionError: with the rows that fail, their ids, scores, gaps and bounds.
         KernelError: the kernel raised, or there is no torch.
         ValueError: there is no such profile.
@@ -50,11 +53,17 @@ def assert_parity(
         device or default_device(),
         profile,
         contiguous=bool(getattr(module, "CONTIGUOUS", False)),
+        adapter=adapter_of(module, kernel) if module else Adapter(),
     )
     ran = run(loaded, recording)
     arithmetic = PROFILES[profile]
     result = judge(
-        recording, ran.output, arithmetic, ordered=ordered, known_failures=known_failures
+        recording,
+        ran.output,
+        arithmetic,
+        ordered=ordered,
+        weights_dtype=loaded.adapter.weights,
+        known_failures=known_failures,
     )
     shown = offences(recording, ran.output, arithmetic, result, ordered=ordered)
     one = Judged(name, recording.name, result, profile, ran.output, ran.faults, shown)

@@ -73,9 +73,7 @@ def judge_weights(
 
     """
     spec, s = contract.spec, chosen.s
-    expected = expected_weights(s, spec)
-    bound = weight_error(s, chosen.error, chosen.bias, spec, contract.profile)
-    bound = np.asarray(contract.weight_format.widened(bound, expected))
+    expected, bound = bounded_weights(chosen, contract)
     got = weights.astype(np.float64)
     alone = np.isfinite(bound) & np.isfinite(expected)
     with np.errstate(invalid="ignore"):
@@ -84,6 +82,17 @@ def judge_weights(
         flushed = ((s <= chosen.error) & (got == 0.0)).all(axis=1, keepdims=True)
         over = np.where(flushed & ~alone, 0.0, over)
     return WeightVerdicts(expected, bound, np.where(np.isfinite(got), over, np.nan), alone)
+
+
+def bounded_weights(chosen: Chosen, contract: Contract) -> tuple[Float64, Float64]:
+    """Return the exact weights of n rows and the bounds on their errors, [n, k] each.
+
+    NaN where the contract has none, inf where nothing bounds a weight alone.
+    """
+    spec, s = contract.spec, chosen.s
+    expected = expected_weights(s, spec)
+    bound = weight_error(s, chosen.error, chosen.bias, spec, contract.profile)
+    return expected, np.asarray(contract.weight_format.widened(bound, expected))
 
 
 def sum_bound(contract: Contract) -> float:
@@ -133,12 +142,12 @@ def sharpness(profile: Profile) -> float:
 
 
 def signed_errors(
-    weights: NDArray[np.float32], judged: WeightVerdicts, profile: Profile
+    weights: NDArray[np.float32], expected: Float64, bound: Float64, profile: Profile
 ) -> Float64:
     """Return r = (weight / expected - 1) / u, [n, k]; NaN where rounding has no small bound."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        sharp = judged.bound < judged.expected * sharpness(profile)
-        r = (weights.astype(np.float64) / judged.expected - 1.0) / U
+        sharp = bound < expected * sharpness(profile)
+        r = (weights.astype(np.float64) / expected - 1.0) / U
     return np.where(sharp & np.isfinite(r), r, np.nan)
 
 

@@ -33,6 +33,10 @@ COMMANDS = {
         "compare a new routing kernel with the old one, row by row",
     ),
     "kernels": ("goldgate.accuracy.commands.kernels", "list kernels and whether they run here"),
+    "dispatch": (
+        "goldgate.accuracy.commands.dispatch",
+        "say which kernel MiniMax-M2.5 reaches in an engine, and why",
+    ),
     "sweep": (
         "goldgate.accuracy.commands.sweep",
         "measure a kernel's scoring on every float32",

@@ -8,6 +8,8 @@ A module may declare, by these names:
         the kernel returns its outputs, in this order, and takes no buffers
     IDS = "int64"
         the type of topk_ids
+    WEIGHTS = "bfloat16"
+        the type of topk_weights; weights narrower than float32 fail where this does not say so
     SHARED_EXPERTS = {"count": 1, "weight": 1.0}
         so many columns more, for shared experts that are fused into the routed ones: their ids
         are E, E + 1, ...; each weighs `weight`, a number or "1/scale"
@@ -45,6 +47,7 @@ NAMES = (
 _TOLD = ("scoring", "group_score", "num_token_non_padded")
 
 _IDS = ("int32", "int64")
+_WEIGHTS = ("float32", "bfloat16", "float16")
 _OUTPUTS = ("weights", "ids")
 
 Supports = Callable[[RoutingSpec, int, str, str], object]
@@ -81,6 +84,7 @@ class Adapter:
         told: what of scoring, group_score and num_token_non_padded it is passed.
         returns: the order of what it returns; empty: it writes in place.
         ids: "int32" or "int64".
+        weights: "float32", "bfloat16" or "float16".
         shared: the columns of shared experts, if there are any.
         scorings: the scorings it computes.
         group_scores: what it ranks groups by.
@@ -93,6 +97,7 @@ class Adapter:
     told: tuple[str, ...] = ()
     returns: tuple[str, ...] = ()
     ids: str = "int32"
+    weights: str = "float32"
     shared: SharedExperts | None = None
     scorings: tuple[str, ...] = ("sigmoid",)
     group_scores: tuple[str, ...] = ("sum of two largest",)
@@ -177,16 +182,21 @@ def adapter_of(module: ModuleType, function: Callable[..., Any]) -> Adapter:
     returns = tuple(_declared(module, "RETURNS", (tuple, list), ()))
     if returns and sorted(returns) != sorted(_OUTPUTS):
         raise AdapterError(f"{module.__name__}.RETURNS is {returns}: expected weights and ids")
-    ids = _declared(module, "IDS", str, "int32")
-    if ids not in _IDS:
-        raise AdapterError(f"{module.__name__}.IDS is {ids!r}: expected {' or '.join(_IDS)}")
+    types = {}
+    for name, known in (("IDS", _IDS), ("WEIGHTS", _WEIGHTS)):
+        types[name] = _declared(module, name, str, known[0])
+        if types[name] not in known:
+            raise AdapterError(
+                f"{module.__name__}.{name} is {types[name]!r}: expected {' or '.join(known)}"
+            )
     parameters = _parameters(function)
     told = tuple(name for name in _TOLD if name in (arguments or parameters))
     return Adapter(
         arguments,
         told,
         returns,
-        ids,
+        types["IDS"],
+        types["WEIGHTS"],
         _shared(module),
         tuple(_declared(module, "SCORINGS", (tuple, list), ("sigmoid",))),
         tuple(_declared(module, "GROUP_SCORES", (tuple, list), ("sum of two largest",))),

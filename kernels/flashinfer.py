@@ -7,18 +7,25 @@ refused, so the routers of MiniMax-M2.5, Kimi-K2 and GLM-4.5 are beyond it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from goldgate.kernels.call import Call, taking
 from goldgate.kernels.hosts import distribution_version, no_gpu
-from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line, sigmoid_only
+from goldgate.kernels.kernel import (
+    FOREIGN,
+    Kernel,
+    KernelError,
+    Loaded,
+    NotCoveredError,
+    one_line,
+    sigmoid_only,
+)
+from goldgate.kernels.origin import Origin
 from goldgate.reference import RoutingSpec
 
-if TYPE_CHECKING:
-    import torch
+_HOST = "an NVIDIA host with flashinfer-python and nvcc"
 
 
 def _missing() -> str | None:
-    return no_gpu("flashinfer", "cuda", "an NVIDIA host with flashinfer-python and nvcc")
+    return no_gpu("flashinfer", "cuda", _HOST)
 
 
 def _load() -> Loaded:
@@ -30,32 +37,16 @@ def _load() -> Loaded:
         why = one_line(error)
         raise KernelError(f"flashinfer's fused_topk_deepseek cannot be imported ({why})") from None
 
-    def route(
-        gating_output: torch.Tensor,
-        correction_bias: torch.Tensor,
-        topk_weights: torch.Tensor,
-        topk_ids: torch.Tensor,
-        num_expert_group: int,
-        topk_group: int,
-        need_renorm: bool,
-        routed_scaling_factor: float = 1.0,
-    ) -> None:
-        if not need_renorm:
-            raise NotImplementedError("fused_topk_deepseek always renormalises")
-        fused_topk_deepseek(
-            gating_output,
-            correction_bias,
-            num_expert_group,
-            topk_group,
-            topk_ids.shape[1],
-            routed_scaling_factor,
-            topk_weights,
-            topk_ids,
-        )
+    def call(a: Call) -> None:
+        if not a.renormalize:
+            raise NotCoveredError("always renormalises")
+        # In float32, as sglang's biased_grouped_topk_gpu calls it: the kernel wants one type.
+        logits, bias = a.logits.float(), a.bias.float()
+        fused_topk_deepseek(logits, bias, a.groups, a.kept, a.top_k, a.scale, a.weights, a.ids)
 
     release = distribution_version("flashinfer-python")
     name = "flashinfer fused_topk_deepseek"
-    return Loaded(route, name, release, "cuda", "conservative", contiguous=True)
+    return Loaded(taking(call), name, release, "cuda", "conservative", contiguous=True)
 
 
 def supports(spec: RoutingSpec) -> str | None:
@@ -86,5 +77,15 @@ KERNELS = (
         missing=_missing,
         load=_load,
         supports=supports,
+        origin=Origin(
+            "flashinfer.fused_moe:fused_topk_deepseek",
+            ("flashinfer-python",),
+            _HOST,
+            files=(
+                "flashinfer/fused_moe/fused_routing_dsv3.py",
+                "flashinfer/data/csrc/**/noAuxTcKernels.cu",
+            ),
+            environment=("FLASHINFER_",),
+        ),
     ),
 )

@@ -12,6 +12,7 @@ from goldgate.kernels.kernel import (
     sigmoid_only,
     spec_of,
 )
+from goldgate.kernels.origin import Arithmetic, Origin
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +62,13 @@ KERNELS = (
         missing=_missing,
         load=_load,
         supports=sigmoid_only,
+        origin=Origin(
+            "goldgate.reference:route",
+            ("goldgate",),
+            "any host with torch",
+            (Arithmetic(".*", "ieee", "float64, weights rounded once to float32"),),
+            ("goldgate/reference/router.py",),
+        ),
         by_default=False,  # it is what the others are judged by
     ),
 )

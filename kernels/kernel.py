@@ -10,6 +10,7 @@ from goldgate import text
 from goldgate.errors import GoldgateError
 from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.call_site import CallSite
+from goldgate.kernels.origin import Origin
 from goldgate.reference import RoutingSpec
 
 
@@ -97,6 +98,7 @@ class Kernel:
         missing: returns why it cannot run here and what would run it, or None if it can.
         load: imports it; called only where nothing is missing.
         supports: why a router is beyond it, or None.
+        origin: its import, package and arithmetic.
         call_sites: where servers call it, for the recorder.
         by_default: whether commands take it where no kernel is named.
         aliases: other names that `--kernel` and `--router` take.
@@ -108,6 +110,7 @@ class Kernel:
     missing: Callable[[], str | None]
     load: Callable[[], Loaded]
     supports: Callable[[RoutingSpec], str | None]
+    origin: Origin
     call_sites: tuple[CallSite, ...] = ()
     by_default: bool = True
     aliases: tuple[str, ...] = ()
@@ -125,7 +128,9 @@ def recorded_only(name: str, summary: str, *call_sites: CallSite) -> Kernel:
         named = any({"scoring"} & {*site.spec, *site.fixed} for site in call_sites)
         return None if named else sigmoid_only(spec)
 
-    return Kernel(name, summary, lambda: why, load, supports, call_sites, by_default=False)
+    first = call_sites[0]
+    origin = Origin(f"{first.module}:{first.function}", (first.package,))
+    return Kernel(name, summary, lambda: why, load, supports, origin, call_sites, by_default=False)
 
 
 def sigmoid_only(spec: RoutingSpec) -> str | None:

@@ -14,6 +14,7 @@ from goldgate.kernels.kernel import (
     RoutingKernel,
     sigmoid_only,
 )
+from goldgate.kernels.origin import Arithmetic, Origin
 from goldgate.kernels.torch_eager import route
 
 
@@ -50,6 +51,17 @@ KERNELS = (
         missing=_missing,
         load=_load,
         supports=sigmoid_only,
+        origin=Origin(
+            "torch:compile",
+            ("torch",),
+            "any host with torch and a compiler for its device",
+            (
+                Arithmetic(
+                    r"2\..*", "fast_math", "on a GPU: Triton's exponential, as moe_fused_gate"
+                ),
+            ),
+            environment=("TORCHINDUCTOR_", "TORCH_COMPILE"),
+        ),
         by_default=False,  # on a CPU it compiles for half a minute
     ),
 )

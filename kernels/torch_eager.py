@@ -11,6 +11,7 @@ from goldgate.kernels.kernel import (
     Loaded,
     sigmoid_only,
 )
+from goldgate.kernels.origin import Arithmetic, Origin
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +66,16 @@ KERNELS = (
         missing=_missing,
         load=_load,
         supports=sigmoid_only,
+        origin=Origin(
+            "torch:topk",
+            ("torch",),
+            "any host with torch",
+            (
+                Arithmetic(
+                    r"2\..*", "ieee", "IEEE division; 2.11 swept over every float32 on an H100"
+                ),
+            ),
+        ),
         # The name that the stand-in's recordings and server have for it.
         aliases=("torch-float32",),
     ),

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from goldgate.errors import how_to_install
+from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.hosts import default_device, distribution_version
 from goldgate.kernels.kernel import (
     FOREIGN,
     Kernel,
     KernelError,
     Loaded,
+    NotCoveredError,
     one_line,
     sigmoid_only,
     spec_of,
 )
+from goldgate.kernels.origin import Arithmetic, Origin
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -86,7 +89,30 @@ def _deepseek_v3(spec: RoutingSpec) -> Router:
     return call
 
 
-def _loader(make: Callable[[RoutingSpec], Router], name: str) -> Callable[[], Loaded]:
+def _qwen3_moe(spec: RoutingSpec) -> Router:
+    from transformers import Qwen3MoeConfig  # noqa: PLC0415 - an optional dependency
+    from transformers.models.qwen3_moe import modeling_qwen3_moe as model  # noqa: PLC0415 - as above
+
+    config = Qwen3MoeConfig(
+        num_experts_per_tok=spec.top_k,
+        num_experts=spec.num_experts,
+        hidden_size=spec.num_experts,
+        norm_topk_prob=spec.renormalize,
+    )
+    router = model.Qwen3MoeTopKRouter(config)
+
+    def call(logits: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if bias.any():
+            raise NotCoveredError("has no bias")
+        _, weights, ids = router(logits)
+        return weights, ids
+
+    return call
+
+
+def _loader(
+    make: Callable[[RoutingSpec], Router], name: str, adapter: Adapter
+) -> Callable[[], Loaded]:
     def load() -> Loaded:
         try:
             import torch  # noqa: PLC0415 - an optional dependency
@@ -120,12 +146,14 @@ def _loader(make: Callable[[RoutingSpec], Router], name: str) -> Callable[[], Lo
             topk_weights.copy_(weights)
             topk_ids.copy_(ids)
 
-        return Loaded(route, name, distribution_version("transformers"), default_device(), "ieee")
+        release = distribution_version("transformers")
+        return Loaded(route, name, release, default_device(), "ieee", adapter=adapter)
 
     return load
 
 
-def _minimax_only(spec: RoutingSpec) -> str | None:
+def minimax_only(spec: RoutingSpec) -> str | None:
+    """Refuse what MiniMax's model code has no arguments for: groups, a scale, raw weights."""
     if (spec.scoring, spec.num_expert_group) != ("sigmoid", 1):
         return "scores with sigmoid in one group"
     if not spec.renormalize or spec.routed_scaling_factor != 1.0:
@@ -133,30 +161,55 @@ def _minimax_only(spec: RoutingSpec) -> str | None:
     return None
 
 
+def _qwen3_only(spec: RoutingSpec) -> str | None:
+    if spec.scoring != "softmax":
+        return f"scores with softmax, not {spec.scoring}"
+    if spec.num_expert_group != 1 or spec.routed_scaling_factor != 1.0:
+        return "knows neither groups nor a scale"
+    return None
+
+
+_ARITHMETIC = Arithmetic(r"5\..*", "ieee", "torch eager in float32, as its models compute it")
+
+
 def _kernel(
     name: str,
-    summary: str,
+    router: str,
     make: Callable[[RoutingSpec], Any],
-    title: str,
     supports: Callable[[RoutingSpec], str | None],
+    scoring: str = "sigmoid",
 ) -> Kernel:
-    # Model code is a reference to compare with, not what a server runs: only where it is named.
-    return Kernel(name, summary, _missing, _loader(make, title), supports, by_default=False)
+    """Return the entry of a router, "model.Class"."""
+    model, _, title = router.partition(".")
+    module = f"transformers.models.{model}.modeling_{model}"
+    origin = Origin(
+        f"{module}:{title}",
+        ("transformers",),
+        "any host with transformers and torch",
+        (_ARITHMETIC,),
+        (f"{module.replace('.', '/')}.py",),
+    )
+    return Kernel(
+        name,
+        f"transformers' {title}, without its gate's product",
+        _missing,
+        _loader(make, f"transformers {title}", Adapter(scorings=(scoring,))),
+        supports,
+        origin,
+        by_default=False,  # model code is a reference to compare with, not what a server runs
+    )
 
 
 KERNELS = (
+    _kernel("transformers-minimax-m2", "minimax_m2.MiniMaxM2TopKRouter", _minimax_m2, minimax_only),
     _kernel(
-        "transformers-minimax-m2",
-        "transformers' MiniMaxM2TopKRouter, without its gate's product",
-        _minimax_m2,
-        "transformers MiniMaxM2TopKRouter",
-        _minimax_only,
+        "transformers-deepseek-v3", "deepseek_v3.DeepseekV3TopkRouter", _deepseek_v3, sigmoid_only
     ),
     _kernel(
-        "transformers-deepseek-v3",
-        "transformers' DeepseekV3TopkRouter, without its gate's product",
-        _deepseek_v3,
-        "transformers DeepseekV3TopkRouter",
-        sigmoid_only,
+        "transformers-qwen3-moe",
+        "qwen3_moe.Qwen3MoeTopKRouter",
+        _qwen3_moe,
+        _qwen3_only,
+        "softmax",
     ),
 )

@@ -8,11 +8,13 @@ reach `topk_sigmoid` (fused_topk_bias_router.py), several groups `grouped_topk`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from goldgate.kernels import vllm_sites as sites
+from goldgate.kernels.call import Call, taking
 from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import (
     FOREIGN,
@@ -23,35 +25,47 @@ from goldgate.kernels.kernel import (
     recorded_only,
     sigmoid_only,
 )
+from goldgate.kernels.origin import Origin
 from goldgate.kernels.sglang import one_group_sigmoid
 from goldgate.reference import RoutingSpec
 
-if TYPE_CHECKING:
-    import torch
+_HOST = "an NVIDIA host with vLLM (such as its container)"
 
 #: What `grouped_topk` takes at the most (grouped_topk_router.py).
 _MOST_GROUPS, _MOST_TOP_K = 32, 32
 
 
-def _libraries() -> list[Path]:
+def origin(function: str) -> Origin:
+    """Return the origin of an operator of vLLM's library; no release's arithmetic was measured."""
+    files = ("vllm/_moe_C*.so", "vllm/_custom_ops.py")
+    return Origin(f"torch.ops._moe_C:{function}", ("vllm",), _HOST, (), files, ("VLLM_",))
+
+
+def libraries() -> list[Path]:
     """Return vLLM's libraries of MoE operators; none where it is not installed."""
     found = find_spec("vllm")
-    if found is None or found.origin is None:
-        return []
-    return sorted(Path(found.origin).parent.glob("_moe_C*.so"))
+    folders = found.submodule_search_locations if found else None
+    return sorted(path for folder in folders or () for path in Path(folder).glob("_moe_C*.so"))
 
 
-def _missing() -> str | None:
-    if why := no_gpu("vllm", "cuda", "an NVIDIA host with vLLM (such as its container)"):
+def missing() -> str | None:
+    """Return why vLLM's operators cannot run here, or None."""
+    if why := no_gpu("vllm", "cuda", _HOST):
         return why
-    return None if _libraries() else "vllm is here without its library _moe_C"
+    return None if libraries() else "vllm is here without its library _moe_C"
 
 
-def _operators() -> Any:  # noqa: ANN401 - torch's namespace of operators
+def operators() -> Any:  # noqa: ANN401 - torch's namespace of operators
+    """Load vLLM's library and return its operators.
+
+    Raises:
+        KernelError: the library cannot be loaded.
+
+    """
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
     try:
-        for library in _libraries():
+        for library in libraries():
             torch.ops.load_library(library)  # type: ignore[no-untyped-call]  # torch's own
     except FOREIGN as error:
         raise KernelError(f"vLLM's _moe_C cannot be loaded ({one_line(error)})") from None
@@ -59,62 +73,34 @@ def _operators() -> Any:  # noqa: ANN401 - torch's namespace of operators
 
 
 def _load_topk_sigmoid() -> Loaded:
-    operators = _operators()
+    held = operators()
 
-    def route(
-        gating_output: torch.Tensor,
-        correction_bias: torch.Tensor,
-        topk_weights: torch.Tensor,
-        topk_ids: torch.Tensor,
-        num_expert_group: int,
-        topk_group: int,
-        need_renorm: bool,
-        routed_scaling_factor: float = 1.0,
-    ) -> None:
+    def call(a: Call) -> None:  # `supports` refuses groups and scales
         import torch  # noqa: PLC0415 - imported only where a kernel runs
 
-        del num_expert_group, topk_group, routed_scaling_factor  # `supports` refuses others
-        rows = torch.empty_like(topk_ids)  # token_expert_indices, which routing does not use
-        operators.topk_sigmoid(
-            topk_weights, topk_ids, rows, gating_output, need_renorm, correction_bias
-        )
+        rows = torch.empty_like(a.ids)  # token_expert_indices, which routing does not use
+        held.topk_sigmoid(a.weights, a.ids, rows, a.logits, a.renormalize, a.bias)
 
-    name = "vLLM topk_sigmoid"
-    return Loaded(
-        route, name, distribution_version("vllm"), "cuda", "conservative", contiguous=True
-    )
+    return _loaded(call, "vLLM topk_sigmoid")
 
 
 def _load_grouped_topk() -> Loaded:
-    operators = _operators()
+    held = operators()
 
-    def route(
-        gating_output: torch.Tensor,
-        correction_bias: torch.Tensor,
-        topk_weights: torch.Tensor,
-        topk_ids: torch.Tensor,
-        num_expert_group: int,
-        topk_group: int,
-        need_renorm: bool,
-        routed_scaling_factor: float = 1.0,
-    ) -> None:
-        weights, ids = operators.grouped_topk(
-            gating_output,
-            num_expert_group,
-            topk_group,
-            topk_ids.shape[1],
-            need_renorm,
-            routed_scaling_factor,
-            correction_bias,
-            1,  # sigmoid
+    def call(a: Call) -> None:
+        sigmoid = 1
+        a.write(
+            *held.grouped_topk(
+                *(a.logits, a.groups, a.kept, a.top_k, a.renormalize, a.scale, a.bias, sigmoid)
+            )
         )
-        topk_weights.copy_(weights)
-        topk_ids.copy_(ids)
 
-    name = "vLLM grouped_topk"
-    return Loaded(
-        route, name, distribution_version("vllm"), "cuda", "conservative", contiguous=True
-    )
+    return _loaded(call, "vLLM grouped_topk")
+
+
+def _loaded(call: Callable[[Call], None], name: str) -> Loaded:
+    release = distribution_version("vllm")
+    return Loaded(taking(call), name, release, "cuda", "conservative", contiguous=True)
 
 
 def _grouped(spec: RoutingSpec) -> str | None:
@@ -131,17 +117,19 @@ KERNELS = (
     Kernel(
         name="vllm-topk-sigmoid",
         summary="vLLM's topk_sigmoid (CUDA), what MiniMax-M2 reaches there",
-        missing=_missing,
+        missing=missing,
         load=_load_topk_sigmoid,
         supports=one_group_sigmoid,
+        origin=origin("topk_sigmoid"),
         call_sites=(sites.TOPK_SIGMOID,),
     ),
     Kernel(
         name="vllm-grouped-topk",
         summary="vLLM's fused grouped_topk (CUDA), what DeepSeek-V3 reaches there",
-        missing=_missing,
+        missing=missing,
         load=_load_grouped_topk,
         supports=_grouped,
+        origin=origin("grouped_topk"),
     ),
     recorded_only(
         "vllm-fused-topk-bias", "vLLM's fused_topk_bias, torch's operations", sites.FUSED_TOPK_BIAS

@@ -6,6 +6,7 @@ It also checks that no conforming kernel fails, and that docs/kill-matrix.md has
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 #: Questions of each arm of the default set: the fewest hundreds with which one lost answer is still
 #: PRESERVED at the margin of 1.5 points (Tango's bound: -1.48 points).
 _DEFAULT_LIMIT = 300
+
+#: Processes that try the faults: two use two cores, and hold 1.5 GB each on the largest recordings.
+_PROCESSES = min(2, os.cpu_count() or 1)
 
 #: As a shell reports a program that Ctrl-C ended.
 _INTERRUPTED = 130
@@ -112,7 +116,7 @@ def _rows_only(path: Path, rows: int, *, write: bool) -> int:
         with progress(Console(stderr=True)) as add_task:
             left = volume.blocks(rows) - partial.blocks
             judged = add_task("blocks of honest rows", left)
-            for kind, kernel, trial in volume.volume(rows, partial.blocks):
+            for kind, kernel, trial in volume.volume(rows, partial.blocks, _PROCESSES):
                 found = partial.found.added(kind, kernel, trial)
                 partial = replace(partial, blocks=partial.blocks + 1, found=found)
                 volume.keep_partial(partial, path)
@@ -148,9 +152,9 @@ def _planted(options: argparse.Namespace) -> list[str]:
     found = volume.VolumeResult()
     with progress(Console(stderr=True)) as add_task:
         tried = add_task("faults and honest kernels", matrix.count())
-        lines = matrix.all_lines(lambda line: tried(1, line.name))
+        lines = matrix.all_lines(lambda line: tried(1, line.name), _PROCESSES)
         judged = add_task("blocks of honest rows", volume.blocks(options.rows))
-        for kind, kernel, trial in volume.volume(options.rows):
+        for kind, kernel, trial in volume.volume(options.rows, jobs=_PROCESSES):
             found = found.added(kind, kernel, trial)
             judged(1, kernel.name)
     wrong = [f"honest kernel called wrong: {alarm}" for alarm in found.alarms]

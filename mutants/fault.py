@@ -17,6 +17,12 @@ DRIFT, CALL, REFUSED, STALE = "drift", "call", "refused", "stale known failure"
 #: roundings do not reach, a group of weights that leans.
 GRID, SCATTER, GROUP = "grid", "scatter", "group"
 
+#: What is seen beside a kernel's answers: a bias that is not the checkpoint's, float32 logits on a
+#: narrower type's grid, a recording of which nothing can be judged, weights of a type that nothing
+#: declares, a listed row that is worse than its ceiling, a swap that changes more than rounding.
+INPUT, LOGITS, NOTHING = "INPUT FAIL", "coarse logits", "nothing judged"
+UNDECLARED, BEYOND, UNEXPLAINED = "undeclared type", "beyond its ceiling", "unexplained"
+
 #: What is seen of errors inside the bound.
 INSIDE = frozenset({DRIFT, GRID, SCATTER, GROUP})
 
@@ -57,3 +63,21 @@ class FileFault:
     seen_as: str
     stands_for: str
     damage: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class FolderFault:
+    """A fault of what is judged: recordings, a folder of outputs, or a list of known failures.
+
+    Attributes:
+        name: what goes wrong.
+        seen_as: what must catch it, `REFUSED` or `INPUT` to `UNEXPLAINED`; None for what must pass.
+        stands_for: the real case.
+        build: writes recordings and outputs into an empty folder.
+
+    """
+
+    name: str
+    seen_as: str | None
+    stands_for: str
+    build: Callable[[Path], None]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.known_failures import SHIPPED as DEVIATIONS
 from goldgate.accuracy.known_failures import read_known_failures
 from goldgate.mutants.conforming.kernels import HONEST, PADDED, Honest
-from goldgate.mutants.fault import INSIDE, Fault, FileFault
+from goldgate.mutants.fault import INSIDE, Fault, FileFault, FolderFault
+from goldgate.mutants.faults.evidence import FAULTS as FOLDER_FAULTS
+from goldgate.mutants.folders import try_folder
 from goldgate.mutants.other_suites import CHECKS, Given, Outputs, given, outputs, reference
 from goldgate.mutants.recordings import DEVIATING, SHIPPED, made, shipped_outputs
 from goldgate.mutants.trial import (
@@ -24,6 +29,15 @@ from goldgate.mutants.trial import (
     try_kernel,
     words,
 )
+
+#: The recordings that take the longest, the longest last.
+LARGEST = ("many", "million")
+
+#: Lines of any other recording that are found before progress is shown.
+_TOGETHER = 8
+
+#: The most trials that a check has.
+_TRIALS = max(check.trials for check in CHECKS)
 
 #: The recordings on which honest kernels stand before the checks.
 _HONEST_ON = ("normal", "offset", "bfloat16")
@@ -78,6 +92,15 @@ def file_line(fault: FileFault) -> Line:
     return Line(fault.name, "file", fault.on, fault.stands_for, met, words(own), caught)
 
 
+def folder_line(fault: FolderFault) -> Line:
+    """Put a folder before the commands' loop; the other checks compare tensors alone."""
+    own, unknown = try_folder(fault)
+    seen = ", ".join(sorted(own)) or "passes"
+    met = own == ({fault.seen_as} if fault.seen_as else frozenset())
+    caught = (bool(own), bool(unknown), *(None for _ in CHECKS))
+    return Line(fault.name, "evidence", "two recordings", fault.stands_for, met, seen, caught)
+
+
 def honest_line(honest: Honest, on: str) -> Line:
     """Try an honest kernel before the judge and every check."""
     own, unknown = try_kernel(honest.make(), made(on), (honest.profile, "conservative"))
@@ -114,28 +137,67 @@ def shipped() -> list[tuple[str, str]]:
     return [(on, kernel) for on in (*SHIPPED, *DEVIATING) for kernel in shipped_outputs(on)]
 
 
-def all_lines(advance: Callable[[Line], object] = lambda _: None) -> list[Line]:
-    """Try everything; `advance` is called with each line as it is found."""
-    found: list[Callable[[], Line]] = [
-        *(partial(fault_line, fault) for fault in FAULTS),
-        *(partial(file_line, fault) for fault in FILE_FAULTS),
-        *(partial(honest_line, one, on) for one, on in honest()),
-        *(partial(shipped_line, kernel, on) for on, kernel in shipped()),
+def _everything() -> list[tuple[str, Callable[[], Line]]]:
+    """Return a recording and a search for each line, in the pages' order."""
+    return [
+        *((fault.on, partial(fault_line, fault)) for fault in FAULTS),
+        *((fault.on, partial(file_line, fault)) for fault in FILE_FAULTS),
+        *(("", partial(folder_line, fault)) for fault in FOLDER_FAULTS),
+        *((on, partial(honest_line, one, on)) for one, on in honest()),
+        *((on, partial(shipped_line, kernel, on)) for on, kernel in shipped()),
     ]
-    lines = []
-    for find in found:
-        lines.append(find())
-        advance(lines[-1])
-    return lines
+
+
+def all_lines(advance: Callable[[Line], object] = lambda _: None, jobs: int = 1) -> list[Line]:
+    """Try everything; `advance` is called with each line as it is found.
+
+    Args:
+        advance: called in no certain order.
+        jobs: processes that share the work. What is of one recording is tried in one of them, which
+            keeps it and the reference's answers; the largest recordings first.
+
+    """
+    on: dict[str, list[int]] = {}
+    for number, (name, _) in enumerate(_everything()):
+        on.setdefault(name, []).append(number)
+    todo = [on.pop(name, []) for name in reversed(LARGEST)]
+    todo += [
+        some[n : n + _TOGETHER] for some in on.values() for n in range(0, len(some), _TOGETHER)
+    ]
+    found: dict[int, Line] = {}
+    with (
+        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+        if jobs > 1
+        else ThreadPoolExecutor(1)
+    ) as pool:
+        try:
+            for done in as_completed(pool.submit(_lines, numbers) for numbers in todo):
+                for number, line in done.result().items():
+                    found[number] = line
+                    advance(line)
+        except BaseException:  # an interrupt too: what has not begun is left
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [found[number] for number in sorted(found)]
+
+
+def _lines(numbers: Sequence[int]) -> dict[int, Line]:
+    """Find some of the lines, by their numbers in the pages' order."""
+    every = _everything()
+    return {number: every[number][1]() for number in numbers}
 
 
 def count() -> int:
     """Return how many lines `all_lines` finds."""
-    return len(FAULTS) + len(FILE_FAULTS) + len(honest()) + len(shipped())
+    return len(_everything())
 
 
 @cache
 def _right(on: str, masked: float, trials: int) -> list[Outputs]:
+    if masked != -np.inf and made(on).spec.num_expert_group == 1:  # nothing is masked
+        return _right(on, -np.inf, trials)
+    if trials < _TRIALS:  # the first trial has the recording's own rows
+        return _right(on, masked, _TRIALS)[:trials]
     found = outputs(reference(masked), made(on), 1, trials)
     if found is None:
         raise RuntimeError(f"the reference raises on {on}")
@@ -145,11 +207,17 @@ def _right(on: str, masked: float, trials: int) -> list[Outputs]:
 def _complaints(on: str, take: Callable[[int, int], Sequence[Outputs] | None]) -> tuple[bool, ...]:
     """Say whether each check complains of outputs, which `take` makes for its calls and trials."""
     live = ~made(on).padding()  # no check elsewhere knows of padding: they see the other rows
-    taken: dict[tuple[int, int], Sequence[Outputs] | None] = {}
+
+    @cache
+    def answers(calls: int, trials: int) -> Sequence[Outputs] | None:
+        if calls == 1 and trials < _TRIALS:  # the first of a new kernel's trials is the same
+            more = answers(calls, _TRIALS)
+            return more[:trials] if more is not None else take(calls, trials)
+        return take(calls, trials)
+
     said = []
     for check in CHECKS:
-        how = check.calls, check.trials
-        got = taken[how] if how in taken else taken.setdefault(how, take(*how))
+        got = answers(check.calls, check.trials)
         if got is None:  # a kernel that raises fails every test
             said.append(True)
             continue

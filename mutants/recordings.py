@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.fixtures import SHIPPED_RECORDINGS, Output, Recording, open_output, open_recording
+from goldgate.fixtures.plan import Plan
 from goldgate.fixtures.recording import PADDING, recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
@@ -112,6 +114,14 @@ def _dead_group(rng: np.random.Generator, name: str, value: float) -> Recording:
     return recording(name, logits, rng.normal(0, 0.1, 256).astype(np.float32), spec)
 
 
+def _in_calls(rng: np.random.Generator, name: str) -> Recording:
+    """Rows in calls of 1 to 64 tokens and of some more."""
+    tokens = [*range(1, 65), 96, 128, 200, 700]
+    plain = _made(rng, name, rows=sum(tokens))
+    calls = Plan(tuple(tokens)).to_dict()
+    return replace(plain, source={**plain.source, "calls": calls})
+
+
 _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] = {
     "normal": ("logits N(0, 1), bias N(0, 0.1)", _made),
     "offset": (
@@ -198,6 +208,7 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
         "384 experts, top-8",
         lambda rng, name: _made(rng, name, spec=RoutingSpec(384, 8)),
     ),
+    "calls": ("as normal, in calls of each 1 to 64 tokens, 96, 128, 200 and 700", _in_calls),
     "one-row": ("a single token", lambda rng, name: _made(rng, name, rows=1)),
     "many": (
         "70,000 rows in one call, 64 experts, scale 2.5",

@@ -102,12 +102,14 @@ def judged(
 ) -> Trial:
     """Judge outputs; `calls` is the number of faults that running the kernel showed."""
     result = judge(recording, output, PROFILES[profile], known_failures=known_failures)
+    of_classes = [one.drift for one in result.random_error.classes if one.leans and one.drift]
+    drifts = [result.systematic_error, *of_classes]
     return Trial(
         _seen(result, calls),
         result.rows,
         result.weight_error_over_bound,
-        result.systematic_error.size,
-        result.systematic_error.mean,
+        max(drift.size for drift in drifts),
+        max((drift.mean for drift in drifts), key=abs),
         result.known,
         result.random_error.rms_over_limit,
         result.random_error.nearest,
@@ -174,6 +176,7 @@ def _seen(result: Result, calls: int) -> dict[str, int]:
     if result.systematic_error.found:
         seen[DRIFT] = 0
     inside = result.random_error
+    seen |= {DRIFT: 0} if inside.leans else {}
     seen |= {GRID: 0} if inside.mantissa_bits < 23 else {}
     seen |= {SCATTER: 0} if inside.rms_found else {}
     seen |= {GROUP: 0} if inside.groups else {}

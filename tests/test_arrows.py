@@ -26,7 +26,7 @@ IMPORTS = {
 STARTS = {
     "emulator": set[str](),
     "reference": set[str](),
-    "kernels": set[str](),
+    "kernels": {"kernels"},
     "fixtures": {"fixtures"},
     "accuracy": {"accuracy"},
     "evals": {"evals", "fixtures"},

@@ -17,6 +17,7 @@ from rich.console import Console
 from goldgate.accuracy.changes_report import show, to_json
 from goldgate.accuracy.commands.judging import account, one_interrupt
 from goldgate.accuracy.document import write_text
+from goldgate.accuracy.inputs import NARROW
 from goldgate.accuracy.isolation import Runner
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.accuracy.pairs import Compared, compare_all, side
@@ -52,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out recordings that a folder without manifest.json has no output for",
     )
     parser.add_argument(
+        "--weights-dtype",
+        choices=NARROW,
+        help="accept weights of this type from either (default: what a kernel's module declares)",
+    )
+    parser.add_argument(
         "--known-failures",
         type=Path,
         action="append",
@@ -69,9 +75,10 @@ def main(options: argparse.Namespace) -> int:
     opened, broken = recordings_in(options.recordings)
     options.require = []
     about = account(options)
+    how = {"partial": options.partial, "weights_dtype": options.weights_dtype}
     with one_interrupt(), Runner() as old_runner, Runner() as new_runner:
-        old = side(options.old, options.old_arithmetic, options.device, old_runner, options.partial)
-        new = side(options.new, options.new_arithmetic, options.device, new_runner, options.partial)
+        old = side(options.old, options.old_arithmetic, options.device, old_runner, **how)
+        new = side(options.new, options.new_arithmetic, options.device, new_runner, **how)
         with progress(Console(stderr=True)) as add_task:
             advance = add_task("comparing rows", sum(one.rows for one in opened.values()))
             done = [Compared(name, refusal=why) for name, why in broken.items()]

@@ -112,11 +112,11 @@ def main(options: argparse.Namespace) -> int:
                     [task for task in tasks if (task.kernel, task.recording) in kept],
                     left_out,
                 )
-            judged = work(tasks, advance)
+            judged, unsaved = work(tasks, advance), list[str]()
             if options.save_outputs is not None:
                 some_saved = [o for o in judged if (o.kernel, o.recording) in kept]
-                saved(options.save_outputs, some_saved)
-    status = report(judged, account(options, left_out), options)
+                unsaved = saved(options.save_outputs, some_saved)
+    status = report(judged, account(options, left_out), options, unsaved)
     to = console()
     for line in (*coverage(plan), *statements(judged, loose)):
         to.print(line, markup=False)

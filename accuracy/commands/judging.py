@@ -64,6 +64,12 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         "checkpoint's fails its recording)",
     )
     parser.add_argument(
+        "--weights-dtype",
+        choices=NARROW,
+        help="accept weights of this type, judged within its rounding (default: weights narrower "
+        "than float32 fail where the kernel's module does not declare them: WEIGHTS)",
+    )
+    parser.add_argument(
         "--known-failures",
         "--deviations",  # the spelling of 0.1.0
         dest="known_failures",
@@ -85,7 +91,9 @@ def criteria(options: argparse.Namespace) -> Criteria:
     files = [SHIPPED, *options.known_failures]
     known = tuple(one for path in files for one in read_known_failures(path))
     inputs = tuple(one for path in files for one in read_known_inputs(path))
-    return Criteria(options.profile, options.ordered, known, inputs, options.bias_dtype)
+    return Criteria(
+        options.profile, options.ordered, known, inputs, options.bias_dtype, options.weights_dtype
+    )
 
 
 def account(
@@ -138,11 +146,16 @@ def do_all(tasks: Sequence[Task]) -> list[Judged]:
         return work(tasks, advance)
 
 
-def report(judged: Sequence[Judged], about: Account, options: argparse.Namespace) -> int:
+def report(
+    judged: Sequence[Judged],
+    about: Account,
+    options: argparse.Namespace,
+    unsaved: Sequence[str] = (),
+) -> int:
     """Write the evidence, print the table, and return the exit status.
 
-    A file that cannot be written is named after the table and makes a pass exit with 2. What a
-    kernel does not support was not run: it is no verdict.
+    A file that cannot be written, or could not (`unsaved`, a line each), is named after the table
+    and makes a pass exit with 2. What a kernel does not support was not run: it is no verdict.
     """
     beyond = [NotRun(o.kernel, o.recording, o.not_covered) for o in judged if o.not_covered]
     looked_at, notes = coverages(judged), about.not_run
@@ -152,7 +165,7 @@ def report(judged: Sequence[Judged], about: Account, options: argparse.Namespace
         not_run=(*notes, *beyond),
         coverage=Coverages(looked_at) if looked_at else about.coverage,
     )
-    unwritten = []
+    unwritten = list(unsaved)
     for path, text in ((options.json, to_json), (options.junit, to_junit)):
         if path:
             try:

@@ -1,21 +1,52 @@
-"""List the routing kernels that goldgate can call, and whether each runs on this machine."""
+"""List the routing kernels that goldgate knows, and whether each runs on this machine.
+
+A kernel runs here if its package can be imported and its device is there. `--json FILE` writes what
+identifies each: import, release, commit, hashes of its files, arithmetic and where that was read,
+the models whose routers it supports, environment (docs/kernels.md lists the keys).
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
+from typing import Any
 
 from goldgate.kernels import registry
+from goldgate.kernels.identity import described, machine
+from goldgate.provenance import environment, goldgate_itself
+
+KIND, SCHEMA = "goldgate kernels", 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: it has none."""
-    del parser
+    """Add the command's arguments."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every entry as JSON")
 
 
-def main(_: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> int:
     """Print each kernel with where it comes from and why it cannot run here, if it cannot."""
-    for name, kernel in registry().items():
-        why = kernel.missing()
-        print(f"{name}: {kernel.summary}\n    {'runs here' if why is None else f'not here: {why}'}")
+    entries = [described(kernel) for kernel in registry().values()]
+    if options.json is not None:
+        document = {
+            "kind": KIND,
+            "schema": SCHEMA,
+            "goldgate": goldgate_itself(),
+            "environment": environment(),
+            "machine": machine(),
+            "kernels": entries,
+        }
+        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    for entry in entries:
+        print(f"{entry['name']}: {entry['summary']}\n    {_state(entry)}")
     print("package.module:function: a kernel of your own, with aiter's signature")
     return 0
+
+
+def _state(entry: dict[str, Any]) -> str:
+    if not entry["runs_here"]:
+        return f"not here: {entry['why_not']}"
+    arithmetic = entry["arithmetic"]
+    release = entry["version"] or "of an unknown release"
+    why = f" ({arithmetic['source']})" if arithmetic["profile"] == "conservative" else ""
+    return f"runs here: {release}, judged as {arithmetic['profile']}{why}"

@@ -141,9 +141,10 @@ def main(options: argparse.Namespace) -> int:
         if options.save_outputs is not None:
             to_save(options.save_outputs, live, notes)
         judged = do_all(tasks + live)
+        unsaved = []
         if options.save_outputs is not None:
-            saved(options.save_outputs, judged[len(tasks) :])
-        return report(judged, about, options)
+            unsaved = saved(options.save_outputs, judged[len(tasks) :])
+        return report(judged, about, options, unsaved)
 
 
 def _entries(options: argparse.Namespace) -> Iterator[Entry]:

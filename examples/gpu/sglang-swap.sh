@@ -10,8 +10,12 @@
 #
 #     examples/gpu/sglang-swap.sh MODEL OUT [SERVER-ARGUMENTS...]
 #
+# Each kernel is recorded twice, eagerly and inside the server's CUDA graphs, and judged on the spot.
+# Then servers with graphs on and without a recorder answer: the baseline twice (the second time as
+# the control) and the candidate once. Questions asked before the first run warm each server up.
+#
 # GSM8K holds options of `goldgate gsm8k`, such as "--limit 200" (default: all questions); RECORDED
-# the questions that are asked while recording (default 60). Every step writes into OUT as it ends.
+# the questions that are asked while recording (default 60), WARM those before a run (default 200). Every step writes into OUT as it ends.
 # Exit status: that of `goldgate compare`, or 1 where a recorded kernel fails parity.
 set -euo pipefail
 model=$1 out=$2
@@ -43,15 +47,16 @@ ask() { # NAME SWITCH: ask a server with CUDA graphs on
   local server=$!
   wait_until_up "$server" "$out/$1.log"
   shift 2
+  goldgate gsm8k --base-url "$url" --out "$out/$1-warm" "${asked[@]}" --limit "${WARM:-200}"
   for name in "$@"; do
     goldgate gsm8k --base-url "$url" --out "$out/$name" "${asked[@]}"
   done
   stop "$server"
 }
 
-record() { # NAME SWITCH: record with CUDA graphs off, then judge on the spot
-  SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK=$2 setsid goldgate record sglang --out "$out/$1" -- \
-    "${arguments[@]}" >"$out/$1.log" 2>&1 &
+record() { # NAME SWITCH [OPTION]: record, then judge on the spot
+  SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK=$2 setsid goldgate record sglang --out "$out/$1" "${@:3}" \
+    -- "${arguments[@]}" >"$out/$1.log" 2>&1 &
   local server=$!
   wait_until_up "$server" "$out/$1.log"
   goldgate gsm8k --base-url "$url" --out "$out/$1-answers" "${asked[@]}" \
@@ -64,6 +69,8 @@ record() { # NAME SWITCH: record with CUDA graphs off, then judge on the spot
 parity=0
 record record-topk-sigmoid 0
 record record-moe-fused-gate 1
+record graphs-topk-sigmoid 0 --cuda-graphs
+record graphs-moe-fused-gate 1 --cuda-graphs
 ask baseline 0 topk-sigmoid control
 ask candidate 1 moe-fused-gate
 status=0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from goldgate.kernels import Kernel, Loaded
 from goldgate.kernels.aiter import supports
 from goldgate.kernels.aiter_emulated import source
+from goldgate.kernels.origin import Arithmetic, Origin
 
 if TYPE_CHECKING:
     import torch
@@ -91,5 +92,12 @@ KERNELS = (
         missing=_missing,
         load=_load,
         supports=supports,
+        origin=Origin(
+            runs_on="any host with ziglang and aiter's published package",
+            arithmetic=(
+                Arithmetic(".*", "conservative", "a release has two kernels with one each"),
+            ),
+            environment=("GOLDGATE_AITER",),
+        ),
     ),
 )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from goldgate.accuracy.calls import device_name, run
+from goldgate.accuracy.calls import device_name
 from goldgate.accuracy.document import write_text
+from goldgate.accuracy.one_call import call
 from goldgate.errors import GoldgateError
-from goldgate.fixtures import Recording
-from goldgate.fixtures.plan import CALL_ROWS
+from goldgate.fixtures import KernelInfo, Output, Recording
+from goldgate.fixtures.plan import CALL_ROWS, Plan
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import Loaded
@@ -32,6 +38,9 @@ KEPT = Path(__file__).with_name("volume.json")
 #: What the rows of `volume` are of: every case, and bfloat16 logits without a bias, where ties are
 #: frequent.
 KINDS: tuple[Case | None, ...] = (*CASES, None)
+
+#: Rows of the calls that a block is cut into.
+_CALLS = (*range(1, 65), 96, 128, 200, 257, 700, 1100, 5000, 20000)
 
 #: Rows of a block of `volume` are a multiple of this.
 _STEP = 128
@@ -51,19 +60,65 @@ def blocks(rows: int) -> int:
     return -(-rows // block_rows(rows))
 
 
-def volume(rows: int, first: int = 0) -> Iterator[tuple[str, Honest, Trial]]:
+def volume(rows: int, first: int = 0, jobs: int = 1) -> Iterator[tuple[str, Honest, Trial]]:
     """Judge the compiled kernels in turn on so many fresh rows of 256 experts and top-8, or more.
 
     Yields what the rows are of, the kernel, and what the judge says, from block `first` on: a
     block's rows depend on its number and on `rows` alone.
+
+    Args:
+        rows: how many, or more.
+        first: the block to begin with.
+        jobs: processes that share the blocks.
+
     """
-    for turn in range(first, blocks(rows)):
-        honest = COMPILED[turn % len(COMPILED)]
-        kind = KINDS[turn // len(COMPILED) % len(KINDS)]
-        held = _rows(turn, kind, block_rows(rows))
-        loaded = Loaded(honest.make(), honest.name, "unversioned", "cpu", honest.profile)
-        ran = run(loaded, held)
-        yield of(kind), honest, judged(held, ran.output, honest.profile, len(ran.faults))
+    turns, size = range(first, blocks(rows)), block_rows(rows)
+    with ExitStack() as stack:
+        several: Callable[..., Iterable[Trial]] = map
+        if jobs > 1:
+            context = multiprocessing.get_context("spawn")
+            several = stack.enter_context(ProcessPoolExecutor(jobs, context)).map
+        for turn, trial in zip(turns, several(partial(_judged, size), turns), strict=True):
+            yield of(_kind(turn)), _kernel(turn), trial
+
+
+def _kernel(turn: int) -> Honest:
+    return COMPILED[turn % len(COMPILED)]
+
+
+def _kind(turn: int) -> Case | None:
+    return KINDS[turn // len(COMPILED) % len(KINDS)]
+
+
+def _judged(size: int, turn: int) -> Trial:
+    """Judge a block: each call made once, since what calls do wrong is not asked here."""
+    honest, held = _kernel(turn), _rows(turn, _kind(turn), size)
+    plan = Plan()
+    if (turn + turn // len(COMPILED)) % 2:
+        plan = calls(size)
+        held = replace(held, source={**held.source, "calls": plan.to_dict()})
+    loaded = Loaded(honest.make(), honest.name, "unversioned", "cpu", honest.profile)
+    answers = [call(loaded, held, start, stop) for start, stop in plan.spans(size)]
+    output = Output(
+        KernelInfo(honest.name, "unversioned", "cpu", "hardware", honest.profile),
+        tensor(np.concatenate([one.weights for one in answers])),
+        tensor(np.concatenate([one.ids for one in answers])),
+    )
+    faults = sum(len(one.faults) for one in answers)
+    return judged(held, output, honest.profile, faults)
+
+
+def calls(rows: int) -> Plan:
+    """Return a plan of calls of many sizes, each of 1 to 64 rows among them, that has so many rows.
+
+    Every other block is called so: the random error is judged by the size of the call.
+    """
+    tokens: list[int] = []
+    left, sizes = rows, itertools.cycle(_CALLS)
+    while left:
+        tokens.append(min(next(sizes), left))
+        left -= tokens[-1]
+    return Plan(tuple(tokens))
 
 
 def of(kind: Case | None) -> str:

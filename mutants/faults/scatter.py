@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.systematic_error import mix
 from goldgate.mutants.conforming.steps import Call, Ids, Steps, compute
-from goldgate.mutants.fault import GRID, GROUP, SCATTER, Fault, PlantedKernel
+from goldgate.mutants.fault import DRIFT, GRID, GROUP, SCATTER, Fault, PlantedKernel
 
 U = 2.0**-24
 
@@ -75,8 +75,15 @@ def _uniform(w: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((mix(bits) >> np.uint64(40)).astype(np.float64) / 2.0**24, np.float64)
 
 
-def _fault(name: str, seen_as: str, stands_for: str, change: Change) -> Fault:
-    return Fault(name, "scatter", "shipped normal", seen_as, stands_for, lambda: _changed(change))
+def _decoding(most: int, change: Change) -> Change:
+    """Change weights in calls of at most so many rows alone."""
+    return lambda w, ids: change(w, ids) if len(w) <= most else w
+
+
+def _fault(
+    name: str, seen_as: str, stands_for: str, change: Change, on: str = "shipped normal"
+) -> Fault:
+    return Fault(name, "scatter", on, seen_as, stands_for, lambda: _changed(change))
 
 
 def _column(w: NDArray[np.float64], column: int) -> NDArray[np.bool_]:
@@ -131,5 +138,26 @@ FAULTS = (
         GROUP,
         "one lane of a warp",
         leaning(lambda w, _: 10.0 * (np.arange(len(w)) % 32 == 5)[:, None]),
+    ),
+    _fault(
+        "weights of 20 mantissa bits in calls of at most 128 rows",
+        GRID,
+        "a decode path of its own, whose rows are few beside those of a prefill",
+        _decoding(128, mantissa(20)),
+        "calls",
+    ),
+    _fault(
+        "even experts 8 u too heavy, odd ones too light, in calls of at most 16 rows",
+        GROUP,
+        "the same path, two experts at a time",
+        _decoding(16, leaning(lambda _, ids: 8.0 * (1.0 - 2.0 * (ids % 2)))),
+        "calls",
+    ),
+    _fault(
+        "weights 6 u too large in calls of at most 16 rows",
+        DRIFT,
+        "a decode path that truncates where the other rounds",
+        _decoding(16, leaning(lambda w, _: np.full_like(w, 6.0))),
+        "calls",
     ),
 )

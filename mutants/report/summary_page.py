@@ -9,9 +9,9 @@ from goldgate.mutants.report.matrix_page import FAMILIES, HEADINGS, KNOWN, RIGHT
 
 _INTRODUCTION = """\
 A validation suite is worth what it catches. Here faults are planted in a conforming routing
-kernel or in its output file; each is small and stands for a real case. goldgate's judge is asked
-about each of them, and so are the criteria of other projects' tests, implemented again from
-their sources.
+kernel, in its output file or in what it is judged on; each is small and stands for a real case.
+goldgate's judge is asked about each of them, and so are the criteria of other projects' tests,
+implemented again from their sources.
 
 The faults are planted in kernels in numpy and numba that run on the CPU; the cases that they
 stand for are linked. Some of the outputs that ship were made on a GPU."""
@@ -20,7 +20,7 @@ _COLUMNS = """\
 *goldgate* judges by the arithmetic of the kernel itself, *unknown arithmetic* by `conservative`,
 the widest of those with an exponential, which applies to a kernel of which nothing is known.
 Right results are those of conforming kernels and of changes inside rounding. The other checks
-compare tensors: four faults are damaged files, to which they cannot be applied."""
+compare tensors: they cannot be applied to four damaged files and to the faults of the evidence."""
 
 _DETAILS = """\
 - [Every fault](kill-matrix-faults.md): what it stands for, its recording, what each check reports;

@@ -16,5 +16,6 @@ SHIPPED = matrix.shipped()
 
 fault_line = cache(matrix.fault_line)
 file_line = cache(matrix.file_line)
+folder_line = cache(matrix.folder_line)
 honest_line = cache(matrix.honest_line)
 shipped_line = cache(matrix.shipped_line)

@@ -253,7 +253,7 @@ def test_refused_calls_are_not_covered(loaded: Load) -> None:
 
 
 def test_weights_may_be_returned_in_16_bits(loaded: Load) -> None:
-    """Weights returned in bfloat16 are judged as that type."""
+    """Weights returned in bfloat16 are judged as that type, which the module must declare."""
 
     def kernel(*arguments: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         weights, ids = _returned(*arguments)
@@ -265,7 +265,40 @@ def test_weights_may_be_returned_in_16_bits(loaded: Load) -> None:
 
     assert ran.output.topk_weights is not None
     assert ran.output.topk_weights.dtype == "BF16"
-    assert _passes(ran, held)
+    assert judge(held, ran.output, PROFILES["ieee"], weights_dtype="bfloat16").passed
+    assert not _passes(ran, held)
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_weights_may_be_written_in_16_bits(loaded: Load, name: str) -> None:
+    """A module that declares the type is given buffers of it, and every slot must be written."""
+
+    def lazy(x: Tensor, bias: Tensor, weights: Tensor, ids: Tensor, *more: Any) -> None:  # noqa: ANN401
+        kept = weights[3, 2].clone()
+        route(x, bias, weights, ids, *more)
+        weights[3, 2] = kept
+
+    held = construct("tokens_65")
+
+    ran = run(loaded(route, WEIGHTS=name), held)
+    broken = run(loaded(lazy, WEIGHTS=name), held)
+
+    assert judge(held, ran.output, PROFILES["ieee"], weights_dtype=name).passed
+    assert ran.faults == ()
+    assert "does not write topk_weights in 1 of rows 0 to 65" in broken.faults
+
+
+def test_weights_of_two_types_are_refused_in_one_line(loaded: Load) -> None:
+    """A kernel whose calls return other types than each other fails, by its name and the types."""
+
+    def kernel(x: Tensor, *more: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
+        weights, ids = _returned(x, *more)
+        return (weights.bfloat16() if len(x) < 10 else weights), ids
+
+    held = construct("MiniMax-M2.5/tokens_0_to_257")
+
+    with pytest.raises(KernelError, match="in some calls in bfloat16, in others in float32: expe"):
+        run(loaded(kernel, RETURNS=("weights", "ids")), held)
 
 
 @pytest.mark.parametrize(
@@ -275,6 +308,7 @@ def test_weights_may_be_returned_in_16_bits(loaded: Load) -> None:
         ({"ARGUMENTS": ("x",)}, "ARGUMENTS is .* expected a dict"),
         ({"RETURNS": ("ids",)}, "RETURNS is .* expected weights and ids"),
         ({"IDS": "int16"}, "IDS is 'int16': expected int32 or int64"),
+        ({"WEIGHTS": "F16"}, "WEIGHTS is 'F16': expected float32 or bfloat16 or float16"),
         ({"SHARED_EXPERTS": {"count": 0}}, "SHARED_EXPERTS is .* expected a count"),
         ({"SHARED_EXPERTS": {"count": 1, "weight": "scale"}}, "a number above 0 or '1/scale'"),
         ({"SHARED_EXPERTS": {"count": 1, "wieght": 1}}, "SHARED_EXPERTS is"),

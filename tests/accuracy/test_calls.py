@@ -19,7 +19,7 @@ from goldgate.accuracy.calls import run
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import Recording
 from goldgate.kernels import KernelError, Loaded, NotCoveredError, load_function, registry
-from goldgate.kernels.sglang import topk_sigmoid_arithmetic
+from goldgate.kernels.sglang import TOPK_SIGMOID
 from goldgate.kernels.torch_eager import route
 from goldgate.reference import PROFILES, RoutingSpec
 
@@ -415,23 +415,65 @@ def test_aiter_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_release_of_sgl_kernel_decides_its_profile(release: str, profile: str) -> None:
     """Only the release whose source was read has a profile of its own."""
-    assert topk_sigmoid_arithmetic(release) == profile
+    assert TOPK_SIGMOID.arithmetic_of(release).profile == profile
     assert profile in PROFILES
 
 
-def test_kernels_refuse_routers_beyond_them() -> None:
-    """Kernels of sigmoid scores and sums of two refuse other scores and the other group rule."""
-    named = {k.name for k in registry().values() if any("scoring" in s.spec for s in k.call_sites)}
-    assert named == {"sglang-moe-fused-gate", "sglang-torch-native", "vllm-fused-topk-bias"}
-    for kernel in registry().values():
-        if kernel.name in named:
-            continue
-        refuses = kernel.supports(RoutingSpec(256, 8)) is not None
-        assert refuses == (kernel.name == "flashinfer-fused-topk-deepseek")
-        grouped = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
-        assert kernel.supports(grouped) is None or not refuses
-        assert kernel.supports(RoutingSpec(256, 8, "softmax")) is not None
-        assert kernel.supports(replace(grouped, group_score="maximum")) is not None
+_NO_SIGMOID = {
+    *("aiter-topk-softmax", "sglang-topk-softmax", "vllm-topk-softmax", "transformers-qwen3-moe"),
+}
+_BIASED = RoutingSpec(256, 8)
+_GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
+
+
+@pytest.mark.parametrize(
+    ("spec", "refusing"),
+    [
+        (
+            _BIASED,
+            {*_NO_SIGMOID, "aiter-moe-fused-gate", "aiter-topk-sigmoid"}
+            | {"flashinfer-fused-topk-deepseek"},
+        ),
+        (
+            _GROUPED,
+            {
+                *_NO_SIGMOID,
+                *("aiter-grouped-topk", "aiter-topk-gating", "aiter-topk-sigmoid", "aiter-vllm"),
+                *("mlx-minimax", "sglang-jit-topk-sigmoid", "sglang-topk-sigmoid"),
+                *("sglang-topk-sigmoid-hip", "sglang-torch-native", "transformers-minimax-m2"),
+                "vllm-topk-sigmoid",
+            },
+        ),
+    ],
+)
+def test_kernels_refuse_routers_beyond_them(spec: RoutingSpec, refusing: set[str]) -> None:
+    """Each kernel takes MiniMax-M2.5's router and DeepSeek-V3's, or is listed as refusing it."""
+    found = {name for name, kernel in registry().items() if kernel.supports(spec) is not None}
+
+    assert found == refusing
+
+
+@pytest.mark.parametrize(
+    ("spec", "taking"),
+    [
+        (replace(_GROUPED, group_score="maximum"), {"aiter-grouped-topk", "vllm-fused-topk-bias"}),
+        (
+            RoutingSpec(128, 8, "softmax"),
+            {*_NO_SIGMOID, "aiter-grouped-topk", "aiter-topk-gating", "sglang-moe-fused-gate"}
+            | {"sglang-torch-native", "vllm-fused-topk-bias"},
+        ),
+        (
+            RoutingSpec(256, 6, "sqrtsoftplus"),
+            {"aiter-topk-gating", "sglang-moe-fused-gate", "sglang-torch-native"}
+            | {"vllm-fused-topk-bias"},
+        ),
+    ],
+)
+def test_few_kernels_take_other_scores(spec: RoutingSpec, taking: set[str]) -> None:
+    """The other scorings and the other group rule are taken by the kernels that have them."""
+    found = {name for name, kernel in registry().items() if kernel.supports(spec) is None}
+
+    assert found == taking
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.known_failures import (
     SHIPPED,
+    KnownFailure,
     KnownFailureError,
     read_known_failures,
 )
@@ -27,7 +29,13 @@ from goldgate.reference import PROFILES
 _HEAD = '[[known_failure]]\nkernel="k"\nversion="*"\nrecording="r"\nrecording_sha256="0"\nwhy="w"\n'
 
 
-def _edge(kernel: str, rows: list[int], weight: float | None = None, column: int = 0) -> Result:
+def _edge(
+    kernel: str,
+    rows: list[int],
+    weight: float | None = None,
+    column: int = 0,
+    known: tuple[KnownFailure, ...] | None = None,
+) -> Result:
     """Judge a kernel's shipped outputs for `edge` with the weights or ids of some rows changed."""
     held = open_recording(SHIPPED_RECORDINGS / "edge.safetensors")
     output = open_output(SHIPPED_OUTPUTS / kernel / "edge.safetensors", held)
@@ -36,7 +44,8 @@ def _edge(kernel: str, rows: list[int], weight: float | None = None, column: int
         weights[rows, column:] = weight
     changed = Output(output.kernel, tensor(weights), tensor(np.array(output.ids())))
     profile = PROFILES[output.kernel.arithmetic]
-    return judge(held, changed, profile, known_failures=read_known_failures(SHIPPED))
+    listed = read_known_failures(SHIPPED) if known is None else known
+    return judge(held, changed, profile, known_failures=listed)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +66,30 @@ def test_a_listed_row_that_gets_worse_fails(kernel: str, rows: list[int], weight
     assert not worse.passed
     assert set(rows) <= set(worse.failing.tolist())
     assert [found for _, found in worse.beyond] == [tuple(rows)]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "rows"),
+    [
+        ("sglang-0.5.23-topk_sigmoid-h100", [6, 7]),
+        ("aiter-2026-08-gfx942-emulated", [6]),
+        ("torch-2.11-eager-h100", [4]),
+    ],
+)
+def test_nan_in_a_listed_row_fails_where_the_list_does_not_say_it(
+    kernel: str, rows: list[int]
+) -> None:
+    """No ceiling bounds NaN: it passes where the entry has `nan`, and fails where it has not."""
+    known = read_known_failures(SHIPPED)
+    stated = tuple(replace(one, nan=True) for one in known)
+    silent = tuple(replace(one, nan=False) for one in known)
+
+    allowed = _edge(kernel, rows, float("nan"), column=7, known=stated)
+    denied = _edge(kernel, rows, float("nan"), column=7, known=silent)
+
+    assert allowed.beyond == ()
+    assert [found for _, found in denied.beyond] == [tuple(rows)]
+    assert set(rows) <= set(denied.failing.tolist())
 
 
 def test_a_number_among_nan_weights_must_be_right() -> None:
@@ -80,6 +113,7 @@ def test_every_shipped_known_failure_has_a_ceiling() -> None:
         ('reason = "weight"\nrows = [1]\nlargest_error_over_bound = -1', "at least 0"),
         ('reason = "weight"\nrows = [1]\nlargest_error_over_bound = inf', "at least 0"),
         ('reason = "weight"\nrows = [1]\nlargest_error_over_bound = "2"', "at least 0"),
+        ('reason = "weight"\nrows = [1]\nlargest_weight = 1\nnan = 1', "nan: expected true or"),
     ],
 )
 def test_an_entry_without_a_ceiling_is_refused(tmp_path: Path, entry: str, message: str) -> None:

@@ -7,12 +7,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from goldgate.accuracy.changes import Change, Changes, compare
+from goldgate.accuracy.changes_report import SCHEMA_FILE
 from goldgate.accuracy.document import digest
+from goldgate.accuracy.inputs import narrowed
 from goldgate.cli import main
 from goldgate.fixtures import (
     SHIPPED_OUTPUTS,
@@ -23,7 +26,9 @@ from goldgate.fixtures import (
     open_output,
     open_recording,
     write_output,
+    write_recording,
 )
+from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.reference import MINIMAX_M2_5, PROFILES, U, route
@@ -164,6 +169,25 @@ def test_a_kernel_that_leans_is_not_explained() -> None:
     assert not found.explained
 
 
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_kernel_that_scatters_is_not_explained(wrong: int) -> None:
+    """Random errors that no rounding makes, of either kernel, are found and not explained."""
+    rng = np.random.default_rng(1)
+
+    def scatters(weights: Weights, _i: Ids) -> None:
+        weights *= (1.0 + rng.choice((-6.0, 6.0), weights.shape) * U).astype(np.float32)
+
+    edits = [_nothing, _nothing]
+    edits[wrong] = scatters
+    found = _compare(*edits)
+
+    sides = found.old, found.new
+    assert not len(found.unexplained)
+    assert not sides[wrong].systematic_error.found
+    assert [side.random_error.rms_found for side in sides] == [wrong == 0, wrong == 1]
+    assert not found.explained
+
+
 def test_what_the_contract_leaves_open_is_explained() -> None:
     """Of a row of NaN alone each kernel may return any distinct ids and finite weights."""
     logits = np.array(_held().logits())
@@ -217,6 +241,23 @@ def test_folders_are_compared_and_written_as_json(
     assert normal["lean"]["difference"]["found"] is False
 
 
+def test_a_comparison_is_in_its_schema(tmp_path: Path) -> None:
+    """What is written is what the JSON Schema describes, every field of a result among it."""
+    file = tmp_path / "c.json"
+    schema = json.loads(SCHEMA_FILE.read_text("utf-8"))
+
+    main(["compare-kernels", str(SHIPPED_OUTPUTS / OLD), "torch-eager", "--json", str(file)])
+    document = json.loads(file.read_text("utf-8"))
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(document, schema)
+    normal = next(one for one in document["results"] if one["recording"] == "normal")
+    assert normal["other_weights"] > 0
+    document["results"][0]["same"] = "many"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema)
+
+
 def test_an_unexplained_row_is_exit_1_and_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,6 +296,61 @@ def test_a_live_kernel_is_compared_with_recorded_outputs(
     assert "NEW failed: raises:route on normal: ValueError: boom" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+_SOME = """
+from goldgate.kernels.torch_eager import route as right
+DEVICE = "cpu"
+def small(x, bias, weights, ids, *more):
+    if len(x) > 64:
+        raise NotImplementedError("64 tokens at most")
+    right(x, bias, weights, ids, *more)
+def none(*a):
+    raise NotImplementedError("no tokens")
+"""
+
+
+def test_calls_that_a_live_kernel_refuses_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of refused calls are not compared and are named; a kernel that refuses all, left out."""
+    (tmp_path / "some.py").write_text(_SOME, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_recording(tmp_path / "in" / "r.safetensors", construct("MiniMax-M2.5/types_bf16_f32"))
+    run = ["compare-kernels", "torch-eager", "--recordings", "in", "--json", "c.json"]
+
+    status = main([*run, "some:small"])
+    said = " ".join(capsys.readouterr().out.split())
+    (result,) = json.loads((tmp_path / "c.json").read_text("utf-8"))["results"]
+
+    assert status == 0
+    assert "not compared: NEW is not made for rows" in said
+    assert "64 tokens at most" in said
+    assert (result["padding"], result["new_wrong"]) == (1310 - result["same"], 0)
+    assert len(result["rows_not_compared"]) >= 1
+    assert main([*run, "some:none"]) == 2
+    assert "r: not covered: NEW: some:none NotImplementedError: no tokens" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_narrow_weights_of_either_side_are_declared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kernel swapped for one whose weights lose their low bits is not explained, unless asked."""
+    held = open_recording(SHIPPED_RECORDINGS / "normal.safetensors")
+    old = open_output(SHIPPED_OUTPUTS / OLD / "normal.safetensors", held)
+    narrow = tensor(narrowed(np.array(old.weights()), "bfloat16"), "BF16")
+    changed = Output(old.kernel, narrow, tensor(np.array(old.ids())))
+    write_output(tmp_path / "new" / "normal.safetensors", changed, held)
+    run = ["compare-kernels", str(SHIPPED_OUTPUTS / OLD), str(tmp_path / "new"), "--partial"]
+
+    assert main(run) == 1
+    assert "NEW weights are bfloat16 and nothing declares" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert main([*run, "--weights-dtype", "bfloat16"]) == 0
 
 
 @pytest.mark.parametrize(

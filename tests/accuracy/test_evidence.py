@@ -16,12 +16,21 @@ import pytest
 
 import goldgate
 from goldgate.accuracy.account import Account, NotRun, exit_status
+from goldgate.accuracy.commands import parity
 from goldgate.accuracy.commands.judging import one_interrupt
 from goldgate.accuracy.document import SCHEMA_FILE, digest
 from goldgate.accuracy.evidence import EvidenceError, Judged, read_evidence
 from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
+from goldgate.accuracy.saving import saved
+from goldgate.accuracy.tasks import folder_of
 from goldgate.cli import main
-from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, open_recording
+from goldgate.fixtures import (
+    SHIPPED_OUTPUTS,
+    SHIPPED_RECORDINGS,
+    open_recording,
+    write_recording,
+)
+from goldgate.fixtures.constructed import construct
 
 Damage = Callable[[dict[str, Any]], object]
 KERNEL = "aiter-2026-08-gfx942-emulated"
@@ -65,6 +74,22 @@ def test_every_field_of_a_result_is_described(evidence: Path) -> None:
 
     for result in read_evidence(evidence).results:
         assert set(result) <= set(schema["$defs"]["result"]["properties"])
+
+
+def test_evidence_of_a_live_kernel_is_in_the_schema(tmp_path: Path) -> None:
+    """`goldgate parity` writes what the schema describes: coverage, notes and skipped calls too."""
+    schema = json.loads(SCHEMA_FILE.read_text("utf-8"))
+    write_recording(tmp_path / "in" / "r.safetensors", construct("MiniMax-M2.5/padding_between"))
+    run = ("--kernel", "torch-eager", "--recordings", str(tmp_path / "in"), "--repeats", "0")
+
+    assert main(["parity", *run, "--json", str(tmp_path / "e.json")]) == 0
+
+    document = json.loads((tmp_path / "e.json").read_text("utf-8"))
+    jsonschema.validate(document, schema)
+    (result,) = document["results"]
+    assert set(result) <= set(schema["$defs"]["result"]["properties"])
+    assert len(result["random_error"]["by_call"]) > 1
+    assert document["coverage"] is not None
 
 
 def test_evidence_says_what_was_judged(evidence: Path) -> None:
@@ -193,6 +218,33 @@ def test_outputs_that_cannot_be_saved_are_judged_all_the_same(tmp_path: Path) ->
 
         assert ran.output.ids().shape == (held.rows, 8)
         assert "cannot be written" in ran.unsaved
+
+
+def test_a_manifest_that_cannot_be_written_loses_no_report(tmp_path: Path) -> None:
+    """What became of the outputs is still reported where the disk is full by then, with a line."""
+    folder = tmp_path / folder_of("k")
+    folder.mkdir()
+    (folder / "manifest.json").mkdir()  # no file can take its place
+
+    (line,) = saved(tmp_path, [Judged("k", "r", not_covered="no groups")])
+
+    assert line.startswith(f"{folder / 'manifest.json'}: ")
+
+
+def test_what_could_not_be_saved_makes_a_pass_exit_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failed manifest comes after the table, on stderr, and the run is no pass."""
+    failed = "out/k/manifest.json: the manifest cannot be written (No space left on device)"
+    monkeypatch.setattr(parity, "saved", lambda *_: [failed])
+    run = ("--kernel", "torch-eager", "--recordings", str(SHIPPED_RECORDINGS / "edge.safetensors"))
+
+    status = main(["parity", *run, "--repeats", "0", "--save-outputs", str(tmp_path)])
+
+    said = capsys.readouterr()
+    assert status == 2
+    assert "1 passed, 0 failed" in said.out
+    assert failed in said.err
 
 
 def test_outputs_that_no_file_takes_are_no_failure_of_the_kernel() -> None:

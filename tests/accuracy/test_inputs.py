@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from goldgate.accuracy.evaluate import judge
-from goldgate.accuracy.inputs import Inputs, inputs, logits_grid, narrowed
+from goldgate.accuracy.inputs import Inputs, inputs, logits_grid, narrowed, truncated
 from goldgate.accuracy.known_failures import KnownFailureError, KnownInput, read_known_inputs
 from goldgate.fixtures import KernelInfo, Output
 from goldgate.fixtures.recording import recording
@@ -43,6 +43,8 @@ def _inputs(change: Callable[[Float32], Float32], **how: object) -> Inputs:
         (lambda b: b * 0, "zero", "FAIL"),
         (lambda b: narrowed(b, "bfloat16"), "cast to bfloat16", "FAIL"),
         (lambda b: narrowed(b, "float16"), "cast to float16", "FAIL"),
+        (lambda b: truncated(b, "bfloat16"), "cast to bfloat16 by truncation", "FAIL"),
+        (lambda b: truncated(b, "float16"), "cast to float16 by truncation", "FAIL"),
         (lambda b: b[::-1].copy(), "other", "FAIL"),
     ],
 )
@@ -65,6 +67,7 @@ def test_a_dtype_that_is_intended_excuses_its_own_cast_alone() -> None:
 
     assert verdict(lambda b: narrowed(b, "bfloat16")) == "PASS"
     assert verdict(lambda b: narrowed(b, "float16")) == "FAIL"
+    assert verdict(lambda b: truncated(b, "bfloat16")) == "FAIL"
     assert verdict(lambda b: b * 0) == "FAIL"
 
 
@@ -121,3 +124,17 @@ def test_narrowing_is_to_nearest_even() -> None:
     given = np.array([1 + ulp / 2, 1 + 1.5 * ulp, 1 + 0.51 * ulp], np.float32)
 
     assert narrowed(given, "bfloat16").tolist() == [1.0, 1 + 2 * ulp, 1 + ulp]
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_truncation_is_towards_zero(name: str) -> None:
+    """What is cut is at most the value, never away from zero, and on the type's grid."""
+    values = np.random.default_rng(5).standard_normal(1000, dtype=np.float32)
+
+    cut = truncated(values, name)
+
+    assert (np.abs(cut) <= np.abs(values)).all()
+    step = np.abs(values) * 2.0 ** (-7 if name == "bfloat16" else -10)
+    assert (np.abs(values - cut) < np.maximum(step, 2.0**-24)).all()  # float16's least step
+    np.testing.assert_array_equal(narrowed(cut, name), cut)
+    assert not (cut == narrowed(values, name)).all()

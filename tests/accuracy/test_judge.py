@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import judge_block
 from goldgate.accuracy.evaluate import judge
+from goldgate.accuracy.inputs import narrowed
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.tally import LISTED
@@ -150,7 +151,8 @@ def test_weights_in_bfloat16_are_judged_in_their_own_type() -> None:
     coarse = rounded.astype(np.uint32).view(np.float32)
     info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
 
-    stated = judge(held, Output(info, tensor(coarse, "BF16"), tensor(ids)), IEEE)
+    narrow = Output(info, tensor(coarse, "BF16"), tensor(ids))
+    stated = judge(held, narrow, IEEE, weights_dtype="bfloat16")
     hidden = judge(held, _output(ids, coarse), IEEE)
 
     assert stated.passed
@@ -158,6 +160,30 @@ def test_weights_in_bfloat16_are_judged_in_their_own_type() -> None:
     assert stated.weights == 8 * 64
     assert (stated.systematic_error.rows, stated.weights_unbounded) == (0, 0)
     assert len(hidden.failing) == 64
+
+
+@pytest.mark.parametrize("stated", ["float32", "float16"])
+def test_weights_in_bfloat16_that_nothing_declares_fail(stated: str) -> None:
+    """Weights narrower than float32 fail unless that very type is declared, whatever their size."""
+    held = construct("tokens_64")
+    ids, weights = _golden(held)
+    narrow = Output(
+        KernelInfo("k", "1", "cpu", "hardware", "ieee"),
+        tensor(narrowed(weights, "bfloat16"), "BF16"),
+        tensor(ids),
+    )
+
+    result = judge(held, narrow, IEEE, weights_dtype=stated)
+
+    assert (result.passed, result.undeclared, len(result.failing)) == (False, "bfloat16", 0)
+
+
+def test_float32_weights_need_no_declaration() -> None:
+    """Weights wider than what is declared pass: they hold every value of the narrower type."""
+    held = construct("tokens_64")
+    ids, weights = _golden(held)
+
+    assert judge(held, _output(ids, weights), IEEE, weights_dtype="bfloat16").passed
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

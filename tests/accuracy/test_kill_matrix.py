@@ -13,6 +13,7 @@ import pytest
 
 from goldgate.mutants.conforming import volume
 from goldgate.mutants.conforming.volume import VolumeResult
+from goldgate.mutants.faults.evidence import FAULTS as FOLDER_FAULTS
 from goldgate.mutants.matrix import Line
 from goldgate.mutants.report import matrix_page, page, summary_page
 from goldgate.mutants.report.matrix_page import FAMILIES, HEADINGS, plotted
@@ -64,6 +65,7 @@ def _lines() -> tuple[Line, ...]:
             Line(fault.name, fault.family, fault.on, fault.stands_for, True, cells[3], caught)
         )
     lines += [found.file_line(fault) for fault in FILE_FAULTS]
+    lines += [found.folder_line(fault) for fault in FOLDER_FAULTS]
     lines += [found.honest_line(*one) for one in HONEST]
     lines += [found.shipped_line(kernel, on) for on, kernel in SHIPPED]
     return tuple(lines)
@@ -177,7 +179,8 @@ def test_the_readme_states_the_matrix() -> None:
 
     assert own == caught[0][1]
     assert (
-        f"{own} faults, planted in conforming kernels and in output files: this judge catches all "
-        f"of them, {unknown} without knowing the kernel's arithmetic; the criteria that other "
-        f"projects' tests use catch {min(others)} to {max(others)} of the {asked}"
+        f"{own} faults, planted in conforming kernels, in output files and in what is judged: this "
+        f"judge catches all of them, {unknown} without knowing the kernel's arithmetic; the "
+        f"criteria that other projects' tests use catch {min(others)} to {max(others)} of the "
+        f"{asked}"
     ) in text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -16,12 +18,15 @@ from goldgate.errors import GoldgateError
 from goldgate.fixtures.plan import CALL_ROWS
 from goldgate.kernels import Loaded
 from goldgate.kernels.torch_eager import route as torch_eager
+from goldgate.mutants import matrix
 from goldgate.mutants.command import add_arguments
 from goldgate.mutants.conforming import volume
 from goldgate.mutants.conforming.compiled import up
 from goldgate.mutants.conforming.kernels import COMPILED
 from goldgate.mutants.conforming.steps import kernel
-from goldgate.mutants.fault import DRIFT, Fault, FileFault
+from goldgate.mutants.fault import DRIFT, Fault, FileFault, FolderFault
+from goldgate.mutants.faults.evidence import FAULTS as FOLDER_FAULTS
+from goldgate.mutants.faults.evidence import RIGHT
 from goldgate.mutants.faults.rare import captured
 from goldgate.mutants.recordings import DESCRIPTIONS, made
 from goldgate.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_kernel
@@ -42,6 +47,14 @@ def test_a_kernel_fault_is_caught(fault: Fault) -> None:
 def test_a_file_fault_is_caught(fault: FileFault) -> None:
     """A fault planted in an output file is caught as it should be."""
     line = found.file_line(fault)
+
+    assert line.expected, line.seen
+
+
+@pytest.mark.parametrize("fault", [*FOLDER_FAULTS, *RIGHT], ids=lambda fault: fault.name)
+def test_a_fault_of_the_evidence_is_caught(fault: FolderFault) -> None:
+    """A fault of what a verdict is about is seen as what it is; the same without it passes."""
+    line = found.folder_line(fault)
 
     assert line.expected, line.seen
 
@@ -93,6 +106,14 @@ def test_fresh_rows_raise_no_alarm() -> None:
     assert len({(kind, one.name) for kind, one, _ in tried}) == blocks
 
 
+def test_two_processes_judge_a_block_as_one_does() -> None:
+    """Blocks that processes share come in their order, and are those of one process."""
+    rows = 128 * len(COMPILED) * len(volume.KINDS)
+    last = volume.blocks(rows) - 3
+
+    assert list(volume.volume(rows, last, 2)) == list(volume.volume(rows, last))
+
+
 def test_the_default_run_judges_five_million_honest_rows() -> None:
     """Without options there are five million rows, and every kernel meets every kind of them."""
     parser = argparse.ArgumentParser()
@@ -109,6 +130,16 @@ def test_no_fewer_rows_are_judged_than_asked_for(rows: int) -> None:
     """The blocks hold what was asked for, and no block more than a call takes."""
     assert volume.blocks(rows) * volume.block_rows(rows) >= rows
     assert volume.block_rows(rows) <= CALL_ROWS
+
+
+@pytest.mark.parametrize("rows", [128, 2080, 48128, CALL_ROWS])
+def test_calls_of_many_sizes_take_all_rows(rows: int) -> None:
+    """A block of any length is cut into calls from 1 row up, and none is left."""
+    tokens = volume.calls(rows).tokens
+
+    assert sum(tokens) == rows
+    assert tokens[:3] == (1, 2, 3)
+    assert min(tokens) > 0
 
 
 def test_what_a_long_run_finds_is_kept_whole(tmp_path: Path) -> None:
@@ -182,9 +213,42 @@ def test_a_recording_of_one_call_shows_a_captured_input() -> None:
     assert (ran.output.ids() != right.output.ids()).any()
 
 
+def test_processes_that_share_the_work_find_the_same_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lines come in the pages' order whoever finds them, the largest recordings begun first."""
+    names = ["normal", "many", "", "million", "normal"]
+    begun: list[list[int]] = []
+
+    def lines(numbers: list[int]) -> dict[int, matrix.Line]:
+        begun.append(numbers)
+        return {n: matrix.Line(str(n), "file", names[n], "", True, "", ()) for n in numbers}
+
+    monkeypatch.setattr(matrix, "_everything", lambda: [(name, None) for name in names])
+    monkeypatch.setattr(matrix, "_lines", lines)
+    advanced: list[str] = []
+
+    found = matrix.all_lines(lambda line: advanced.append(line.name))
+
+    assert [line.name for line in found] == ["0", "1", "2", "3", "4"]
+    assert begun == [[3], [1], [0, 4], [2]]
+    assert sorted(advanced) == ["0", "1", "2", "3", "4"]
+
+
+def test_two_processes_try_a_fault_as_one_does() -> None:
+    """A fault tried in a process of its own is seen as it is here."""
+    numbers = [n for n, (on, _) in enumerate(matrix._everything()) if on == "one-row"]
+    assert numbers
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        there = pool.submit(matrix._lines, numbers).result()
+
+    assert there == matrix._lines(numbers)
+
+
 def test_faults_are_many_and_named_apart() -> None:
     """There are at least sixty faults, each with a name of its own."""
-    faults: tuple[Fault | FileFault, ...] = (*FAULTS, *FILE_FAULTS)
+    faults: tuple[Fault | FileFault | FolderFault, ...] = (*FAULTS, *FILE_FAULTS, *FOLDER_FAULTS)
     names = [fault.name for fault in faults]
 
     assert len(names) >= 60

@@ -63,8 +63,8 @@ def test_each_server_has_its_own_kernels_and_aiters() -> None:
     """The recorder's hooks get the call sites of their server's family, then aiter's."""
     shared = call_sites("aiter")
 
-    for server in ("sglang", "vllm"):
-        sites = call_sites(server, "aiter")
+    for server, *families in (("sglang", "sglang", "sglang_torch"), ("vllm", "vllm")):
+        sites = call_sites(*families, "aiter")
         assert sites[-len(shared) :] == shared
         own = {site.package.partition("-")[0] for site in sites[: -len(shared)]}
         assert own == {server}

@@ -15,7 +15,7 @@ import torch
 
 from goldgate.accuracy.testing import assert_parity
 from goldgate.fixtures.recording import Recording, recording
-from goldgate.kernels import Loaded, flashinfer, registry, sglang, vllm
+from goldgate.kernels import Loaded, NotCoveredError, flashinfer, registry, sglang, vllm
 from goldgate.kernels.torch_eager import route
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
 
@@ -35,6 +35,11 @@ def _module(monkeypatch: pytest.MonkeyPatch, name: str, **held: object) -> None:
         module = ModuleType(".".join(parts[:i]))
         monkeypatch.setitem(sys.modules, module.__name__, module)
     vars(sys.modules[name]).update(held)
+
+
+def _load(name: str) -> Loaded:
+    """Load an entry whether or not its package and device are here."""
+    return registry()[name].load()
 
 
 def _check(loaded: Loaded, spec: RoutingSpec) -> None:
@@ -94,6 +99,67 @@ def _fused_topk_deepseek(
     route(scores, bias, topk_values, topk_indices, n_group, topk_group, True, scale)
 
 
+def _topk_softmax(
+    topk_weights: torch.Tensor,
+    topk_ids: torch.Tensor,
+    gating_output: torch.Tensor,
+    renormalize: bool = False,
+    moe_softcapping: float = 0.0,
+    correction_bias: torch.Tensor | None = None,
+) -> None:
+    """Route with the signature of sgl_kernel 0.4.4's topk_softmax."""
+    assert (moe_softcapping, correction_bias) == (0.0, None)
+    scores = gating_output.float().softmax(dim=1)
+    weights, ids = scores.topk(topk_ids.shape[1], dim=1)
+    topk_weights.copy_(weights / weights.sum(dim=1, keepdim=True) if renormalize else weights)
+    topk_ids.copy_(ids)
+
+
+def _biased_grouped_topk_impl(
+    hidden_states: torch.Tensor,
+    gating_output: torch.Tensor,
+    correction_bias: torch.Tensor,
+    topk: int,
+    renormalize: bool,
+    num_expert_group: int | None = None,
+    topk_group: int | None = None,
+    num_fused_shared_experts: int = 0,
+    routed_scaling_factor: float | None = None,
+    apply_routed_scaling_factor_on_output: bool | None = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Route with the signature of sglang 0.5.15's biased_grouped_topk_impl."""
+    assert len(hidden_states) == len(gating_output)
+    return _moe_fused_gate(
+        gating_output,
+        correction_bias,
+        topk,
+        "sigmoid",
+        num_fused_shared_experts,
+        renormalize,
+        routed_scaling_factor or 1.0,
+        bool(apply_routed_scaling_factor_on_output),
+        0.0,
+        num_expert_group or 1,
+        topk_group or 1,
+    )
+
+
+def _fused_topk_torch_native(
+    hidden_states: torch.Tensor,
+    gating_output: torch.Tensor,
+    topk: int,
+    renormalize: bool,
+    correction_bias: torch.Tensor | None = None,
+    scoring_func: str = "softmax",
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Route with the signature of sglang 0.5.15's fused_topk_torch_native."""
+    assert correction_bias is not None
+    assert scoring_func == "sigmoid"
+    return _biased_grouped_topk_impl(
+        hidden_states, gating_output, correction_bias, topk, renormalize
+    )
+
+
 class _Operators:
     """torch.ops._moe_C with the schemas that vLLM 0.25.1's library registers."""
 
@@ -109,6 +175,19 @@ class _Operators:
         """Route; the third output has the shape of the ids."""
         assert token_expert_indices.shape == topk_indices.shape
         _topk_sigmoid(topk_weights, topk_indices, gating_output, renormalize, bias)
+
+    @staticmethod
+    def topk_softmax(
+        topk_weights: torch.Tensor,
+        topk_indices: torch.Tensor,
+        token_expert_indices: torch.Tensor,
+        gating_output: torch.Tensor,
+        renormalize: bool,
+        bias: torch.Tensor | None,
+    ) -> None:
+        """Route as sgl_kernel's does."""
+        assert token_expert_indices.shape == topk_indices.shape
+        _topk_softmax(topk_weights, topk_indices, gating_output, renormalize, 0.0, bias)
 
     @staticmethod
     def grouped_topk(
@@ -135,6 +214,69 @@ class _Operators:
         )
 
 
+@pytest.mark.parametrize("place", ["sglang.jit_kernel", "sglang.kernels.ops.moe"])
+def test_sglang_jit_topk_sigmoid_is_called_as_published(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The in-package kernel is found where 0.5.15 has it and where later releases have it."""
+    _module(monkeypatch, f"{place}.moe_topk_sigmoid", topk_sigmoid=_topk_sigmoid)
+
+    _check(_load("sglang-jit-topk-sigmoid"), MINIMAX_M2_5)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("sglang-biased-grouped-topk", MINIMAX_M2_5),
+        ("sglang-biased-grouped-topk", GROUPED),
+        ("sglang-torch-native", MINIMAX_M2_5),
+    ],
+)
+def test_sglang_torch_routers_are_called_as_published(
+    name: str, spec: RoutingSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hidden states come first, of which the number of rows alone is read."""
+    _module(
+        monkeypatch,
+        "sglang.srt.layers.moe.topk",
+        biased_grouped_topk_impl=_biased_grouped_topk_impl,
+        fused_topk_torch_native=_fused_topk_torch_native,
+    )
+
+    _check(_load(name), spec)
+
+
+@pytest.mark.parametrize("name", ["sglang-topk-softmax", "vllm-topk-softmax"])
+def test_softmax_routers_are_called_without_a_bias_of_zeros(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Qwen3-MoE has no bias, and engines pass none; one that is not 0 is passed on."""
+    _module(monkeypatch, "sgl_kernel", topk_softmax=_topk_softmax)
+    monkeypatch.setattr(vllm, "operators", _Operators)
+    x = torch.randn(8, 128)
+    weights, ids = torch.empty(8, 8), torch.empty(8, 8, dtype=torch.int32)
+
+    _load(name).route(x, torch.zeros(128), weights, ids, 1, 1, True)
+
+    best = x.softmax(dim=1).topk(8, dim=1)
+    assert (ids == best.indices).all()
+    torch.testing.assert_close(weights, best.values / best.values.sum(dim=1, keepdim=True))
+    with pytest.raises(AssertionError):  # the stub takes no bias
+        _load(name).route(x, torch.ones(128), weights, ids, 1, 1, True)
+
+
+def test_moe_fused_gate_takes_no_bias_into_a_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would add the bias to the logits: engines call it with zeros."""
+    _module(monkeypatch, "sglang.jit_kernel.moe_fused_gate", moe_fused_gate=_moe_fused_gate)
+    kernel = _load("sglang-moe-fused-gate")
+    weights, ids = torch.empty(2, 8), torch.empty(2, 8, dtype=torch.int32)
+
+    with pytest.raises(NotCoveredError, match="into the softmax"):
+        kernel.route(
+            torch.zeros(2, 128), torch.ones(128), weights, ids, 1, 1, True, scoring="softmax"
+        )  # type: ignore[call-arg]  # what its adapter asks for
+
+
 def test_every_entry_says_whether_it_runs_here() -> None:
     """Each kernel either loads or names what is missing, in one line; none raises."""
     for name, kernel in registry().items():
@@ -149,7 +291,7 @@ def test_sglang_topk_sigmoid_is_called_as_published(monkeypatch: pytest.MonkeyPa
     """The CUDA kernel gets weights first, then ids, logits, renormalise and bias."""
     _module(monkeypatch, "sgl_kernel", topk_sigmoid=_topk_sigmoid)
 
-    _check(sglang._load_topk_sigmoid(), MINIMAX_M2_5)
+    _check(_load("sglang-topk-sigmoid"), MINIMAX_M2_5)
 
 
 @pytest.mark.parametrize("spec", [MINIMAX_M2_5, GROUPED])
@@ -159,7 +301,7 @@ def test_sglang_moe_fused_gate_is_called_as_published(
     """The Triton kernel gets groups by name, and scales where the router has a scale."""
     _module(monkeypatch, "sglang.jit_kernel.moe_fused_gate", moe_fused_gate=_moe_fused_gate)
 
-    _check(sglang._load_moe_fused_gate(), spec)
+    _check(_load("sglang-moe-fused-gate"), spec)
 
 
 @pytest.mark.parametrize("spec", [MINIMAX_M2_5, GROUPED])
@@ -167,17 +309,17 @@ def test_vllm_operators_are_called_as_registered(
     spec: RoutingSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One group reaches topk_sigmoid, several grouped_topk, with the library's own schemas."""
-    monkeypatch.setattr(vllm, "_operators", _Operators)
-    load = vllm._load_topk_sigmoid if spec.num_expert_group == 1 else vllm._load_grouped_topk
+    monkeypatch.setattr(vllm, "operators", _Operators)
+    name = "vllm-topk-sigmoid" if spec.num_expert_group == 1 else "vllm-grouped-topk"
 
-    _check(load(), spec)
+    _check(_load(name), spec)
 
 
 def test_flashinfer_is_called_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel gets groups, top-k and scale before its outputs."""
     _module(monkeypatch, "flashinfer.fused_moe", fused_topk_deepseek=_fused_topk_deepseek)
 
-    _check(flashinfer._load(), GROUPED)
+    _check(_load("flashinfer-fused-topk-deepseek"), GROUPED)
 
 
 @pytest.mark.parametrize(
