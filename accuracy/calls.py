@@ -65,7 +65,7 @@ class KernelRun:
     Attributes:
         output: ids and weights; rows that were not covered hold id -1 and NaN.
         faults: what calls did wrong.
-        notes: what was not tried.
+        notes: what was not tried, and what the kernel's calls found.
         uncovered: the calls that the kernel does not support.
         unsaved: why the outputs are not in the file that was asked for, "" where they are.
         strided: the outputs with the rows of a call on strided tensors in place of the plain ones;
@@ -148,7 +148,7 @@ def run(
     except NotCoveredError as error:  # no reason to leave out what it answered
         more = (), (f"further calls were not made: it {error}",)
     faults.update(dict.fromkeys(more[0]))
-    notes.update(dict.fromkeys(more[1]))
+    notes.update(dict.fromkeys(more[1] + kernel.findings()))
     output = _output(kernel, recording, weights, ids, weight_types)
     strided, found, why = _strided(kernel, recording, output)
     faults.update(dict.fromkeys(found))

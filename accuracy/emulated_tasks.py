@@ -15,18 +15,38 @@ from goldgate.accuracy.evidence import Judged
 from goldgate.accuracy.tasks import Criteria, Task, judged_output
 from goldgate.fixtures import Output, Recording, open_output, open_recording, write_output
 from goldgate.fixtures import write_recording as write
-from goldgate.fixtures.constructed import DEFAULT_MODEL, Entry, hard, ladder, named
+from goldgate.fixtures.constructed import (
+    DEFAULT_MODEL,
+    Entry,
+    calls,
+    hard,
+    ladder,
+    named,
+    routers,
+)
 from goldgate.fixtures.recording import recording as in_memory
 from goldgate.fixtures.tensorfile import Tensor
-from goldgate.kernels import KernelError, sigmoid_only
-from goldgate.kernels.aiter_emulated.build import GROUPS
+from goldgate.kernels import KernelError
+from goldgate.kernels.aiter import supports
 from goldgate.kernels.aiter_emulated.variants import Variant
-from goldgate.reference import PROFILES, RoutingSpec
+from goldgate.reference import PROFILES
 
-#: Tokens up to which a call is executed whole; of a larger one, so many workgroups (a sixth of them
-#: where the recording has several calls).
+#: Rows up to which a recording is executed whole, and tokens up to which a call of a larger one is.
+#: Of a larger call, so many workgroups (a sixth of them where the recording has several calls).
+WHOLE_ROWS = 2048
 WHOLE = 257
 SAMPLED = 192
+
+#: What the models "below" and "above" add to the mean of the weights' error, in u = 2**-24, where
+#: weights are divided by an approximate reciprocal: its one ulp, at most 2 u. Over a row of
+#: renormalised weights the mean is the error of their sum, which a shift of scores does not touch.
+SHIFT = 2.0
+
+#: The arithmetics of aiter's kernels that do so (`goldgate.kernels.aiter_emulated.variants`).
+RECIPROCALS = ("rcp_exp2", "conservative")
+
+#: What of the other calls of one router a launch can have.
+_LAUNCHED = tuple(f"{DEFAULT_MODEL.name}/{factor}_" for factor in ("types", "padding"))
 
 #: Tokens of a call up to which the ladder of token counts is executed; single calls go further.
 LADDER_TOKENS = 4097
@@ -57,13 +77,6 @@ class Plan:
         return tuple(one.start + row for one in self.launches for row in one.rows)
 
 
-def supports(spec: RoutingSpec) -> str | None:
-    """Return why aiter's host function launches nothing for a router, or None."""
-    if spec.num_expert_group not in GROUPS:
-        return f"has kernels for {', '.join(map(str, GROUPS))} groups, not {spec.num_expert_group}"
-    return sigmoid_only(spec)
-
-
 def plan_recordings(found: Mapping[str, Recording], variants: Sequence[Variant]) -> list[Plan]:
     """Plan every row of recordings with every variant."""
     return [
@@ -78,39 +91,58 @@ def beyond(found: Mapping[str, Recording]) -> Iterator[NotRun]:
     """Yield which recordings aiter's host function launches nothing for."""
     for title, one in found.items():
         if why := supports(one.spec):
-            yield NotRun("aiter-emulated", title, f"it {why}")
+            yield _not_run(title, why)
 
 
-def plan_constructed(folder: Path, variants: Sequence[Variant], *, whole: bool) -> list[Plan]:
+def _not_run(title: str, why: str) -> NotRun:
+    return NotRun("aiter-emulated", title, f"it {why}")
+
+
+def plan_constructed(
+    folder: Path, variants: Sequence[Variant], *, whole: bool
+) -> tuple[list[Plan], list[NotRun]]:
     """Write the constructed recordings to a folder and plan those that aiter launches.
 
     Args:
         folder: an empty one.
         variants: which to execute.
-        whole: execute every row; else, of recordings of more than `WHOLE` rows, `SAMPLED` of them.
+        whole: execute every row; else large calls are sampled, as `WHOLE_ROWS` has it.
+
+    Returns:
+        the plans, and the recordings that aiter launches nothing for.
 
     """
-    plans = []
+    plans, left_out = [], []
     for entry in constructed():
         held = entry.recording()
-        if supports(held.spec) is not None:
+        if why := supports(held.spec):
+            left_out.append(_not_run(entry.name, why))
             continue
         opened = _written(folder / f"{entry.name}.safetensors", held)
-        launches = tuple(_launches(entry.tokens or (held.rows,), whole=whole))
+        all_of_it = whole or held.rows <= WHOLE_ROWS
+        launches = tuple(_launches(entry.tokens or (held.rows,), whole=all_of_it))
         executed = tuple(one.start + row for one in launches for row in one.rows)
         judged = opened
         if len(executed) < held.rows:
             path = folder / "sampled" / f"{entry.name}.safetensors"
             judged = _written(path, _part(held, executed))
         plans += [Plan(variant, entry.name, opened, launches, judged) for variant in variants]
-    return plans
+    return plans, left_out
 
 
 def constructed() -> Iterator[Entry]:
-    """Yield MiniMax-M2.5 at each token count to 4,097, the hard rows and single large calls."""
+    """Yield MiniMax-M2.5 at each token count to 4,097, all routers, the hard rows, large calls.
+
+    Of the ordinary tier the layouts and states of a call are left out, since a launch of the
+    emulator has neither: its tensors are contiguous, and no call sees another.
+    """
     for entry in ladder(DEFAULT_MODEL):
         if max(entry.tokens) <= LADDER_TOKENS:
             yield entry
+    for entry in calls(DEFAULT_MODEL):
+        if entry.name.startswith(_LAUNCHED):
+            yield entry
+    yield from routers()
     yield from hard()
     yield from named()
 
@@ -209,13 +241,24 @@ def emulated_tasks(
                 return Judged(name, one.title, faults=(str(error),), recording_sha256=sha256)
             output = _kept(done, one, save, loose)
             judged = judged_output(
-                one.variant.name, one.title, one.judged, output, how, (), advance
+                *(one.variant.name, one.title, one.judged, output, how, (), advance),
+                shift=shift_of(one.variant, output.kernel.arithmetic),
             )
             return replace(judged, notes=done.findings)
 
         return Task(one.variant.name, one.title, len(one.rows), do)
 
     return [task(one) for one in plan]
+
+
+def shift_of(variant: Variant, arithmetic: str) -> float:
+    """Return what a variant's rounding model adds to the mean error of the weights, in u.
+
+    Nothing where both directions occur, or where the kernel divides: the compiler refines the
+    reciprocal to the correctly rounded quotient.
+    """
+    one_sided = variant.rounding.name in ("below", "above")
+    return SHIFT if one_sided and arithmetic in RECIPROCALS else 0.0
 
 
 def _kept(done: Emulated, plan: Plan, save: Path | None, loose: Uncertified) -> Output:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,7 @@ class Judged:
         not_covered: why the kernel supports no call of the recording, in its words.
         looked: what the verdict looked at, for a kernel that was run.
         recorded: what the recording says of itself, as JSON has it.
+        shift: what a rounding model adds to the mean of the weights' error, in u; allowed.
 
     """
 
@@ -72,6 +73,7 @@ class Judged:
     not_covered: str = ""
     looked: Looked | None = None
     recorded: Mapping[str, object] | None = None
+    shift: float = 0.0
 
     @property
     def verdict(self) -> str:
@@ -275,7 +277,7 @@ def complaints(one: Judged) -> list[str]:
             f"weights drift: systematic part {drift.size:.2f} u (limit {SIZE_LIMIT}), slope "
             f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u (the profile's own "
             f"{slope_allowance(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
-            f"(limit {mean_limit(PROFILES[one.profile])})"
+            f"(limit {mean_limit(replace(PROFILES[one.profile], shift=one.shift))})"
         )
     lines += result.random_error.findings
     if result.undeclared:

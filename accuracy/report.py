@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -57,8 +57,9 @@ def show(to: Console, judged: Sequence[Judged], not_run: Sequence[NotRun]) -> No
     _show_weights(to, judged)
     _show_listed(to, judged)
     _show_inputs(to, judged)
-    called = dict.fromkeys(f"{one.kernel}: {note}" for one in judged for note in one.notes)
-    notes = [*_arithmetic(judged), *called, *_grouped(not_run)]
+    called = _by_text((note, one.kernel) for one in judged for note in one.notes)
+    noted = [f"{kernels}: {note}" for note, kernels in called]
+    notes = [*_arithmetic(judged), *noted, *_grouped(not_run)]
     if notes:
         to.print()
     for note in notes:
@@ -127,38 +128,43 @@ def _rows(count: int) -> str:
 
 def _show_weights(to: Console, judged: Sequence[Judged]) -> None:
     """Say what of the weights was not judged, or not as float32."""
-    for one in judged:
-        if one.result is None:
-            continue
-        result, about = one.result, f"\n{one.kernel} on {one.recording}: "
-        if result.weight_format is None:
-            to.print(about + "weights not judged: the output holds ids alone", markup=False)
-        elif result.weight_format.roundoff:
-            to.print(
-                f"{about}weights in {result.weight_format.name}, judged within its rounding; "
-                "no systematic error is measured",
-                markup=False,
-            )
-        if result.weights_unbounded:
-            to.print(
-                f"{about}not bounded: {result.weights_unbounded} of {result.weights} weights "
-                f"({result.rows_unbounded} rows have no other): rounding may have flushed their "
-                "scores to 0; of a renormalised row the sum is judged",
-                markup=False,
-            )
+    lines = [
+        (f"on {one.recording}: {said}", one.kernel) for one in judged for said in _of_weights(one)
+    ]
+    for line, kernels in _by_text(lines):
+        to.print(f"\n{kernels} {line}", markup=False)
+
+
+def _of_weights(one: Judged) -> Iterator[str]:
+    if one.result is None:
+        return
+    result = one.result
+    if result.weight_format is None:
+        yield "weights not judged: the output holds ids alone"
+    elif result.weight_format.roundoff:
+        yield (
+            f"weights in {result.weight_format.name}, judged within its rounding; "
+            "no systematic error is measured"
+        )
+    if result.weights_unbounded:
+        yield (
+            f"not bounded: {result.weights_unbounded} of {result.weights} weights "
+            f"({result.rows_unbounded} rows have no other): rounding may have flushed their "
+            "scores to 0; of a renormalised row the sum is judged"
+        )
 
 
 def _show_known(to: Console, judged: Sequence[Judged]) -> None:
-    met = [(one, d) for one in judged if one.result for d in one.result.known_failures]
-    if met:
+    lines = []
+    for one in judged:
+        for d in one.result.known_failures if one.result else ():
+            link = f" {d.link}" if d.link else ""
+            rows = f"{d.reason} in {_rows(len(d.rows))}, {d.ceiling}"
+            lines.append((f"on {one.recording}: {rows}: {d.why}{link}", one.kernel))
+    if lines:
         to.print("\nKnown failures (strict: one that stops happening fails too):")
-    for one, d in met:
-        link = f" {d.link}" if d.link else ""
-        to.print(
-            f"  {one.kernel} on {one.recording}: {d.reason} in {_rows(len(d.rows))}, {d.ceiling}: "
-            f"{d.why}{link}",
-            markup=False,
-        )
+    for line, kernels in _by_text(lines):
+        to.print(f"  {kernels} {line}", markup=False)
 
 
 def _show_listed(to: Console, judged: Sequence[Judged]) -> None:
@@ -172,13 +178,26 @@ def _show_listed(to: Console, judged: Sequence[Judged]) -> None:
                 more = one.result.counts[verdict] - len(rows[:_NAMED])
                 named = ", ".join(str(row) for row in rows[:_NAMED])
                 named += f" and {more} more" if more else ""
-                lines.append(f"  {one.kernel} on {one.recording}: {verdict.name.lower()}: {named}")
+                lines.append((f"on {one.recording}: {verdict.name.lower()}: {named}", one.kernel))
     if lines:
         to.print(
             "\nRows that pass with other experts (a tie, or within rounding; --json lists more):"
         )
-    for line in lines:
-        to.print(line, markup=False)
+    for line, kernels in _by_text(lines):
+        to.print(f"  {kernels} {line}", markup=False)
+
+
+def _by_text(lines: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return each text once, with the first kernel that it is about and how many others."""
+    about: dict[str, dict[str, None]] = {}
+    for text, kernel in lines:
+        about.setdefault(text, {})[kernel] = None
+    found = []
+    for text, kernels in about.items():
+        first, more = next(iter(kernels)), len(kernels) - 1
+        others = f" and {more} other kernel{'' if more == 1 else 's'}" if more else ""
+        found.append((text, first + others))
+    return found
 
 
 def _indented(text: str) -> str:

@@ -182,7 +182,8 @@ def systematic_error(sums: ResidualSums, spec: RoutingSpec, profile: Profile) ->
 
 def mean_limit(profile: Profile) -> float:
     """Return the mean, in u, beyond which a kernel of this arithmetic drifts."""
-    return WIDE_MEAN_LIMIT if profile.recovered or profile.divide > 1.0 else MEAN_LIMIT
+    wide = profile.recovered or profile.divide > 1.0
+    return (WIDE_MEAN_LIMIT if wide else MEAN_LIMIT) + profile.shift
 
 
 def slope_allowance(profile: Profile) -> float:

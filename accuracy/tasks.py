@@ -278,13 +278,18 @@ def judged_output(
     options: Criteria,
     faults: tuple[str, ...],
     advance: Advance,
+    *,
+    shift: float = 0.0,
 ) -> Judged:
-    """Judge outputs and the inputs that they are for."""
+    """Judge outputs and the inputs that they are for.
+
+    `shift` is what the executed rounding model adds to the mean of the weights' error, in u.
+    """
     name = options.profile or output.kernel.arithmetic
     if name not in PROFILES:
         why = f"{kernel}/{title}: arithmetic {name!r}: expected one of {', '.join(PROFILES)}"
         return refused(kernel, title, why, recording)
-    profile = PROFILES[name]
+    profile = replace(PROFILES[name], shift=shift)
     result = judge(
         recording,
         output,
@@ -309,6 +314,7 @@ def judged_output(
         recording_sha256=recording.sha256,
         inputs=found,
         recorded=described(recording),
+        shift=shift,
     )
 
 

@@ -125,9 +125,10 @@ PROTOCOLS: Mapping[str, Protocol] = {
         ),
         Protocol(
             "chat-zero-shot",
-            "the question and one sentence of instruction through the chat template, with "
-            "MiniMax-M2.5's recommended sampling (its model card: temperature 1.0, top_p 0.95, "
-            "top_k 40); thinking is kept apart, the number in \\boxed{} counts",
+            "the question and one sentence of instruction through the chat template, with the "
+            "sampling of MiniMaxAI/MiniMax-M2.5's model card on huggingface.co (Inference "
+            "Parameters: temperature 1.0, top_p 0.95, top_k 40); no system prompt is sent; "
+            "thinking is kept apart, the number in \\boxed{} counts",
             config=_chat_zero_shot,
             num_fewshot=0,
             max_tokens=16384,

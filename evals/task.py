@@ -23,7 +23,9 @@ from lm_eval.defaults import DEFAULT_OTHER_SEED
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from goldgate.evals.errors import EvalError
+from goldgate.evals.hashes import doc_sha256, prompt_sha256, text_sha256
 from goldgate.evals.protocols import PROTOCOLS, Protocol
+from goldgate.evals.questions import from_hub, in_memory, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -160,7 +162,7 @@ def _config(
     """Return a task's configuration and its name."""
     splits: dict[str, list[dict[str, Any]]] | None = None
     if protocol.config is not None:
-        splits = {"test": _rows(data / "test.jsonl") if data else _from_hub()}
+        splits = {"test": read_rows(data / "test.jsonl") if data else from_hub()}
         shots = protocol.num_fewshot if num_fewshot is None else num_fewshot
         config = {
             "output_type": "generate_until",
@@ -180,10 +182,10 @@ def _config(
                 if config.get(key)
             }
             splits = {
-                split: _rows(data / f"{split}.jsonl", gsm8k=check) for split in sorted(wanted)
+                split: read_rows(data / f"{split}.jsonl", gsm8k=check) for split in sorted(wanted)
             }
     if splits is not None:
-        config["custom_dataset"] = functools.partial(_in_memory, splits)
+        config["custom_dataset"] = functools.partial(in_memory, splits)
     return config, str(config["task"])
 
 
@@ -221,16 +223,6 @@ def _another_task(data: Path | None, label: str, found: str, expected: str | Non
     )
 
 
-def _from_hub() -> list[dict[str, Any]]:
-    try:
-        return [dict(row) for row in datasets.load_dataset("openai/gsm8k", "main", split="test")]
-    except Exception as error:  # the hub's client raises its own and its libraries' errors
-        raise EvalError(
-            f"openai/gsm8k could not be downloaded ({type(error).__name__}); "
-            "pass --data DIR with test.jsonl"
-        ) from error
-
-
 def _filters(task: Any) -> tuple[str, ...]:  # noqa: ANN401 - lm-eval is untyped
     return tuple(one.name for one in task._filters)  # noqa: SLF001 - lm-eval names no public way
 
@@ -260,24 +252,6 @@ def score(task: LoadedTask, doc_id: int, text: str) -> dict[str, Mark]:
     return marks
 
 
-def prompt_sha256(prompt: Any) -> str:  # noqa: ANN401 - a string, or lm-eval's JsonChatStr
-    """Hash a prompt as lm-eval's `prompt_hash` does."""
-    return str(lm_eval.utils.hash_string(prompt))
-
-
-def text_sha256(text: str) -> str:
-    """Hash a text as lm-eval's `target_hash` does."""
-    return str(lm_eval.utils.hash_string(text))
-
-
-def doc_sha256(doc: Mapping[str, Any]) -> str:
-    """Hash a document as lm-eval's `doc_hash` does."""
-    dumped = json.dumps(
-        doc, indent=2, default=lm_eval.utils.handle_non_serializable, ensure_ascii=False
-    )
-    return str(lm_eval.utils.hash_string(dumped))
-
-
 def _build(
     task: Any,  # noqa: ANN401 - lm-eval is untyped
     limit: int | None,
@@ -293,53 +267,11 @@ def _build(
     hashes = [
         doc_sha256(instance.doc)
         + prompt_sha256(instance.arguments[0])
-        + str(lm_eval.utils.hash_string(str(task.doc_to_target(instance.doc))))
+        + text_sha256(str(task.doc_to_target(instance.doc)))
         for instance in task.instances
     ]
     # lm-eval lists every sample once a filter.
-    return str(lm_eval.utils.hash_string("".join(hashes * len(_filters(task)))))
-
-
-def _rows(path: Path, *, gsm8k: bool = True) -> list[dict[str, Any]]:
-    try:
-        # Not splitlines: a question may hold U+2028, which ends no line of JSON.
-        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except OSError as error:
-        raise EvalError(
-            f"{path}: cannot be read ({error.strerror}); --data needs {path.name} here"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise EvalError(f"{path}: not UTF-8 text; expected one JSON object a line") from error
-    read = _row if gsm8k else _object
-    rows = [read(line, f"{path}: line {number}") for number, line in enumerate(lines, 1) if line]
-    if not rows:
-        raise EvalError(f"{path}: holds no question; expected one JSON object a line")
-    return rows
-
-
-def _row(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-        return {"question": str(row["question"]), "answer": str(row["answer"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise EvalError(
-            f'{where} is not a GSM8K question; expected {{"question": ..., "answer": ...}}'
-        ) from error
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise EvalError(f"{where} is no JSON; expected one object a line") from error
-    if not isinstance(row, dict):
-        raise EvalError(f"{where} is no JSON object; expected one a line")
-    return row
-
-
-def _in_memory(splits: Mapping[str, list[dict[str, Any]]], **_: object) -> Mapping[str, Any]:
-    # In memory rather than through `data_files`: no copy is left in the hub's cache folder.
-    return {name: datasets.Dataset.from_list(rows) for name, rows in splits.items()}
+    return text_sha256("".join(hashes * len(_filters(task))))
 
 
 def _quieten() -> None:

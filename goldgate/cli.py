@@ -68,6 +68,10 @@ COMMANDS = {
         "measure the speed of the GSM8K client (for developers)",
     ),
     "llama": ("goldgate.evals.commands.llama", "run GSM8K against llama-cpp-python's server"),
+    "transformers": (
+        "goldgate.evals.commands.transformers",
+        "run GSM8K's path against `transformers serve`",
+    ),
 }
 
 REFUSED = 2

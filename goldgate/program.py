@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from goldgate.places import CHECKOUT
@@ -37,12 +38,13 @@ def running(
     command: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
     stdout: int | IO[str] | None = None,
     stderr: int | IO[str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a process, yield it, and end it: SIGTERM first, SIGKILL after ten seconds."""
     process = subprocess.Popen(  # noqa: S603 - our own command, or the user's
-        command, env=env, stdout=stdout, stderr=stderr, text=True
+        command, env=env, cwd=cwd, stdout=stdout, stderr=stderr, text=True
     )
     try:
         yield process

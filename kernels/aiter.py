@@ -46,6 +46,17 @@ _RELEASES = (
     ),
 )
 
+#: Group counts that biased_grouped_topk dispatches; the others fail its TORCH_CHECK (read in
+#: csrc/kernels/topk_softmax_kernels_group.cu of 2025-10 to 2026-08).
+GROUPS = (1, 2, 4, 8)
+
+
+def supports(spec: RoutingSpec) -> str | None:
+    """Return why aiter's host function launches nothing for a router, or None."""
+    if spec.num_expert_group not in GROUPS:
+        return f"has kernels for {', '.join(map(str, GROUPS))} groups, not {spec.num_expert_group}"
+    return sigmoid_only(spec)
+
 
 def missing() -> str | None:
     """Return why aiter's kernels cannot run here, or None."""
@@ -177,7 +188,7 @@ KERNELS = (
         summary="aiter.biased_grouped_topk, as sglang calls it for MiniMax-M2.5 (1 of 1 groups)",
         missing=missing,
         load=loader(BIASED, _as_sglang),
-        supports=sigmoid_only,
+        supports=supports,
         origin=BIASED,
         call_sites=CALL_SITES,
     ),
@@ -194,7 +205,7 @@ KERNELS = (
         summary="aiter's HIP kernel behind biased_grouped_topk, at any number of rows",
         missing=missing,
         load=loader(HIP, _hip),
-        supports=sigmoid_only,
+        supports=supports,
         origin=HIP,
     ),
     Kernel(

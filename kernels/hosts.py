@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from typing import Literal
 
@@ -30,10 +30,16 @@ def no_gpu(package: str, build: Literal["cuda", "hip"], host: str) -> str | None
 
 
 def distribution_version(*names: str) -> str:
-    """Return the version of the first distribution that is installed, else "unknown"."""
+    """Return the version of the first distribution that is installed, else "unknown".
+
+    A package that comes from a distribution of another name is found by what it imports.
+    """
     for name in names:
         with contextlib.suppress(PackageNotFoundError):
             return version(name)
+    for name in names:
+        for distribution in packages_distributions().get(name, ()):
+            return f"{version(distribution)} ({distribution})"
     return "unknown"
 
 

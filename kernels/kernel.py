@@ -70,6 +70,7 @@ class Loaded:
         processor: what it runs on, where that is not the torch device.
         adapter: what it takes and returns, where that is not aiter's convention.
         before: called with the logits and the router before every call: a time limit starts there.
+        findings: returns what its calls since the last time found beside their outputs.
 
     """
 
@@ -84,6 +85,7 @@ class Loaded:
     processor: str = ""
     adapter: Adapter = field(default_factory=Adapter)
     before: Callable[[Any, RoutingSpec], object] = lambda _logits, _spec: None
+    findings: Callable[[], tuple[str, ...]] = tuple
 
 
 @dataclass(frozen=True)

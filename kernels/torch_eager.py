@@ -9,7 +9,8 @@ from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.hosts import default_device
 from goldgate.kernels.kernel import Kernel, Loaded
 from goldgate.kernels.origin import Arithmetic, Origin
-from goldgate.reference.spec import GROUP_SCORES, RoutingSpec
+from goldgate.reference import spec as routing_spec
+from goldgate.reference.spec import RoutingSpec
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ def route(
     biased = scores + correction_bias.float()
     if num_expert_group > 1:
         grouped = biased.view(rows, num_expert_group, experts // num_expert_group)
-        merit = grouped.topk(GROUP_SCORES[group_score], dim=2).values.sum(dim=2)
+        merit = grouped.topk(routing_spec.GROUP_SCORES[group_score], dim=2).values.sum(dim=2)
         best = merit.topk(topk_group, dim=1).indices
         stays = torch.zeros(rows, num_expert_group, dtype=torch.bool, device=biased.device)
         stays.scatter_(1, best, value=True)

@@ -97,7 +97,9 @@ def main(options: argparse.Namespace) -> int:
         left_out = list(beyond(found))
         if options.recordings is None or options.all:
             some = every if options.all else every[:1]
-            plan += plan_constructed(Path(made), some, whole=options.all)
+            more, beyond_it = plan_constructed(Path(made), some, whole=options.all)
+            plan += more
+            left_out += beyond_it
         with progress(Console(stderr=True)) as add_task:
             advance = add_task("rows executed and judged", sum(2 * len(one.rows) for one in plan))
             loose = Uncertified()

@@ -44,8 +44,11 @@ def _transcendental(name: str) -> Vector:
     return Vector(name, "f", "f", function, "ISA; last bit by rounding model", rounded=True)
 
 
-def _reciprocal_flag(x: F32, rounding: Rounding, flushing: bool) -> F32:
-    return evaluate("v_rcp_f32", np.atleast_1d(x), rounding, flushing=flushing)
+def _reciprocal_flag(x: F32, _rounding: Rounding, flushing: bool) -> F32:
+    # Compilers divide integers by it. LLVM's 32-bit division (AMDGPUCodeGenPrepare, expandDivRem32)
+    # takes (2^32 - 512) rcp(y) for a lower bound of 2^32 / y. One ulp above the correctly rounded
+    # result it is none, and quotients are wrong, as no hardware's are: no model moves it.
+    return evaluate("v_rcp_f32", np.atleast_1d(x), Rounding("nearest"), flushing=flushing)
 
 
 def _double(a: F64, b: F64) -> F64:

@@ -18,11 +18,11 @@ import aiohttp
 from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
 
 from goldgate.evals.asking.identity import uses_proxy
-from goldgate.evals.asking.journal import Answer, Failure
+from goldgate.evals.asking.journal_lines import Answer, Failure
 from goldgate.evals.asking.response import MAX_BODY_BYTES, RequestError, check_status, parse
 from goldgate.evals.asking.retrying import Retrying
 from goldgate.evals.errors import EvalError
-from goldgate.evals.task import prompt_sha256
+from goldgate.evals.hashes import prompt_sha256
 from goldgate.text import printable
 
 if TYPE_CHECKING:

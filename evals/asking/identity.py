@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from goldgate.evals.asking.journal import END, START
+from goldgate.evals.asking.journal_lines import END, START
 from goldgate.evals.errors import EvalError
 from goldgate.evals.records.differences import leaves
 from goldgate.text import one_line
@@ -17,7 +17,7 @@ from goldgate.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from goldgate.evals.asking.journal import Sighting
+    from goldgate.evals.asking.journal_lines import Sighting
 
 # sglang (new names, then old), vLLM and llama.cpp; a server that lacks one answers 404.
 INFO_PATHS = (

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.asking import identity as server
 from goldgate.evals.asking.client import MODELS
-from goldgate.evals.asking.journal import CUT, END, START, Journal, Sighting
+from goldgate.evals.asking.journal import Journal
+from goldgate.evals.asking.journal_lines import CUT, END, START, Sighting
 from goldgate.evals.asking.progress import RunProgress
 from goldgate.evals.asking.request import (
     Request,
@@ -31,7 +32,7 @@ from goldgate.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from goldgate.evals.asking.journal import Answer
+    from goldgate.evals.asking.journal_lines import Answer
 
 _LOOK_S = 30.0  # how long a page of the server may take
 _LOOK_AFTER_CUT_S = 5.0  # where it may be the server that does not answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goldgate.evals.asking.journal import read_journal
+from goldgate.evals.asking.journal_lines import read_journal
 from goldgate.evals.comparing import reading
 from goldgate.evals.comparing.compatibility import Rules, checks_of, two_runs
 from goldgate.evals.comparing.reading import Reading
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from goldgate.evals.asking.journal import Answer
+    from goldgate.evals.asking.journal_lines import Answer
     from goldgate.evals.records.folder import Run
     from goldgate.evals.stats.paired import NoiseFloor, Paired
 

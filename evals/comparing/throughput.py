@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from goldgate.evals.asking.journal import Answer
+    from goldgate.evals.asking.journal_lines import Answer
 
 BATCHES = 20  # consecutive answers in one batch: long enough to take up how neighbours depend
 MIN_ANSWERS = 10 * BATCHES

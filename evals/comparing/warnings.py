@@ -117,15 +117,24 @@ def _sameness(found: Comparison) -> Iterator[str]:
                 "not asked again"
             )
             yield f"{number} texts of {number} are the same in baseline and {name}: {meaning}"
-        elif (
-            name == "candidate"
-            and not run.foreign
-            and base.settings["base_url"] == run.settings["base_url"]
-        ):
-            yield (
-                f"baseline and candidate were asked at one address, {run.settings['base_url']}: "
-                "was the server started again with the other kernel?"
-            )
+    if _one_address(base, found.candidate):
+        yield (
+            f"baseline and candidate were asked at one address, {base.settings['base_url']}: "
+            "was the server started again with the other kernel?"
+        )
+    elif found.control is not None and _one_address(found.control, found.candidate):
+        yield (
+            "the control was asked at the candidate's address, "
+            f"{found.control.settings['base_url']}, and not at the baseline's: a control is the "
+            "baseline asked a second time"
+        )
+
+
+def _one_address(one: Run, other: Run) -> bool:
+    """Whether two runs name the same address; a file of another program names none."""
+    if one.foreign or other.foreign:
+        return False
+    return bool(one.settings["base_url"] == other.settings["base_url"])
 
 
 def _looks(found: Comparison) -> Iterator[str]:

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.asking import identity as server
 from goldgate.evals.asking.response import split_thought
+from goldgate.evals.hashes import doc_sha256, text_sha256
 from goldgate.evals.records import folder, summary
 from goldgate.evals.records.truncation import truncated
 from goldgate.evals.swapping.order import asked
-from goldgate.evals.task import doc_sha256, text_sha256
 from goldgate.junit import Check, write_junit
 from goldgate.provenance import commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from goldgate.evals.asking.journal import Answer, Journal, Sighting
+    from goldgate.evals.asking.journal import Journal
+    from goldgate.evals.asking.journal_lines import Answer, Sighting
     from goldgate.evals.task import LoadedTask, Mark
 
 

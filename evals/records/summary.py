@@ -13,7 +13,7 @@ from goldgate.evals.task import INVALID
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from goldgate.evals.asking.journal import Answer, Failure
+    from goldgate.evals.asking.journal_lines import Answer, Failure
 
 
 def count(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from goldgate.evals.asking.journal import Answer
+    from goldgate.evals.asking.journal_lines import Answer
 
 # The share of truncated answers that a verdict allows: a stated limit, not a measured one.
 MAX_TRUNCATED = 0.05

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import requests
-
 from goldgate.evals.errors import EvalError
-from goldgate.program import running
+from goldgate.evals.servers import third_party
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 # Five examples and the answer: the longest prompt of gsm8k is some 1,300 tokens.
 CONTEXT = 4096
-_START_S = 180.0
 
 
 def weights() -> Path:
@@ -41,35 +34,19 @@ def weights() -> Path:
     return found[0]
 
 
-@contextlib.contextmanager
-def serving(model: Path) -> Iterator[str]:
+def serving(model: Path) -> AbstractContextManager[str]:
     """Serve the model on a free port of loopback and yield the address.
 
     Raises EvalError where the server ends or does not answer in time.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "llama_cpp.server", "--model", str(model)),
-        # Else the model's id is its path on this machine, and no other machine's run compares.
-        *("--model_alias", model.stem),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--n_ctx", str(CONTEXT), "--verbose", "False"),
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        _wait(url, server)
-        yield url
 
+    def command(port: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "llama_cpp.server", "--model", str(model)),
+            # Else the model's id is its path on this machine, and no other machine's run compares.
+            *("--model_alias", model.stem),
+            *("--host", "127.0.0.1", "--port", str(port)),
+            *("--n_ctx", str(CONTEXT), "--verbose", "False"),
+        ]
 
-def _wait(url: str, server: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise EvalError(f"llama_cpp.server ended with status {server.returncode} at its start")
-        with contextlib.suppress(requests.RequestException):
-            if requests.get(f"{url}/v1/models", timeout=5).ok:
-                return
-        time.sleep(0.2)
-    raise EvalError(f"llama_cpp.server did not answer within {_START_S:g} s")
+    return third_party.serving("llama_cpp.server", command, "/v1/models")

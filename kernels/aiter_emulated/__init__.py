@@ -10,7 +10,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from goldgate.kernels import Kernel, Loaded, sigmoid_only
+from goldgate.kernels import Kernel, Loaded
+from goldgate.kernels.aiter import supports
 from goldgate.kernels.aiter_emulated import source
 from goldgate.kernels.origin import Arithmetic, Origin
 
@@ -36,6 +37,7 @@ def _load() -> Loaded:
     from goldgate.kernels.aiter_emulated.build import build  # noqa: PLC0415 - starts clang
 
     found = build()
+    findings: dict[str, None] = {}
 
     def route(
         gating_output: torch.Tensor,
@@ -49,7 +51,7 @@ def _load() -> Loaded:
     ) -> None:
         from goldgate.kernels.aiter_emulated.tensors import route_tensors  # noqa: PLC0415 - torch
 
-        route_tensors(
+        met = route_tensors(
             found,
             gating_output,
             correction_bias,
@@ -61,6 +63,12 @@ def _load() -> Loaded:
             scale=routed_scaling_factor,
             architecture=ARCHITECTURE,
         )
+        findings.update(dict.fromkeys(met))
+
+    def findings_until_now() -> tuple[str, ...]:
+        met = tuple(findings)
+        findings.clear()
+        return met
 
     # The release has two kernels with an arithmetic each, as `goldgate.kernels.aiter` explains.
     return Loaded(
@@ -73,6 +81,7 @@ def _load() -> Loaded:
         contiguous=True,
         execution="emulated",
         processor=f"{ARCHITECTURE}, emulated",
+        findings=findings_until_now,
     )
 
 
@@ -82,7 +91,7 @@ KERNELS = (
         summary="aiter.biased_grouped_topk, its own source executed by an emulator of gfx942",
         missing=_missing,
         load=_load,
-        supports=sigmoid_only,
+        supports=supports,
         origin=Origin(
             runs_on="any host with ziglang and aiter's published package",
             arithmetic=(

@@ -11,6 +11,7 @@ from pathlib import Path
 from goldgate.emulator import EmulationError, Prepared, parse, prepare
 from goldgate.emulator.compiler import Compiler, compile_hip, find_compiler
 from goldgate.kernels import KernelError
+from goldgate.kernels.aiter import GROUPS
 from goldgate.kernels.aiter_emulated.shape import (
     PARAMETERS,
     PLAIN,
@@ -26,9 +27,6 @@ ARCHITECTURES = ("gfx942", "gfx950")
 #: Gate types: safetensors' name and the C++ type of the kernel's template.
 GATES = {"F32": "float", "BF16": "c10::BFloat16", "F16": "c10::Half"}
 
-#: Group counts that biased_grouped_topk dispatches (the others fail its TORCH_CHECK).
-GROUPS = (1, 2, 4, 8)
-
 
 @dataclass(frozen=True)
 class Instantiation:
@@ -40,6 +38,8 @@ class Instantiation:
         groups: expert groups.
         renormalize: whether weights are divided by their sum.
         sorting: whether it is the sorting kernel.
+        biased: whether a bias is added; the host function `grouped_topk` launches the others.
+        softmax: whether scores are softmax's, of `grouped_topk` alone.
 
     """
 
@@ -48,6 +48,8 @@ class Instantiation:
     groups: int
     renormalize: bool
     sorting: bool
+    biased: bool = True
+    softmax: bool = False
 
     @property
     def kernel(self) -> str:
@@ -59,11 +61,11 @@ class Instantiation:
         kind = GATES[self.gate]
         vector = f"float __attribute__((ext_vector_type({self.vector})))"
         types = ", ".join(PARAMETERS[name].replace("DTYPE_I", kind) for name in parameters)
-        renormalize = str(self.renormalize).lower()
+        flags = (self.renormalize, self.biased, self.softmax)
         return (
             f"using goldgate_vector = {vector};\n"
             f"template __global__ void aiter::{self.kernel}<{kind}, goldgate_vector, "
-            f"{self.groups}, {renormalize}, true, false>({types});\n"
+            f"{self.groups}, {', '.join(str(flag).lower() for flag in flags)}>({types});\n"
         )
 
 

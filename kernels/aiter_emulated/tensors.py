@@ -27,8 +27,8 @@ def route_tensors(
     renormalize: bool,
     scale: float,
     architecture: str,
-) -> None:
-    """Route tensors of the CPU, the outputs written in place.
+) -> tuple[str, ...]:
+    """Route tensors of the CPU, the outputs written in place; return what the emulator found.
 
     Args:
         build: the compiled source.
@@ -56,7 +56,7 @@ def route_tensors(
     if not all(tensor.is_contiguous() for tensor in given):
         raise KernelError("tensors with strides: expected contiguous ones, as sglang passes")
     if not len(gating_output):
-        return
+        return ()
     gate, bias_type = (_gate(tensor) for tensor in (gating_output, correction_bias))
     done = route(
         build,
@@ -72,6 +72,7 @@ def route_tensors(
     )
     topk_weights.copy_(torch.from_numpy(done.weights))
     topk_ids.copy_(torch.from_numpy(done.ids))
+    return done.findings
 
 
 def _gate(tensor: torch.Tensor) -> str:

@@ -187,11 +187,14 @@ def test_a_kernel_that_is_not_told_is_not_asked(loaded: Load) -> None:
     """Without a parameter for it a kernel is only called for the scoring that it declares."""
     softmax, grouped = construct("routers/Qwen3-MoE"), construct("routers/DeepSeek-V2")
 
+    def untold(x: Tensor, b: Tensor, w: Tensor, i: Tensor, *more: Any) -> None:  # noqa: ANN401
+        route(x, b, w, i, *more)
+
     def fixed(*arguments: Any) -> None:  # noqa: ANN401
         _told(*(*arguments, "softmax", "maximum"))
 
     with pytest.raises(NotCoveredError, match="scores with sigmoid, not softmax"):
-        run(loaded(route), softmax)
+        run(loaded(untold), softmax)
     assert _passes(run(loaded(fixed, SCORINGS=("softmax",)), softmax), softmax)
     with pytest.raises(NotCoveredError, match="ranks groups by the sum of two largest, not the"):
         run(loaded(fixed, SCORINGS=("softmax",)), grouped)

@@ -177,7 +177,7 @@ def test_a_kernel_that_scatters_is_not_explained(wrong: int) -> None:
     def scatters(weights: Weights, _i: Ids) -> None:
         weights *= (1.0 + rng.choice((-6.0, 6.0), weights.shape) * U).astype(np.float32)
 
-    edits = [_nothing, _nothing]
+    edits: list[Callable[[Weights, Ids], None]] = [_nothing, _nothing]
     edits[wrong] = scatters
     found = _compare(*edits)
 

@@ -14,6 +14,7 @@ from goldgate.accuracy.certified import uncertified
 from goldgate.accuracy.emulated_tasks import (
     SAMPLED,
     WHOLE,
+    WHOLE_ROWS,
     Plan,
     Uncertified,
     beyond,
@@ -21,15 +22,15 @@ from goldgate.accuracy.emulated_tasks import (
     plan_constructed,
     plan_recordings,
     statements,
-    supports,
 )
 from goldgate.accuracy.emulated_tasks import (
     emulated_tasks as tasks_of,
 )
 from goldgate.accuracy.emulation import Emulated, Launch
-from goldgate.accuracy.evidence import Judged
+from goldgate.accuracy.evidence import Judged, complaints
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.accuracy.tasks import Criteria, work
+from goldgate.emulator import Rounding
 from goldgate.fixtures import (
     KernelInfo,
     Output,
@@ -38,10 +39,13 @@ from goldgate.fixtures import (
     open_recording,
     write_recording,
 )
-from goldgate.fixtures.constructed import construct, find
+from goldgate.fixtures.constructed import construct, find, routers
+from goldgate.fixtures.hard_rows import normal as construct_normal
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError
+from goldgate.kernels import find as find_kernel
+from goldgate.kernels.aiter import supports
 from goldgate.kernels.aiter_emulated.variants import VARIANTS, Variant, variants
 from goldgate.reference import PROFILES, Profile, RoutingSpec, route, selection_error
 from goldgate.reference.bounds import group_error
@@ -52,6 +56,7 @@ _CRITERIA = Criteria(None, ordered=False, known_failures=())
 
 def _opened(folder: Path, held: Recording) -> Recording:
     path = folder / f"{held.name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_recording(path, held)
     return open_recording(path)
 
@@ -115,6 +120,10 @@ def test_routers_that_aiter_does_not_launch_are_left_out() -> None:
         supports(RoutingSpec(256, 8, num_expert_group=16, topk_group=8)) or ""
     )
     assert "softmax" in (supports(RoutingSpec(256, 8, scoring="softmax")) or "")
+    for name in ("aiter", "aiter-emulated"):  # so that parity does not fail them for it
+        entry = find_kernel(name)
+        assert entry is not None
+        assert entry.supports is supports
 
 
 def test_recordings_beyond_aiter_are_named(tmp_path: Path) -> None:
@@ -148,33 +157,37 @@ def test_every_row_of_recordings_is_planned_with_every_variant(tmp_path: Path) -
 
 def test_large_recordings_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past 257 tokens the first, the last and some workgroups between run, of the whole grid."""
-    names = ("tokens_257", "tokens_1025", "padded")
+    names = ("tokens_2047", "tokens_4095", "padded")
     monkeypatch.setattr(emulated_tasks, "constructed", lambda: map(find, names))
 
-    plan = {one.title: one for one in plan_constructed(tmp_path, VARIANTS[:1], whole=False)}
+    plans, left_out = plan_constructed(tmp_path, VARIANTS[:1], whole=False)
 
-    small, large = plan["tokens_257"], plan["tokens_1025"]
+    plan = {one.title: one for one in plans}
+    small, large = plan["tokens_2047"], plan["tokens_4095"]
     assert small.judged is small.recording
-    assert len(small.rows) == WHOLE
-    assert large.recording.rows == 1025
+    assert len(small.rows) == 2047 <= WHOLE_ROWS
+    assert left_out == []
+    assert large.recording.rows == 4095
     assert len(large.rows) == large.judged.rows == SAMPLED
     assert list(large.rows) == sorted(set(large.rows))
     assert large.rows[:3] == (0, 1, 2)
-    assert large.rows[-2:] == (1023, 1024)
+    assert large.rows[-2:] == (4093, 4094)
     assert (large.judged.logits() == large.recording.logits()[list(large.rows)]).all()
     assert (large.judged.bias() == large.recording.bias()).all()
     text = "\n".join(coverage(list(plan.values())))
-    assert "calls of 1025 tokens and more by 32 to 192 of their workgroups" in text
+    assert "calls of 4095 tokens and more by 32 to 192 of their workgroups" in text
 
 
 def test_each_token_count_is_a_launch_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A recording of several calls is launched call by call, the large ones sampled."""
-    entry = find("routers/groups_8_4")
+    entry = find("MiniMax-M2.5/tokens_511_to_4097")
+    tokens = (33, 1, 2047, 257, 1025)
+    entry = replace(entry, tokens=tokens, make=lambda name: construct_normal(name, sum(tokens)))
     monkeypatch.setattr(emulated_tasks, "constructed", lambda: [entry])
 
-    (plan,) = plan_constructed(tmp_path, VARIANTS[:1], whole=False)
+    ((plan,), _) = plan_constructed(tmp_path, VARIANTS[:1], whole=False)
 
     assert [one.tokens for one in plan.launches] == list(entry.tokens)
     starts = np.cumsum([0, *entry.tokens])[:-1]
@@ -195,12 +208,31 @@ def test_the_token_counts_to_257_are_all_launched() -> None:
 
 def test_whole_leaves_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --all no recording is sampled, and the coverage has nothing to say of it."""
-    monkeypatch.setattr(emulated_tasks, "constructed", lambda: [find("tokens_1025")])
+    monkeypatch.setattr(emulated_tasks, "constructed", lambda: [find("tokens_4095")])
 
-    plan = plan_constructed(tmp_path, VARIANTS[:2], whole=True)
+    plan, _ = plan_constructed(tmp_path, VARIANTS[:2], whole=True)
 
-    assert [len(one.rows) for one in plan] == [1025, 1025]
+    assert [len(one.rows) for one in plan] == [4095, 4095]
     assert not any("workgroups" in line for line in coverage(plan))
+
+
+def test_every_router_of_the_ordinary_tier_is_executed_whole_or_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other models' routers are planned row by row; those beyond aiter are reported as not run."""
+    names = {entry.name for entry in emulated_tasks.constructed()}
+    few = ["routers/groups_2_1", "routers/Qwen3-MoE", "routers/Qwen3-MoE_sigmoid"]
+    monkeypatch.setattr(emulated_tasks, "constructed", lambda: map(find, few))
+
+    plans, left_out = plan_constructed(tmp_path, VARIANTS[:1], whole=False)
+
+    assert {entry.name for entry in routers()} <= names
+    assert {f"MiniMax-M2.5/types_{kinds}" for kinds in ("bf16_f32", "f16_f16")} <= names
+    assert [one.title for one in plans] == [few[0], few[2]]
+    assert all(one.judged is one.recording for one in plans)
+    assert [str(one) for one in left_out] == [
+        "aiter-emulated: not run on routers/Qwen3-MoE: it scores with sigmoid, not softmax"
+    ]
 
 
 Emulate = Callable[..., Emulated]
@@ -285,6 +317,38 @@ def test_a_verdict_that_depends_on_the_model_is_named(
     assert "the same bits in 6 of 8 outputs" in text
 
 
+@pytest.mark.parametrize(
+    ("model", "arithmetic", "verdict"),
+    [
+        *(("nearest", "conservative", "FAIL"), ("random", "conservative", "FAIL")),
+        *(("above", "conservative", "PASS"), ("below", "conservative", "PASS")),
+        *(("above", "expf_div_subtract", "FAIL"), ("below", "ieee", "FAIL")),
+    ],
+)
+def test_a_models_own_shift_is_no_drift_of_the_kernel(
+    model: str, arithmetic: str, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mean error of 1.8 u is allowed where the model moves a reciprocal, and only there."""
+    held = _opened(tmp_path, construct("tokens_257"))
+    plain = golden_kernel()
+
+    def shifted(variant: Variant, *given: object, **named: object) -> Emulated:
+        done = plain(variant, *given, **named)
+        weights = route(held.logits(), held.bias(), held.spec).weights * (1 + 1.8 * 2.0**-24)
+        info = replace(done.output.kernel, arithmetic=arithmetic)
+        output = replace(done.output, kernel=info, topk_weights=tensor(weights.astype(np.float32)))
+        return replace(done, output=output)
+
+    monkeypatch.setattr(emulated_tasks, "emulate", shifted)
+    plan = plan_recordings({"tokens_257": held}, [Variant("gfx942", Rounding(model))])
+
+    (judged,) = work(tasks_of(plan, _CRITERIA, map, None, Uncertified(), lambda _: None))
+
+    assert judged.verdict == verdict
+    if verdict == "FAIL":
+        assert any("mean +1.8" in line or "mean +1.7" in line for line in complaints(judged))
+
+
 def test_a_run_that_ends_early_fails_its_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +385,6 @@ def test_listed_faults_of_the_package_are_of_todays_constructed_recordings(tmp_p
         if one.version.startswith("amd-aiter")
     }
 
-    assert {"groups_1_of_2", "groups_2_of_4"} <= set(listed)
+    assert {"groups_1_of_2", "groups_2_of_4", "routers/Qwen3-Next_sigmoid"} <= set(listed)
     for name, digest in listed.items():
         assert _opened(tmp_path, construct(name)).sha256 == digest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -66,3 +67,19 @@ def test_every_row_is_counted_once() -> None:
         sums = {name: sum(int(row[kind]) for kind in kinds) for name, row in table.items()}
         assert sums == {name: int(row["rows"]) for name, row in table.items()}
         assert len(table) == 3
+
+
+def test_what_several_kernels_share_is_printed_once() -> None:
+    """A known failure, a tie and a note of many variants of a kernel take one line each."""
+    one = replace(_judged(known=True)[0], notes=("writes past its end",))
+    variants = [replace(one, kernel=f"variant-{number}") for number in range(3)]
+
+    once, _ = _printed([one])
+    text = io.StringIO()
+    show(Console(file=text, width=300), variants, [])
+
+    assert "weight in 24 rows" in once
+    shared = ("weight in 24 rows", "duplicate id in 2 rows", "not bounded: ", "writes past its end")
+    for line in shared:
+        (found,) = (part for part in text.getvalue().splitlines() if line in part)
+        assert found.strip().startswith("variant-0 and 2 other kernels")

@@ -142,6 +142,35 @@ def test_reciprocal_with_flag_is_the_reciprocal() -> None:
     assert same(after.v(9, "f4"), after.v(10, "f4")).all()
 
 
+#: x / y in lanes of v0 and v1 to v9, as LLVM divides 32-bit integers.
+DIVISION = (
+    *("v_cvt_f32_u32_e32 v2, v1", "v_rcp_iflag_f32_e32 v4, v2"),
+    *("v_mul_f32_e32 v4, 0x4f7ffffe, v4", "v_cvt_u32_f32_e32 v4, v4"),
+    *("v_sub_u32_e32 v5, 0, v1", "v_mul_lo_u32 v5, v5, v4", "v_mul_hi_u32 v5, v4, v5"),
+    *("v_add_u32_e32 v7, v4, v5", "v_mul_hi_u32 v9, v0, v7", "v_mul_lo_u32 v8, v9, v1"),
+    "v_sub_u32_e32 v8, v0, v8",
+    *2
+    * (
+        *("v_add_u32_e32 v6, 1, v9", "v_cmp_le_u32_e32 vcc, v1, v8"),
+        *("v_cndmask_b32_e32 v9, v9, v6, vcc", "v_subrev_u32_e32 v6, v1, v8"),
+        "v_cndmask_b32_e32 v8, v8, v6, vcc",
+    ),
+)
+
+
+@pytest.mark.parametrize("model", ["nearest", "below", "above", "random"])
+def test_integers_are_divided_exactly_under_each_model(model: str) -> None:
+    """Compiled integer division, which rests on v_rcp_iflag_f32, does not depend on the model."""
+    divisors = np.r_[1:1025, 2**16 - 3 : 2**16 + 4, 2**32 - 6 : 2**32 - 1].astype(np.uint64)
+    x = np.concatenate([np.arange(16), 7 * divisors - 1, 7 * divisors, [2**32 - 1] * 32])
+    x = np.resize(x % 2**32, 64 * len(divisors)).astype(np.uint32)
+    y = np.repeat(divisors, 64).astype(np.uint32)
+
+    after = run(list(DIVISION), {0: x, 1: y}, denormals=FLUSH, rounding=model)
+
+    assert (after.v(9, "u4") == x // y).all()
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_subnormals_that_are_kept_stop_the_run(name: str) -> None:
     """What the hardware returns for a subnormal with MODE keeping them is not guessed."""

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from goldgate.evals.asking.client import _broke
-from goldgate.evals.asking.journal import read_journal
+from goldgate.evals.asking.journal_lines import read_journal
 from tests.evals.support import RIGHT, Server, facts_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goldgate.cli import main
+from goldgate.evals.hashes import text_sha256
 from goldgate.evals.records.foreign import read_foreign
-from goldgate.evals.task import text_sha256
 from tests.evals.support import Server, problem
 
 if TYPE_CHECKING:

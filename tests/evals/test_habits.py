@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from goldgate.cli import main
-from goldgate.evals.asking.journal import Answer
+from goldgate.evals.asking.journal_lines import Answer
 from goldgate.evals.records.summary import speed
 from tests.evals.support import QUESTIONS, Server, facts_of
 
@@ -250,6 +250,44 @@ def test_one_backend_behind_two_addresses_is_named(
     assert status == 0
     assert "40 texts of 40 are the same in baseline and candidate" in printed
     assert printed.index("40 texts of 40") < printed.index("PRESERVED: the score")
+
+
+@pytest.mark.parametrize("changed", [0, 4])
+def test_two_arms_at_one_address_are_named(
+    right: dict[str, str],
+    ask: Ask,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changed: int,
+) -> None:
+    """One server asked twice is a control, whether its texts differ between the arms or not."""
+    answers = dict(right)
+    with Server(answers) as server:
+        ask(server.url, tmp_path / "one")
+        for question in list(answers)[:changed]:
+            answers[question] += " "
+        ask(server.url, tmp_path / "two")
+
+        main(["compare", str(tmp_path / "one"), str(tmp_path / "two"), *MARGIN])
+
+        printed = " ".join(capsys.readouterr().out.split())
+        assert f"baseline and candidate were asked at one address, {server.url}" in printed
+    assert ("40 texts of 40 are the same in baseline and candidate" in printed) == (not changed)
+
+
+def test_control_at_the_candidates_address_is_named(
+    right: dict[str, str], base: str, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A control that was asked of the candidate's server measures no noise of the baseline."""
+    with Server(right) as server:
+        ask(server.url, tmp_path / "cand")
+        ask(server.url, tmp_path / "control")
+
+    main(["compare", base, str(tmp_path / "cand"), "--control", str(tmp_path / "control"), *MARGIN])
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"the control was asked at the candidate's address, {server.url}" in printed
+    assert "asked at one address" not in printed
 
 
 def test_server_that_names_no_build_is_said(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from goldgate.evals.asking.journal import Answer, Failure, Journal, Sighting, read_journal
+from goldgate.evals.asking.journal import Journal
+from goldgate.evals.asking.journal_lines import Answer, Failure, Sighting, read_journal
 from goldgate.evals.errors import EvalError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goldgate.evals.asking.journal import Answer
+from goldgate.evals.asking.journal_lines import Answer
 from goldgate.evals.asking.response import (
     MAX_DEPTH,
     RequestError,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from goldgate.evals.asking.journal import read_journal
+from goldgate.evals.asking.journal_lines import read_journal
 from tests.evals.support import Server, cut_to, evidence_of, facts_of, samples_of
 
 if TYPE_CHECKING:

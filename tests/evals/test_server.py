@@ -7,7 +7,7 @@ import json
 import pytest
 
 from goldgate.evals.asking import identity as server
-from goldgate.evals.asking.journal import Sighting
+from goldgate.evals.asking.journal_lines import Sighting
 from goldgate.evals.errors import EvalError
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from goldgate.cli import main
-from goldgate.evals.asking.journal import read_journal
+from goldgate.evals.asking.journal_lines import read_journal
 from tests.evals.support import Server, cut_to, facts_of, samples_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from goldgate.evals.asking.journal import Answer
+from goldgate.evals.asking.journal_lines import Answer
 from goldgate.evals.comparing.throughput import compare_throughput
 from goldgate.evals.records.summary import speed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goldgate.evals.asking.journal import Answer
+from goldgate.evals.asking.journal_lines import Answer
 from goldgate.evals.records.summary import speed
 
 
