@@ -13,6 +13,7 @@ from goldgate.accuracy.calls import run
 from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.selection import Reason
+from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures import (
     FixtureError,
     Output,
@@ -125,7 +126,11 @@ def try_kernel(
         ran = run(loaded, recording)
     except KernelError:
         return (Trial({CALL: 0}, recording.rows),) * len(profiles)
-    return tuple(judged(recording, ran.output, p, len(ran.faults)) for p in profiles)
+    faults = [ran.faults + strided_faults(recording, ran.strided, PROFILES[p]) for p in profiles]
+    return tuple(
+        judged(recording, ran.output, p, len(found))
+        for p, found in zip(profiles, faults, strict=True)
+    )
 
 
 def try_fault(fault: Fault) -> tuple[Trial, Trial]:

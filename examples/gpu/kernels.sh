@@ -85,7 +85,7 @@ for step in $steps; do
       goldgate latency all latency "${named[@]}" --json "$out/latency.json"
       ;;
     tests) timed tests all "$python" -m pytest -q -p no:cacheprovider \
-      tests/accuracy/test_{graphs,device,latency}.py ;;
+      tests/accuracy/test_{graphs,device,latency,gpu_states}.py tests/fixtures/test_graph_calls.py ;;
     *) echo "$step: no such step: expected list shipped full sweep latency tests" >&2; exit 2 ;;
   esac
 done

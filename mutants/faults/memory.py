@@ -48,7 +48,9 @@ def _as_int64(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) ->
     """Write ids of eight bytes into a buffer of four-byte ids, as far as it goes."""
     topk_weights.copy_(w)
     pairs = ids.long().reshape(-1)[: ids.numel() // 2]
-    topk_ids.view(-1)[: 2 * len(pairs)] = pairs.contiguous().view(torch.int32)
+    buffer = topk_ids.reshape(-1).clone()  # strided ids have no view of this shape
+    buffer[: 2 * len(pairs)] = pairs.contiguous().view(torch.int32)
+    topk_ids.copy_(buffer.view(topk_ids.shape))
 
 
 def _shifted(topk_weights: Tensor, topk_ids: Tensor, w: Tensor, ids: Tensor) -> None:
