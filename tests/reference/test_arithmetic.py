@@ -120,4 +120,4 @@ def test_every_figure_of_a_profile_is_compared_here() -> None:
     """A figure added to profiles is not left out of the comparison above."""
     names = {field.name for field in dataclasses.fields(Profile)}
 
-    assert names == {"name", "recovered", "source", "tanh", "prescaled", *FIGURES}
+    assert names == {"name", "recovered", "source", "tanh", "prescaled", "shift", *FIGURES}
