@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Swap the routing kernel of a live sglang server and ask whether the model is still the same model:
-# the experiment of sglang pull request 23611, with the two kernels that sglang 0.5.10 to 0.5.17 has
+# the experiment of sglang pull request 23611, with the two kernels that sglang up to 0.5.15 has
 # on NVIDIA GPUs. One environment variable chooses between them:
 #
 #     SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK=0   sgl_kernel.topk_sigmoid (CUDA), the baseline
@@ -10,17 +10,22 @@
 #
 #     examples/gpu/sglang-swap.sh MODEL OUT [SERVER-ARGUMENTS...]
 #
-# Each kernel is recorded twice, eagerly and inside the server's CUDA graphs, and judged on the spot.
-# Then servers with graphs on and without a recorder answer: the baseline twice (the second time as
-# the control) and the candidate once. Questions asked before the first run warm each server up.
+# Each kernel is recorded twice, eagerly and inside the server's CUDA graphs, and judged on the spot;
+# the recorded rows are then routed by both kernels and compared. For the score two servers run beside
+# each other, with graphs on and without a recorder: `goldgate swap` registers its plan, then asks the
+# baseline, the candidate, and the baseline again as the control. All questions are asked of both once
+# before that, so that no run pays for compiling. MEMORY holds the two servers' --mem-fraction-static,
+# by default "0.2 0.5": sglang counts what the first has taken as used.
 #
-# GSM8K holds options of `goldgate gsm8k`, such as "--limit 200" (default: all questions); RECORDED
-# the questions that are asked while recording (default 60), WARM those before a run (default 200). Every step writes into OUT as it ends.
-# Exit status: that of `goldgate compare`, or 1 where a recorded kernel fails parity.
+# GSM8K holds options of `goldgate gsm8k` and `goldgate swap`, such as "--limit 200" (default: all
+# questions); RECORDED the questions that are asked while recording (default 60). Every step writes
+# into OUT as it ends. Exit status: that of `goldgate swap`, or 1 where a recorded kernel fails parity
+# or a difference between the two kernels is not explained.
 set -euo pipefail
 model=$1 out=$2
 shift 2
 port=${PORT:-30000} url=http://127.0.0.1:${PORT:-30000}
+more=("$@")
 arguments=(--model-path "$model" --port "$port" "$@")
 read -r -a asked <<<"${GSM8K:-}"
 mkdir -p "$out"
@@ -35,23 +40,17 @@ wait_until_up() { # PID LOG
   exit 2
 }
 
-stop() { # PID: the server and its workers
-  kill -INT "$1" 2>/dev/null || true
+stop() { # PID [SIGNAL]: the server and its workers
+  kill "-${2:-INT}" "$1" 2>/dev/null || true
   for _ in $(seq 60); do kill -0 "$1" 2>/dev/null || return 0; sleep 1; done
   kill -KILL "$1"
 }
 
-ask() { # NAME SWITCH: ask a server with CUDA graphs on
+serve() { # NAME SWITCH PORT MEMORY: start a server with CUDA graphs on; its number in $server
   SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK=$2 setsid python3 -m sglang.launch_server \
-    "${arguments[@]}" >"$out/$1.log" 2>&1 &
-  local server=$!
-  wait_until_up "$server" "$out/$1.log"
-  shift 2
-  goldgate gsm8k --base-url "$url" --out "$out/$1-warm" "${asked[@]}" --limit "${WARM:-200}"
-  for name in "$@"; do
-    goldgate gsm8k --base-url "$url" --out "$out/$name" "${asked[@]}"
-  done
-  stop "$server"
+    --model-path "$model" --port "$3" --mem-fraction-static "$4" "${more[@]}" >"$out/$1.log" 2>&1 &
+  server=$!
+  url=http://127.0.0.1:$3 wait_until_up "$server" "$out/$1.log"
 }
 
 record() { # NAME SWITCH [OPTION]: record, then judge on the spot
@@ -71,10 +70,21 @@ record record-topk-sigmoid 0
 record record-moe-fused-gate 1
 record graphs-topk-sigmoid 0 --cuda-graphs
 record graphs-moe-fused-gate 1 --cuda-graphs
-ask baseline 0 topk-sigmoid control
-ask candidate 1 moe-fused-gate
+goldgate compare-kernels sglang-topk-sigmoid sglang-moe-fused-gate \
+  --recordings "$out/record-topk-sigmoid/recordings" --json "$out/old-new.json" || parity=1
+read -r -a memory <<<"${MEMORY:-0.2 0.5}"
+old=http://127.0.0.1:$port new=http://127.0.0.1:$((port + 1000))
+serve baseline 0 "$port" "${memory[0]}"
+baseline=$server
+serve candidate 1 "$((port + 1000))" "${memory[1]}"
+candidate=$server
+for one in "$old" "$new"; do
+  goldgate gsm8k --base-url "$one" --out "$out/warm-${one##*:}" "${asked[@]}"
+done
 status=0
-goldgate compare "$out/topk-sigmoid" "$out/moe-fused-gate" --control "$out/control" \
-  --json "$out/compare.json" || status=$?
+BASELINE_URL=$old BASE_URL=$new goldgate swap --control "${asked[@]}" --out "$out/gsm8k" || status=$?
+# Started in the background by a script, they ignore an interrupt.
+stop "$baseline" TERM
+stop "$candidate" TERM
 [ "$status" -ne 0 ] || status=$parity
 exit "$status"

@@ -36,7 +36,7 @@ def coverage(view: View) -> Item:
         if one.verdict in ("FAIL", "REFUSED")
     ]
     wrong += not_reviewed(judged, policy)[0]
-    missing: list[tuple[str, str]] = []
+    missing = _unjudged(view)
     details: list[str] = []
     for architecture in policy.architectures:
         here = [one for one in covered if one.kernel.architecture == architecture]
@@ -84,6 +84,7 @@ def hostile(view: View) -> Item:
         for architecture in policy.architectures
         if not any(one.kernel.architecture == architecture for one in judged)
     ]
+    missing += _unjudged(view)
     return item(
         view,
         "hostile",
@@ -117,6 +118,7 @@ def determinism(view: View) -> Item:
         for architecture in policy.architectures
         if not any(one.kernel.architecture == architecture for one in repeated)
     ]
+    missing += _unjudged(view)
     times = min((one.repeats for one in repeated), default=0)
     notes = dict.fromkeys(note for one in repeated for note in one.call_notes)
     return item(
@@ -178,6 +180,19 @@ def _constructed(view: View, wanted: Callable[[str], bool]) -> tuple[list[Parity
         elif one.tier or one.verdict == "PASS":
             misses.append(Miss(one.file, one.recording, reasons))
     return good, misses
+
+
+def _unjudged(view: View) -> list[tuple[str, str]]:
+    """Return what runs that were broken off did not judge: such a recording has no tier."""
+    found: dict[tuple[str, str], list[Parity]] = {}
+    live = {one.file for one in view.facts.covered}
+    for one in view.of_kernel():
+        if one.file in live and one.verdict == "REFUSED" and not one.tier:
+            found.setdefault((one.kernel.architecture, one.file.path), []).append(one)
+    return [
+        (where, f"{len(several)} recordings of {path} were not judged ({several[0].why})")
+        for (where, path), several in found.items()
+    ]
 
 
 def _absent(here: list[Covered], tiers: Iterable[str], counts: Iterable[int]) -> list[str]:

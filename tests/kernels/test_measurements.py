@@ -50,3 +50,25 @@ def test_the_latencies_are_what_was_measured() -> None:
         )
     assert f"{document['copy_bandwidth_bytes_per_s'] / 1e12:.2f} TB/s" in PAGE
     assert document["device"] in PAGE
+
+
+def test_the_kernels_of_one_host_are_what_was_measured() -> None:
+    """Each line has every kernel's median and its ratio to the first, of one run."""
+    document = json.loads((DOCS / "measurements" / "latency-h200.json").read_text("utf-8"))
+    cold = {(one["kernel"], one["tokens"]): one for one in document["latencies"] if one["rotated"]}
+    names = (
+        "sglang-topk-sigmoid",
+        "sglang-moe-fused-gate",
+        "vllm-topk-sigmoid",
+        "torch-compile",
+        "torch-eager",
+    )
+
+    for tokens in sorted({tokens for _, tokens in cold}):
+        cells = []
+        for name in names:
+            one = cold[name, tokens]
+            ratio = f" ({one['ratio']['median']:.3f})" if one["ratio"] else ""
+            cells.append(f"{one['us']['median']:.2f}{ratio}")
+        assert f"| {tokens:,} tokens | {' | '.join(cells)} |" in PAGE
+    assert document["device"] in PAGE

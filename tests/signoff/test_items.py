@@ -137,6 +137,14 @@ FAILS: list[tuple[str, Change, str]] = [
     ),
 ]  # fmt: skip
 
+
+def broken_off(facts: Gathered) -> Gathered:
+    """Return the facts of a run that was interrupted before it judged a recording."""
+    file = facts.covered[0].file
+    left = a_parity("gfx942", "pairs/9", "", verdict="REFUSED", why="interrupted", file=file)
+    return replace(facts, parity=(*facts.parity, left))
+
+
 MISSING: list[tuple[str, Change, str]] = [
     ("release", without("parity"), "gfx942, gfx950: no outputs that a recorder took"),
     ("release", scored(runs=_run(totals={"served_models": {"org/Model": 1}})), "no fingerprint"),
@@ -153,6 +161,7 @@ MISSING: list[tuple[str, Change, str]] = [
     ("coverage", every("covered", token_counts=((1, 2),)), "no call of 4096 tokens"),
     ("coverage", every("covered", pairs_met=40), "40.0 % of the pairs of levels, not 50 %"),
     ("coverage", every("covered", tiers={"ordinary": 3}), "nothing of the tiers pairs"),
+    *((name, broken_off, "were not judged") for name in ("coverage", "hostile", "determinism")),
     ("hostile", lambda f: replace(f, parity=MODEL_PARITY), "no verdict on hostile rows"),
     ("determinism", every("parity", repeats=0), "no repeated calls"),
     ("emulated", lambda f: f, "gfx942, gfx950: nothing emulated"),
