@@ -11,6 +11,7 @@ import pytest
 from goldgate.signoff.checklist import State
 from goldgate.signoff.gathered import DISPATCH, Dispatched, Gathered, Interval
 from goldgate.signoff.items import DECIDED_BY
+from goldgate.signoff.parity_facts import parity_of
 from goldgate.signoff.rules import ITEMS, EngineRule, InputRule
 from tests.signoff.facts import (
     CONSTRUCTED,
@@ -99,6 +100,17 @@ _SERVED = MODEL_PARITY[0].kernel
 _FEW = ({"reason": "duplicate id", "rows": [1, 2, 3]},)
 _NEW_REASON = ({"reason": "weight", "rows": [1]},)
 
+
+def on_edge(facts: Gathered) -> Gathered:
+    """Return the facts of a kernel that fails a synthetic recording that ships."""
+    file = facts.covered[0].file
+    edge = a_parity(
+        "gfx942", "edge", "8" * 64, live=True, tier="recorded", repeats=30, verdict="FAIL",
+        why="4 of 64 rows fail", file=file,
+    )  # fmt: skip
+    return replace(facts, parity=(*facts.parity, edge))
+
+
 FAILS: list[tuple[str, Change, str]] = [
     ("release", first("parity", kernel=a_kernel("new.kernel", "gfx942", version="2.3")), "2 versi"),
     ("release", _source(server="sglang 0.5.9"), "2 engines"),
@@ -118,6 +130,7 @@ FAILS: list[tuple[str, Change, str]] = [
     ("gate", first("recordings", logits_dtype="BF16"), "logits are BF16"),
     ("coverage", tier("pairs", verdict="FAIL", why="1 of 9 rows fail"), "pairs/0 on gfx942"),
     ("coverage", tier("ordinary", known=_NEW_REASON), "policy does not allow"),
+    ("coverage", on_edge, "edge on gfx942: 4 of 64 rows fail"),
     ("hostile", tier("hostile", verdict="FAIL", why="NaN"), "hostile/few"),
     ("hostile", tier("hostile", known=_FEW), "in 3 rows, the policy allows 2"),
     ("determinism", tier("ordinary", call_faults=("two calls differ",)), "two calls differ"),
@@ -145,7 +158,12 @@ def broken_off(facts: Gathered) -> Gathered:
     return replace(facts, parity=(*facts.parity, left))
 
 
+_NOT_COVERED = {"verdict": "NOT COVERED", "why": "no groups"}
+
 MISSING: list[tuple[str, Change, str]] = [
+    ("coverage", tier("pairs", **_NOT_COVERED), "no call of the tiers pairs passes"),
+    ("hostile", tier("hostile", **_NOT_COVERED), "no verdict on hostile rows"),
+    ("determinism", every("parity", **_NOT_COVERED), "no repeated calls"),
     ("release", without("parity"), "gfx942, gfx950: no outputs that a recorder took"),
     ("release", scored(runs=_run(totals={"served_models": {"org/Model": 1}})), "no fingerprint"),
     ("parity", lambda f: replace(f, parity=(*MODEL_PARITY[1:], *CONSTRUCTED)), "on layers 0"),
@@ -187,6 +205,7 @@ NOT_COUNTED: list[tuple[str, Change, str]] = [
     ("parity", every("recordings", spec=_OTHER_ROUTER), "another router (top_k)"),
     ("parity", every("recordings", source=_SYNTHETIC), "a synthetic recording"),
     ("parity", every("parity", weights=0), "ids alone, without weights"),
+    ("hostile", tier("hostile", **_NOT_COVERED), "NOT COVERED: no groups"),
     ("coverage", lambda f: replace(f, covered=()), "without coverage"),
     ("coverage", every("covered", router="Kimi-K2"), "of the router of Kimi-K2, not of MiniMax"),
     ("latency", every("timed", spec=_OTHER_ROUTER), "for another router (top_k)"),
@@ -373,3 +392,20 @@ def test_sequential_plan_counts_where_the_policy_asks_for_it() -> None:
         return item_of("gsm8k", replace(FACTS, scored=(one,)), policy).state
 
     assert (under(1319), under(264)) == (State.PASS, State.MISSING)
+
+
+def test_failure_of_a_tier_that_the_policy_does_not_name_fails_the_coverage() -> None:
+    """Pairs that fail decide, though the policy asks for the ordinary tier alone."""
+    policy = replace(POLICY, coverage=replace(POLICY.coverage, tiers=("ordinary",)))
+
+    found = item_of("coverage", tier("pairs", verdict="FAIL", why="9 rows fail")(FACTS), policy)
+
+    assert found.state is State.FAIL
+
+
+def test_verdict_that_no_judge_gives_is_refused() -> None:
+    """A result whose verdict is another word is no fact."""
+    result = {"recording": "edge", "sha256": {}, "verdict": "ERROR"}
+
+    with pytest.raises(ValueError, match="verdict 'ERROR', expected one of PASS, FAIL"):
+        parity_of(result, MODEL_PARITY[0].kernel, a_file("e/parity.json", "kernel parity"))
