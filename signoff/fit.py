@@ -9,7 +9,8 @@ from typing import Any
 from goldgate.reference.models import MODELS
 from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.gathered import Kernel, Parity, Recorded
-from goldgate.signoff.rules import KernelRule, Policy, is_standin, matches
+from goldgate.signoff.rules import KernelRule, Policy, matches
+from goldgate.signoff.standin import of_standin
 
 
 def is_kernel(kernel: Kernel, rule: KernelRule) -> bool:
@@ -50,7 +51,7 @@ def recording_reasons(recorded: Recorded | None, policy: Policy) -> list[str]:
         return ["a synthetic recording"]
     reasons = []
     if not matches(recorded.model, policy.model.names):
-        what = "the stand-in" if is_standin(recorded.model) else recorded.model
+        what = "the stand-in" if of_standin(recorded) else recorded.model
         reasons.append(f"of {what}, not {policy.model.title}")
     else:
         revision = str(recorded.source.get("revision", ""))

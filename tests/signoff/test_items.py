@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from goldgate.fixtures import SHIPPED_RECORDINGS
+from goldgate.fixtures.recorder.checkpoint import locate
 from goldgate.signoff.checklist import State
 from goldgate.signoff.gathered import DISPATCH, Dispatched, Gathered, Interval
 from goldgate.signoff.items import DECIDED_BY
 from goldgate.signoff.parity_facts import parity_of
 from goldgate.signoff.rules import ITEMS, EngineRule, InputRule
+from goldgate.signoff.standin import standin_revision
 from tests.signoff.facts import (
     CONSTRUCTED,
     FACTS,
@@ -207,6 +210,7 @@ NOT_COUNTED: list[tuple[str, Change, str]] = [
     ("parity", kernels("sm_90"), "architecture sm_90"),
     ("parity", every("parity", partial=True), "a partial run (--partial)"),
     ("parity", sources(model="goldgate-standin"), "of the stand-in, not Model"),
+    ("parity", sources(model="m", revision=standin_revision()), "of the stand-in, not Model"),
     ("parity", sources(revision="r2"), "of revision r2"),
     ("parity", sources(server=""), "recorded in an unknown engine, not sglang 0.5.*"),
     ("parity", every("recordings", spec=_OTHER_ROUTER), "another router (top_k)"),
@@ -417,3 +421,17 @@ def test_verdict_that_no_judge_gives_is_refused() -> None:
 
     with pytest.raises(ValueError, match="verdict 'ERROR', expected one of PASS, FAIL"):
         parity_of(result, MODEL_PARITY[0].kernel, a_file("e/parity.json", "kernel parity"))
+
+
+def test_standin_under_another_name_is_a_demonstration() -> None:
+    """The stand-in is known by its revision: a policy that names its folder releases nothing."""
+    folder = SHIPPED_RECORDINGS.parent / "standin" / "data" / "model"
+    revision = locate(str(folder))[1]
+    policy = replace(POLICY, model=replace(POLICY.model, names=("/srv/small",), revision="*"))
+    facts = sources(model="/srv/small", revision=revision)(FACTS)
+
+    found = decided(facts, policy)
+
+    assert not policy.demonstration
+    assert found.demonstration
+    assert found.verdict.startswith("DEMONSTRATION, releases nothing: ")
