@@ -9,9 +9,12 @@ from goldgate.signoff.checklist import Item, ToDo
 from goldgate.signoff.fit import (
     Miss,
     device_reasons,
+    fails,
     files_of,
     is_kernel,
     kernel_reasons,
+    miss,
+    not_passing,
     numbers,
     router_reasons,
     would_fill,
@@ -64,6 +67,7 @@ def coverage(view: View) -> Item:
         evidence=files_of(covered),
         to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
+        not_passing=not_passing(misses),
         details=details,
     )
 
@@ -91,6 +95,7 @@ def hostile(view: View) -> Item:
         evidence=files_of(judged),
         to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
+        not_passing=not_passing(misses),
     )
 
 
@@ -128,6 +133,7 @@ def determinism(view: View) -> Item:
         evidence=files_of(repeated),
         to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
+        not_passing=not_passing(misses),
         details=[f"not tried: {note}" for note in list(notes)[:5]],
     )
 
@@ -173,10 +179,10 @@ def _constructed(view: View, wanted: Callable[[str], bool]) -> tuple[list[Parity
         reasons = view.run_here(one)
         if one.verdict == "NOT COVERED":
             reasons = (*reasons, f"NOT COVERED: {one.why}")
-        if not reasons:
+        if not reasons or (one.live and fails(one, reasons)):
             good.append(one)
         elif one.tier or one.verdict == "PASS":
-            misses.append(Miss(one.file, one.recording, reasons))
+            misses.append(miss(one, one.recording, reasons))
     return good, misses
 
 

@@ -114,6 +114,15 @@ def on_edge(facts: Gathered) -> Gathered:
     return replace(facts, parity=(*facts.parity, edge))
 
 
+def beside(**values: Any) -> Change:  # noqa: ANN401 - a field's value
+    """Return a change that adds a file with failures of what the other files pass."""
+    more = {"verdict": "FAIL", "why": "9 of 4096 rows fail", **values}
+    failed = tuple(
+        replace(one, file=a_file("z.json", "kernel parity"), **more) for one in MODEL_PARITY
+    )
+    return lambda facts: replace(facts, parity=(*facts.parity, *failed))
+
+
 FAILS: list[tuple[str, Change, str]] = [
     ("release", first("parity", kernel=a_kernel("new.kernel", "gfx942", version="2.3")), "2 versi"),
     ("release", _source(server="sglang 0.5.9"), "2 engines"),
@@ -133,6 +142,9 @@ FAILS: list[tuple[str, Change, str]] = [
     ("gate", first("recordings", logits_dtype="BF16"), "logits are BF16"),
     ("coverage", tier("pairs", verdict="FAIL", why="1 of 9 rows fail"), "pairs/0 on gfx942"),
     ("coverage", tier("ordinary", known=_NEW_REASON), "policy does not allow"),
+    ("parity", beside(partial=True), "9 of 4096 rows fail (z.json)"),
+    ("parity", beside(recording_sha256="f" * 64), "9 of 4096 rows fail (z.json)"),
+    ("coverage", tier("pairs", verdict="FAIL", why="9 rows", partial=True), "pairs/0 on gfx942"),
     ("coverage", on_edge, "edge on gfx942: 4 of 64 rows fail"),
     ("hostile", tier("hostile", verdict="FAIL", why="NaN"), "hostile/few"),
     ("hostile", tier("hostile", known=_FEW), "in 3 rows, the policy allows 2"),
@@ -435,3 +447,16 @@ def test_standin_under_another_name_is_a_demonstration() -> None:
     assert not policy.demonstration
     assert found.demonstration
     assert found.verdict.startswith("DEMONSTRATION, releases nothing: ")
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "REFUSED"])
+def test_what_does_not_pass_is_told_beside_a_pass(verdict: str) -> None:
+    """A run of another version that fails or is refused is named, though the item passes."""
+    old = a_kernel("new.kernel", "gfx942", version="1.9")
+
+    found = item_of("parity", beside(verdict=verdict, kernel=old)(FACTS))
+
+    assert found.state is State.PASS
+    assert len(found.would_fill) == 1
+    assert f"z.json states {verdict} of gfx942 layer 0, gfx942 layer 1" in found.would_fill[0]
+    assert "version 1.9, not 2.*" in found.would_fill[0]
