@@ -166,6 +166,21 @@ FAILS: list[tuple[str, Change, str]] = [
 ]  # fmt: skip
 
 
+def unknown_on(architecture: str) -> Change:
+    """Return a change that leaves the bias of an architecture's verdicts unknown."""
+
+    def change(facts: Gathered) -> Gathered:
+        held = tuple(
+            replace(one, input={"bias": "unknown"})
+            if one.kernel.architecture == architecture
+            else one
+            for one in facts.parity
+        )
+        return replace(facts, parity=held)
+
+    return change
+
+
 def matrix_twice(facts: Gathered) -> Gathered:
     """Return facts with one kill matrix of too few rows, in two files."""
     one = replace(facts.killed[0], conforming_rows=600_000)
@@ -194,6 +209,8 @@ MISSING: list[tuple[str, Change, str]] = [
     ("judge", tier("pairs", judge_sha256=""), "2 verdicts are of another version's judge"),
     ("judge", every("compared", judge_sha256="f" * 64), "4 verdicts are of another version's"),
     ("bias", every("parity", input={"bias": "unknown"}), "in layers 0 to 1"),
+    ("bias", unknown_on("gfx950"), "gfx950: no checkpoint's bias to compare with in layers 0 to 1"),
+    ("gate", lambda f: replace(f, parity=MODEL_PARITY[:3]), "gfx950: no logits of layers 1"),
     ("old-new", lambda f: replace(f, compared=f.compared[1:]), "gfx942: no comparison on layers 0"),
     ("gate", without("parity"), "no logits of layers 0 to 1"),
     ("coverage", without("covered"), "gfx942, gfx950: no coverage"),
@@ -460,3 +477,15 @@ def test_what_does_not_pass_is_told_beside_a_pass(verdict: str) -> None:
     assert len(found.would_fill) == 1
     assert f"z.json states {verdict} of gfx942 layer 0, gfx942 layer 1" in found.would_fill[0]
     assert "version 1.9, not 2.*" in found.would_fill[0]
+
+
+def test_rows_of_an_unknown_bias_are_stated() -> None:
+    """Recordings without the checkpoint's bias beside those with it are counted in the item."""
+    more = replace(RECORDINGS[0], sha256="e" * 64, rows=500)
+    one = replace(MODEL_PARITY[0], recording_sha256=more.sha256, input={"bias": "unknown"})
+    facts = replace(FACTS, recordings=(*FACTS.recordings, more), parity=(*FACTS.parity, one))
+
+    found = item_of("bias", facts)
+
+    assert found.state is State.PASS
+    assert found.found.endswith("; 500 more rows have no checkpoint's bias")
