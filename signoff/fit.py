@@ -83,9 +83,12 @@ def router_reasons(spec: Mapping[str, Any], policy: Policy) -> list[str]:
     return [f"for another router ({', '.join(differing)})"] if differing else []
 
 
-def run_reasons(one: Parity) -> list[str]:
-    """Say why a verdict is of a part alone: of some recordings, or of ids without weights."""
+def run_reasons(one: Parity, rule: KernelRule) -> list[str]:
+    """Say why a verdict proves too little: of a part, of ids alone, of weights of another type."""
+    # Only a pass can owe itself to the rounding of the type that was declared.
+    other = one.verdict == "PASS" and one.weight_format not in ("", rule.weights)
     return [
+        *([f"judged as {one.weight_format} weights, not {rule.weights}"] if other else []),
         *([_PARTIAL] if one.partial else []),
         *([_IDS_ALONE] if one.verdict == "PASS" and not one.weights else []),
     ]

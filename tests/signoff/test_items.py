@@ -244,6 +244,8 @@ NOT_COUNTED: list[tuple[str, Change, str]] = [
     ("parity", sources(server=""), "recorded in an unknown engine, not sglang 0.5.*"),
     ("parity", every("recordings", spec=_OTHER_ROUTER), "another router (top_k)"),
     ("parity", every("recordings", source=_SYNTHETIC), "a synthetic recording"),
+    ("parity", every("parity", weight_format="bfloat16"), "as bfloat16 weights, not float32"),
+    ("coverage", tier("pairs", weight_format="bfloat16"), "as bfloat16 weights, not float32"),
     ("parity", every("parity", weights=0), "ids alone, without weights"),
     ("hostile", tier("hostile", **_NOT_COVERED), "NOT COVERED: no groups"),
     ("coverage", lambda f: replace(f, covered=()), "without coverage"),
