@@ -20,6 +20,7 @@ from goldgate.fixtures.recording import recording as in_memory
 from goldgate.fixtures.tensorfile import Tensor
 from goldgate.kernels import KernelError
 from goldgate.kernels.aiter import supports
+from goldgate.kernels.aiter_emulated.build import SourceError
 from goldgate.kernels.aiter_emulated.variants import Variant
 from goldgate.reference import PROFILES
 
@@ -204,6 +205,8 @@ def emulated_tasks(
                 done = emulate(
                     one.variant, one.recording, run, launches=one.launches, advance=executed
                 )
+            except SourceError:  # nothing was executed: an error of the input, not a verdict
+                raise
             except KernelError as error:
                 sha256 = one.judged.sha256
                 name = one.variant.name
