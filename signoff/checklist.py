@@ -163,12 +163,20 @@ class Checklist:
     def verdict(self) -> str:
         """The answer in one line.
 
-        It says DEMONSTRATION where the policy's model is the stand-in.
+        It says DEMONSTRATION where the policy's model is the stand-in, and a YES names the advisory
+        items that do not pass.
         """
         if self.unusable:
             answer = "NO: unusable evidence"
         elif self.signed_off:
             answer = "YES: every required item passes"
+            open_items = [
+                f"{one.name} {one.state.value}"
+                for one in self.items
+                if not one.required and one.state is not State.PASS
+            ]
+            if open_items:
+                answer += f"; advisory: {', '.join(open_items)}"
         else:
             required = list(self.required())
             failed = sum(one.state is State.FAIL for one in required)

@@ -10,6 +10,7 @@ from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.items import DECIDED_BY
 from goldgate.signoff.rules import ITEMS, Policy
 from goldgate.signoff.sift import sifted
+from goldgate.signoff.standin import is_demonstration
 from goldgate.signoff.view import View
 
 
@@ -35,7 +36,7 @@ def decide(
         policy_name=policy.name,
         policy_sha256=policy.sha256,
         policy=policy_facts(policy),
-        demonstration=policy.demonstration,
+        demonstration=is_demonstration(policy, facts.recordings),
         items=tuple(DECIDED_BY[name](view) for name in ITEMS),
         refused=facts.refused,
         read=facts.files,

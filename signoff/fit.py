@@ -9,7 +9,15 @@ from typing import Any
 from goldgate.reference.models import MODELS
 from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.gathered import Kernel, Parity, Recorded
-from goldgate.signoff.rules import KernelRule, Policy, is_standin, matches
+from goldgate.signoff.rules import KernelRule, Policy, matches
+from goldgate.signoff.standin import of_standin
+
+_NOWHERE = "its recording is described nowhere"
+_PARTIAL = "a partial run (--partial)"
+_IDS_ALONE = "ids alone, without weights"
+
+#: Why a pass proves too little. A failure of such a run is one all the same.
+_TOO_LITTLE = frozenset((_NOWHERE, _PARTIAL, _IDS_ALONE))
 
 
 def is_kernel(kernel: Kernel, rule: KernelRule) -> bool:
@@ -45,12 +53,12 @@ def device_reasons(kernel: Kernel, policy: Policy) -> list[str]:
 def recording_reasons(recorded: Recorded | None, policy: Policy) -> list[str]:
     """Say why a recording is not one of the policy's model, as its engine served it."""
     if recorded is None:
-        return ["its recording is described nowhere"]
+        return [_NOWHERE]
     if not recorded.model:
         return ["a synthetic recording"]
     reasons = []
     if not matches(recorded.model, policy.model.names):
-        what = "the stand-in" if is_standin(recorded.model) else recorded.model
+        what = "the stand-in" if of_standin(recorded) else recorded.model
         reasons.append(f"of {what}, not {policy.model.title}")
     else:
         revision = str(recorded.source.get("revision", ""))
@@ -75,12 +83,20 @@ def router_reasons(spec: Mapping[str, Any], policy: Policy) -> list[str]:
     return [f"for another router ({', '.join(differing)})"] if differing else []
 
 
-def run_reasons(one: Parity) -> list[str]:
-    """Say why a verdict is of a part alone: of some recordings, or of ids without weights."""
+def run_reasons(one: Parity, rule: KernelRule) -> list[str]:
+    """Say why a verdict proves too little: of a part, of ids alone, of weights of another type."""
+    # Only a pass can owe itself to the rounding of the type that was declared.
+    other = one.verdict == "PASS" and one.weight_format not in ("", rule.weights)
     return [
-        *(["a partial run (--partial)"] if one.partial else []),
-        *(["ids alone, without weights"] if one.verdict == "PASS" and not one.weights else []),
+        *([f"judged as {one.weight_format} weights, not {rule.weights}"] if other else []),
+        *([_PARTIAL] if one.partial else []),
+        *([_IDS_ALONE] if one.verdict == "PASS" and not one.weights else []),
     ]
+
+
+def fails(one: Parity, reasons: Sequence[str]) -> bool:
+    """Say whether a verdict that does not count is a failure of the kernel all the same."""
+    return one.verdict == "FAIL" and _TOO_LITTLE.issuperset(reasons)
 
 
 @dataclass(frozen=True)
@@ -91,12 +107,25 @@ class Miss:
         file: where it is from.
         row: which row of the item it would have filled.
         reasons: why it does not.
+        verdict: FAIL or REFUSED, of which a reader has to know whatever else passes; else "".
 
     """
 
     file: EvidenceFile
     row: str
     reasons: tuple[str, ...]
+    verdict: str = ""
+
+
+def miss(one: Parity, row: str, reasons: Iterable[str]) -> Miss:
+    """Return a verdict that does not count."""
+    verdict = one.verdict if one.verdict in ("FAIL", "REFUSED") else ""
+    return Miss(one.file, row, tuple(reasons), verdict)
+
+
+def not_passing(misses: Iterable[Miss]) -> tuple[str, ...]:
+    """Return a sentence for each set of reasons why a FAIL or REFUSED does not count."""
+    return would_fill(one for one in misses if one.verdict)
 
 
 def would_fill(misses: Iterable[Miss], already: Iterable[str] = ()) -> tuple[str, ...]:
@@ -108,14 +137,14 @@ def would_fill(misses: Iterable[Miss], already: Iterable[str] = ()) -> tuple[str
 
     """
     filled = set(already)
-    groups: dict[tuple[str, ...], list[Miss]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[Miss]] = {}
     for one in misses:
         if one.row not in filled:
-            groups.setdefault(one.reasons, []).append(one)
+            groups.setdefault((one.verdict, one.reasons), []).append(one)
     return tuple(
-        f"{_files(some)} would have filled {listed([one.row for one in some])}; not counted: "
-        f"{'; '.join(reasons)}"
-        for reasons, some in groups.items()
+        f"{_files(some)} {f'states {verdict} of' if verdict else 'would have filled'} "
+        f"{listed([one.row for one in some])}; not counted: {'; '.join(reasons)}"
+        for (verdict, reasons), some in groups.items()
     )
 
 

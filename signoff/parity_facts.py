@@ -15,6 +15,11 @@ from goldgate.signoff.gathered import Compared, Covered, Gathered, Kernel, Parit
 _EXPLANATIONS = (*("same", "order", "tie", "rounding", "undefined", "known", "padding"),)
 
 
+#: The verdicts on one recording: of a kernel, and of two that are compared.
+_VERDICTS = ("PASS", "FAIL", "REFUSED", "NOT COVERED")
+_COMPARED = ("EXPLAINED", "UNEXPLAINED", "REFUSED", "NOT COVERED")
+
+
 def parity_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
     """Return the facts of parity evidence of schema 2."""
     options, judge = document["options"], str(document["goldgate"].get("judge") or "")
@@ -67,14 +72,19 @@ def parity_of(
     judge_sha256: str = "",
     judged_again: bool = False,
 ) -> Parity:
-    """Return one verdict from its JSON (`goldgate.accuracy.evidence.result_json`)."""
+    """Return one verdict from its JSON (`goldgate.accuracy.evidence.result_json`).
+
+    Raises:
+        ValueError: its verdict is none that a judge gives.
+
+    """
     tier = result.get("tier")
     return Parity(
         kernel=kernel,
         recording=result["recording"],
         recording_sha256=result["sha256"].get("recording") or "",
         output_sha256=result["sha256"].get("output") or "",
-        verdict=result["verdict"],
+        verdict=_known(result["verdict"], _VERDICTS),
         why=_why(result),
         rows=int(result.get("rows", 0)),
         counts={v.name.lower(): int(result.get(v.name.lower(), 0)) for v in Verdict},
@@ -154,12 +164,19 @@ def _covered(document: Mapping[str, Any], file: EvidenceFile) -> Iterator[Covere
         )
 
 
+def _known(verdict: str, verdicts: tuple[str, ...]) -> str:
+    if verdict not in verdicts:
+        raise ValueError(f"verdict {verdict!r}, expected one of {', '.join(verdicts)}")
+    return verdict
+
+
 def _why(result: Mapping[str, Any]) -> str:
     if result["verdict"] == "PASS":
         return ""
     faults = result.get("call_faults") or [""]
     reasons = [
         *([str(result["refusal"])] if result.get("refusal") else []),
+        *([str(result["not_covered"])] if result.get("not_covered") else []),
         *([f"{result['failing']} of {result['rows']} rows fail"] if result.get("failing") else []),
         *(["weights have a systematic error"] if (result.get("drift") or {}).get("found") else []),
         *([faults[0]] if faults[0] else []),
@@ -185,7 +202,7 @@ def _compared(
         new,
         result["recording"],
         (result.get("sha256") or {}).get("recording") or "",
-        result["verdict"],
+        _known(result["verdict"], _COMPARED),
         str(result.get("refusal") or result.get("not_covered") or faults[0] or ""),
         int(result.get("rows", 0)),
         int(result.get("rerouted", 0)),

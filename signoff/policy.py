@@ -26,6 +26,9 @@ POLICIES = Path(__file__).with_name("policies")
 #: The policy that is taken where neither --policy nor a file signoff.toml is there.
 RELEASE = "aiter-minimax-m2.5"
 
+#: Items without which the others say nothing of what is released: never advisory.
+_ALWAYS = ("release", "parity", "judge", "provenance", "agreement")
+
 _PLANS = ("all", "sequential", "any")
 _INPUTS = ("rotated", "warm", "both")
 
@@ -105,6 +108,20 @@ def _check(policy: Policy) -> None:
             raise PolicyError(
                 f"{policy.path}: {key}: {value!r}: expected one of {', '.join(allowed)}"
             )
+    for name in _ALWAYS:
+        if name in policy.advisory:
+            raise PolicyError(
+                f"{policy.path}: advisory: {name!r}: expected none of {', '.join(_ALWAYS)}: "
+                "a release always needs them; take it out"
+            )
+    demanded: tuple[tuple[str, tuple[object, ...]], ...] = (
+        ("latency: tokens", policy.latency.tokens),
+        ("coverage: tiers", policy.coverage.tiers),
+        ("coverage: token_counts", policy.coverage.token_counts),
+    )
+    for key, values in demanded:
+        if not values:
+            raise PolicyError(f"{policy.path}: {key}: []: expected at least one value")
     filled = (
         ("kernel: names", policy.kernel.names),
         ("kernel: versions", policy.kernel.versions),

@@ -23,6 +23,7 @@ from goldgate.signoff.gathered import (
 )
 from goldgate.signoff.items.scores import fingerprint_of
 from goldgate.signoff.rules import Policy, is_standin, matches
+from goldgate.signoff.standin import of_standin
 
 #: Kinds whose age counts. A kill matrix is current while the judge's code is the same; a recording
 #: and its outputs name the versions that they are of.
@@ -113,7 +114,7 @@ def _other_kernel(kernels: Sequence[Kernel], policy: Policy) -> str:
 def _other_model(recordings: Sequence[Recorded], policy: Policy) -> str:
     for one in recordings:
         # What is of the stand-in is told where it would have counted.
-        if not one.model or (is_standin(one.model) and not policy.demonstration):
+        if not one.model or (of_standin(one) and not policy.demonstration):
             continue
         if not matches(one.model, policy.model.names):
             return f"of another model ({one.model}): the policy is about {policy.model.title}"

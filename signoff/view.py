@@ -62,7 +62,7 @@ class View:
             *kernel_reasons(one.kernel, self.policy.kernel),
             *device_reasons(one.kernel, self.policy),
             *recording_reasons(recorded, self.policy),
-            *run_reasons(one),
+            *run_reasons(one, self.policy.kernel),
         )
 
     def run_here(self, one: Parity) -> tuple[str, ...]:
@@ -70,6 +70,6 @@ class View:
         return (
             *kernel_reasons(one.kernel, self.policy.kernel),
             *device_reasons(one.kernel, self.policy),
-            *run_reasons(one),
+            *run_reasons(one, self.policy.kernel),
             *(() if one.live else ("recorded outputs, not a kernel that goldgate called",)),
         )

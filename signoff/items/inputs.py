@@ -7,7 +7,7 @@ from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item, ToDo
 from goldgate.signoff.fit import Miss, files_of, numbers, would_fill
 from goldgate.signoff.gathered import Parity, Recorded
-from goldgate.signoff.items.item import item
+from goldgate.signoff.items.item import across, item
 from goldgate.signoff.view import View
 
 #: Types as safetensors names them.
@@ -16,15 +16,12 @@ NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 
 def bias(view: View) -> Item:
     """Require the checkpoint's bias, or the intended cast of it, in every layer."""
-    policy, rule = view.policy, view.policy.inputs
+    rule = view.policy.inputs
     pairs, misses = _on_model(view, "the bias of")
     wrong, cast, rerouted, rows = [], 0, 0, 0
-    known: set[int] = set()
+    known: set[tuple[str, int | None]] = set()
     seen: set[str] = set()
     for one, recorded in pairs:
-        if recorded.sha256 in seen:
-            continue  # the input is the recording's, whichever kernel was judged
-        seen.add(recorded.sha256)
         state = one.input.get("bias", "unknown")
         where = f"{one.recording} ({one.file.path})"
         # The type that reaches the kernel, by storage: a float32 tensor may hold bfloat16's values.
@@ -32,12 +29,14 @@ def bias(view: View) -> Item:
             wrong.append(f"the bias reaches the kernel as {recorded.bias_dtype}: {where}")
         if state == "unknown":
             continue
-        known.add(recorded.layer if recorded.layer is not None else -1)
-        rows += recorded.rows
-        rerouted += int(one.input.get("rerouted_rows") or 0)
-        if state == f"cast to {rule.bias}":
-            cast += 1
-        elif state != "checkpoint's":
+        known.add((one.kernel.architecture, recorded.layer))
+        # The input is the recording's, whichever kernel was judged: its rows count once.
+        if recorded.sha256 not in seen:
+            seen.add(recorded.sha256)
+            rows += recorded.rows
+            rerouted += int(one.input.get("rerouted_rows") or 0)
+            cast += state == f"cast to {rule.bias}"
+        if state not in ("checkpoint's", f"cast to {rule.bias}"):
             wrong.append(
                 f"the bias is {_words(state)}, which routes {one.input.get('rerouted_rows')} of "
                 f"{recorded.rows} rows to other experts: {where}"
@@ -48,9 +47,11 @@ def bias(view: View) -> Item:
             f"the cast to {rule.bias} routes {rerouted} of {rows} rows to other experts, "
             f"{100 * share:.3g} %: the policy allows {100 * rule.most_rerouted:g} %"
         )
-    missing = []
-    if unknown := [layer for layer in policy.layers if layer not in known]:
-        missing.append(f"no checkpoint's bias to compare with in layers {numbers(unknown)}")
+    missing = _missing(view, known, "no checkpoint's bias to compare with in")
+    unknown = {
+        recorded.sha256: recorded.rows for _, recorded in pairs if recorded.sha256 not in seen
+    }
+    rest = f"; {sum(unknown.values())} more rows have no checkpoint's bias" if unknown else ""
     how = (
         f"is cast to {rule.bias} as intended in {cast} recordings"
         if cast
@@ -60,23 +61,23 @@ def bias(view: View) -> Item:
         view,
         "bias",
         f"the bias is the checkpoint's, or cast to {rule.bias} as intended",
-        good=f"the bias {how}; {rerouted} of {rows} rows re-route by it",
+        good=f"the bias {how}; {rerouted} of {rows} rows re-route by it{rest}",
         wrong=wrong,
-        missing=missing,
+        missing=across(missing),
         evidence=files_of(one for one, _ in pairs),
-        to_do=_to_do(view),
+        to_do=_to_do(view, wrong, missing),
         would_fill=would_fill(misses),
     )
 
 
 def gate(view: View) -> Item:
     """Require the gate's logits in the policy's type, and not on a narrower grid."""
-    policy, rule = view.policy, view.policy.inputs
+    rule = view.policy.inputs
     pairs, misses = _on_model(view, "the logits of")
     wrong = []
-    layers: set[int] = set()
+    layers: set[tuple[str, int | None]] = set()
     for one, recorded in pairs:
-        layers.add(recorded.layer if recorded.layer is not None else -1)
+        layers.add((one.kernel.architecture, recorded.layer))
         grid = one.input.get("logits_grid")
         if recorded.logits_dtype != NAMES[rule.logits]:
             wrong.append(f"logits are {recorded.logits_dtype}: {one.recording} ({one.file.path})")
@@ -86,16 +87,17 @@ def gate(view: View) -> Item:
                 f"{on_it} of {recorded.rows} rows hold {grid} values alone, so their gate was "
                 f"computed or rounded in {grid}: {one.recording} ({one.file.path})"
             )
-    none = [layer for layer in policy.layers if layer not in layers]
+    missing = _missing(view, layers, "no logits of")
     return item(
         view,
         "gate",
         f"the gate computes its logits in {rule.logits}",
-        good=f"logits of {len(layers)} layers are {rule.logits} and lie on no narrower grid",
+        good=f"logits of {len({layer for _, layer in layers})} layers are {rule.logits} and lie "
+        "on no narrower grid",
         wrong=list(dict.fromkeys(wrong)),
-        missing=[f"no logits of layers {numbers(none)}"] if none else [],
+        missing=across(missing),
         evidence=files_of(one for one, _ in pairs),
-        to_do=_to_do(view),
+        to_do=_to_do(view, wrong, missing),
         would_fill=would_fill(misses),
     )
 
@@ -112,8 +114,22 @@ def _on_model(view: View, what: str) -> tuple[list[tuple[Parity, Recorded]], lis
     return pairs, misses
 
 
-def _to_do(view: View) -> list[ToDo]:
-    return commands.record(view.policy, view.policy.architectures[0])
+def _missing(view: View, held: set[tuple[str, int | None]], what: str) -> list[tuple[str, str]]:
+    """Return the layers of each architecture that are not among those held."""
+    absent = {
+        architecture: [n for n in view.policy.layers if (architecture, n) not in held]
+        for architecture in view.policy.architectures
+    }
+    return [(where, f"{what} layers {numbers(none)}") for where, none in absent.items() if none]
+
+
+def _to_do(view: View, wrong: list[str], missing: list[tuple[str, str]]) -> list[ToDo]:
+    return [
+        step
+        for architecture in view.policy.architectures
+        if wrong or architecture in dict(missing)
+        for step in commands.record(view.policy, architecture)
+    ]
 
 
 def _words(state: str) -> str:

@@ -28,6 +28,7 @@ def item(
     to_do: Sequence[ToDo] = (),
     would_fill: Sequence[str] = (),
     details: Sequence[str] = (),
+    not_passing: Sequence[str] = (),
 ) -> Item:
     """Return an item: FAIL where something is wrong, else MISSING where something is, else PASS.
 
@@ -42,6 +43,7 @@ def item(
         to_do: what is to be run where something is missing or wrong.
         would_fill: sentences on what does not count; left out where nothing is missing.
         details: further lines.
+        not_passing: those of `would_fill` on a FAIL or REFUSED, kept where the item passes.
 
     """
     state = State.FAIL if wrong else State.MISSING if missing else State.PASS
@@ -58,6 +60,6 @@ def item(
         found,
         tuple(dict.fromkeys(evidence)),
         () if state is State.PASS else tuple(to_do),
-        () if state is State.PASS else tuple(would_fill),
+        tuple(not_passing if state is State.PASS else would_fill),
         (*extra, *details),
     )

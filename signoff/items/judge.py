@@ -46,7 +46,8 @@ def judge(view: View) -> Item:
             f"{len(other)} verdicts are of another version's judge, the first in {other[0]}: "
             "judge again with this version"
         )
-    rows = sum(one.conforming_rows for one in killed)
+    # Not their sum: the same matrix may be there twice, and two may have judged the same rows.
+    rows = max((one.conforming_rows for one in killed), default=0)
     least = view.policy.evidence.conforming_rows
     if killed and rows < least:
         missing.append(f"conforming kernels were judged on {rows} rows, not {least}")

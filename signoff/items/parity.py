@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item
-from goldgate.signoff.fit import Miss, files_of, numbers, would_fill
+from goldgate.signoff.fit import Miss, fails, files_of, miss, not_passing, numbers, would_fill
 from goldgate.signoff.gathered import Parity
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.known import not_reviewed
@@ -17,23 +17,27 @@ def parity(view: View) -> Item:
     cells: dict[tuple[str, int], dict[str, Parity]] = {}
     good: list[Parity] = []
     misses: list[Miss] = []
+    failing: list[Parity] = []
     for one, recorded, reasons in view.on_model():
+        if reasons and fails(one, reasons):
+            failing.append(one)
+            continue
         if reasons or recorded is None or recorded.layer is None:
             layer = recorded.layer if recorded else None
             place = one.kernel.architecture or "an unknown architecture"
             row = f"{place} {one.recording if layer is None else f'layer {layer}'}"
-            misses.append(Miss(one.file, row, reasons))
+            misses.append(miss(one, row, reasons))
             continue
         good.append(one)
         cells.setdefault((one.kernel.architecture, recorded.layer), {})[one.recording_sha256] = one
     misses += [
-        Miss(one.file, f"parity on {one.recording}", ("a synthetic recording",))
+        miss(one, f"parity on {one.recording}", ("a synthetic recording",))
         for one in view.of_kernel()
         if _synthetic(view, one)
     ]
     wrong = [
         f"{one.recording} on {one.kernel.architecture}: {one.why} ({one.file.path})"
-        for one in good
+        for one in (*good, *failing)
         if one.verdict != "PASS"
     ]
     wrong += not_reviewed(good, policy)[0]
@@ -72,9 +76,10 @@ def parity(view: View) -> Item:
         f"{', '.join(policy.architectures)}; the largest weight error is {worst:.2f} of its bound",
         wrong=wrong,
         missing=across(missing),
-        evidence=files_of(good),
+        evidence=files_of((*good, *failing)),
         to_do=to_do,
         would_fill=would_fill(misses),
+        not_passing=not_passing(misses),
         details=details,
     )
 

@@ -9,9 +9,12 @@ from goldgate.signoff.checklist import Item, ToDo
 from goldgate.signoff.fit import (
     Miss,
     device_reasons,
+    fails,
     files_of,
     is_kernel,
     kernel_reasons,
+    miss,
+    not_passing,
     numbers,
     router_reasons,
     would_fill,
@@ -29,18 +32,18 @@ def coverage(view: View) -> Item:
     policy, rule = view.policy, view.policy.coverage
     covered, misses = _covered(view, "the shapes")
     tiers = [tier for tier in rule.tiers if tier != HOSTILE]
-    judged, _ = _constructed(view, lambda tier: tier in tiers)
-    wrong = [
-        f"{one.recording} on {one.kernel.architecture}: {one.why} ({one.file.path})"
-        for one in judged
-        if one.verdict in ("FAIL", "REFUSED")
-    ]
+    # Whichever tier a failure is of, no other item looks at it: recordings that ship, for example.
+    judged, left_out = _constructed(view, lambda tier: tier not in ("", HOSTILE))
+    misses += left_out
+    wrong = _failures(judged)
     wrong += not_reviewed(judged, policy)[0]
     missing = _unjudged(view)
     details: list[str] = []
     for architecture in policy.architectures:
         here = [one for one in covered if one.kernel.architecture == architecture]
         missing += [(architecture, line) for line in _absent(here, tiers, rule.token_counts)]
+        if unpassed := [tier for tier in tiers if here and not _passes(judged, architecture, tier)]:
+            missing.append((architecture, f"no call of the tiers {', '.join(unpassed)} passes"))
         share = max((one.pairs_met / max(one.pairs_possible, 1) for one in here), default=0.0)
         if here and share < rule.pairs:
             text = f"{100 * share:.1f} % of the pairs of levels, not {100 * rule.pairs:g} %"
@@ -64,6 +67,7 @@ def coverage(view: View) -> Item:
         evidence=files_of(covered),
         to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
+        not_passing=not_passing(misses),
         details=details,
     )
 
@@ -72,17 +76,13 @@ def hostile(view: View) -> Item:
     """Require the hostile rows on each architecture; what fails is known, reviewed and bounded."""
     policy = view.policy
     judged, misses = _constructed(view, lambda tier: tier == HOSTILE)
-    wrong = [
-        f"{one.recording} on {one.kernel.architecture}: {one.why} ({one.file.path})"
-        for one in judged
-        if one.verdict in ("FAIL", "REFUSED")
-    ]
+    wrong = _failures(judged)
     unreviewed, met = not_reviewed(judged, policy)
     wrong += unreviewed
     missing = [
         (architecture, "no verdict on hostile rows")
         for architecture in policy.architectures
-        if not any(one.kernel.architecture == architecture for one in judged)
+        if not _passes(judged, architecture, HOSTILE)
     ]
     missing += _unjudged(view)
     return item(
@@ -95,6 +95,7 @@ def hostile(view: View) -> Item:
         evidence=files_of(judged),
         to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
+        not_passing=not_passing(misses),
     )
 
 
@@ -102,7 +103,7 @@ def determinism(view: View) -> Item:
     """Require that repeated calls, and the same rows in other batches, give the same bits."""
     policy = view.policy
     judged, misses = _constructed(view, lambda tier: tier != HOSTILE)
-    repeated = [one for one in judged if one.repeats > 0]
+    repeated = [one for one in judged if one.repeats > 0 and one.verdict == "PASS"]
     misses += [
         Miss(one.file, one.recording, ("its calls were not repeated (--repeats 0)",))
         for one in judged
@@ -110,7 +111,7 @@ def determinism(view: View) -> Item:
     ]
     wrong = [
         f"{one.recording} on {one.kernel.architecture}: {one.call_faults[0]} ({one.file.path})"
-        for one in repeated
+        for one in judged
         if one.call_faults
     ]
     missing = [
@@ -132,6 +133,7 @@ def determinism(view: View) -> Item:
         evidence=files_of(repeated),
         to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
+        not_passing=not_passing(misses),
         details=[f"not tried: {note}" for note in list(notes)[:5]],
     )
 
@@ -175,11 +177,28 @@ def _constructed(view: View, wanted: Callable[[str], bool]) -> tuple[list[Parity
         if not wanted(one.tier) or router_reasons(one.spec, view.policy):
             continue
         reasons = view.run_here(one)
-        if not reasons:
+        if one.verdict == "NOT COVERED":
+            reasons = (*reasons, f"NOT COVERED: {one.why}")
+        if not reasons or (one.live and fails(one, reasons)):
             good.append(one)
         elif one.tier or one.verdict == "PASS":
-            misses.append(Miss(one.file, one.recording, reasons))
+            misses.append(miss(one, one.recording, reasons))
     return good, misses
+
+
+def _failures(judged: Iterable[Parity]) -> list[str]:
+    return [
+        f"{one.recording} on {one.kernel.architecture}: {one.why} ({one.file.path})"
+        for one in judged
+        if one.verdict != "PASS"
+    ]
+
+
+def _passes(judged: Iterable[Parity], architecture: str, tier: str) -> bool:
+    return any(
+        one.kernel.architecture == architecture and one.tier == tier and one.verdict == "PASS"
+        for one in judged
+    )
 
 
 def _unjudged(view: View) -> list[tuple[str, str]]:

@@ -102,7 +102,7 @@ def a_parity(architecture: str, recording: str, sha256: str, **more: object) -> 
         "kernel": a_kernel("new.kernel", architecture, note=SERVED[0] if served else ""),
         "recording": recording, "recording_sha256": sha256, "output_sha256": "", "verdict": "PASS",
         "why": "", "rows": 4096, "counts": {"exact": 4096}, "failing": 0, "known": (),
-        "over_bound": 0.4, "weights": 32768, "weight_format": "F32", "drift": False,
+        "over_bound": 0.4, "weights": 32768, "weight_format": "float32", "drift": False,
         "input": {"verdict": "PASS", "bias": "checkpoint's", "rerouted_rows": 0,
                   "logits_grid": None},
         "call_faults": (), "call_notes": (), "live": False, "tier": "", "judged_again": False,

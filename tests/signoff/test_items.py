@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from goldgate.fixtures import SHIPPED_RECORDINGS
+from goldgate.fixtures.recorder.checkpoint import locate
 from goldgate.signoff.checklist import State
 from goldgate.signoff.gathered import DISPATCH, Dispatched, Gathered, Interval
 from goldgate.signoff.items import DECIDED_BY
+from goldgate.signoff.parity_facts import parity_of
 from goldgate.signoff.rules import ITEMS, EngineRule, InputRule
+from goldgate.signoff.standin import standin_revision
 from tests.signoff.facts import (
     CONSTRUCTED,
     FACTS,
@@ -99,6 +103,26 @@ _SERVED = MODEL_PARITY[0].kernel
 _FEW = ({"reason": "duplicate id", "rows": [1, 2, 3]},)
 _NEW_REASON = ({"reason": "weight", "rows": [1]},)
 
+
+def on_edge(facts: Gathered) -> Gathered:
+    """Return the facts of a kernel that fails a synthetic recording that ships."""
+    file = facts.covered[0].file
+    edge = a_parity(
+        "gfx942", "edge", "8" * 64, live=True, tier="recorded", repeats=30, verdict="FAIL",
+        why="4 of 64 rows fail", file=file,
+    )  # fmt: skip
+    return replace(facts, parity=(*facts.parity, edge))
+
+
+def beside(**values: Any) -> Change:  # noqa: ANN401 - a field's value
+    """Return a change that adds a file with failures of what the other files pass."""
+    more = {"verdict": "FAIL", "why": "9 of 4096 rows fail", **values}
+    failed = tuple(
+        replace(one, file=a_file("z.json", "kernel parity"), **more) for one in MODEL_PARITY
+    )
+    return lambda facts: replace(facts, parity=(*facts.parity, *failed))
+
+
 FAILS: list[tuple[str, Change, str]] = [
     ("release", first("parity", kernel=a_kernel("new.kernel", "gfx942", version="2.3")), "2 versi"),
     ("release", _source(server="sglang 0.5.9"), "2 engines"),
@@ -118,6 +142,10 @@ FAILS: list[tuple[str, Change, str]] = [
     ("gate", first("recordings", logits_dtype="BF16"), "logits are BF16"),
     ("coverage", tier("pairs", verdict="FAIL", why="1 of 9 rows fail"), "pairs/0 on gfx942"),
     ("coverage", tier("ordinary", known=_NEW_REASON), "policy does not allow"),
+    ("parity", beside(partial=True), "9 of 4096 rows fail (z.json)"),
+    ("parity", beside(recording_sha256="f" * 64), "9 of 4096 rows fail (z.json)"),
+    ("coverage", tier("pairs", verdict="FAIL", why="9 rows", partial=True), "pairs/0 on gfx942"),
+    ("coverage", on_edge, "edge on gfx942: 4 of 64 rows fail"),
     ("hostile", tier("hostile", verdict="FAIL", why="NaN"), "hostile/few"),
     ("hostile", tier("hostile", known=_FEW), "in 3 rows, the policy allows 2"),
     ("determinism", tier("ordinary", call_faults=("two calls differ",)), "two calls differ"),
@@ -138,6 +166,27 @@ FAILS: list[tuple[str, Change, str]] = [
 ]  # fmt: skip
 
 
+def unknown_on(architecture: str) -> Change:
+    """Return a change that leaves the bias of an architecture's verdicts unknown."""
+
+    def change(facts: Gathered) -> Gathered:
+        held = tuple(
+            replace(one, input={"bias": "unknown"})
+            if one.kernel.architecture == architecture
+            else one
+            for one in facts.parity
+        )
+        return replace(facts, parity=held)
+
+    return change
+
+
+def matrix_twice(facts: Gathered) -> Gathered:
+    """Return facts with one kill matrix of too few rows, in two files."""
+    one = replace(facts.killed[0], conforming_rows=600_000)
+    return replace(facts, killed=(one, replace(one, file=a_file("e/again.json", "kill matrix"))))
+
+
 def broken_off(facts: Gathered) -> Gathered:
     """Return the facts of a run that was interrupted before it judged a recording."""
     file = facts.covered[0].file
@@ -145,7 +194,12 @@ def broken_off(facts: Gathered) -> Gathered:
     return replace(facts, parity=(*facts.parity, left))
 
 
+_NOT_COVERED = {"verdict": "NOT COVERED", "why": "no groups"}
+
 MISSING: list[tuple[str, Change, str]] = [
+    ("coverage", tier("pairs", **_NOT_COVERED), "no call of the tiers pairs passes"),
+    ("hostile", tier("hostile", **_NOT_COVERED), "no verdict on hostile rows"),
+    ("determinism", every("parity", **_NOT_COVERED), "no repeated calls"),
     ("release", without("parity"), "gfx942, gfx950: no outputs that a recorder took"),
     ("release", scored(runs=_run(totals={"served_models": {"org/Model": 1}})), "no fingerprint"),
     ("parity", lambda f: replace(f, parity=(*MODEL_PARITY[1:], *CONSTRUCTED)), "on layers 0"),
@@ -155,6 +209,8 @@ MISSING: list[tuple[str, Change, str]] = [
     ("judge", tier("pairs", judge_sha256=""), "2 verdicts are of another version's judge"),
     ("judge", every("compared", judge_sha256="f" * 64), "4 verdicts are of another version's"),
     ("bias", every("parity", input={"bias": "unknown"}), "in layers 0 to 1"),
+    ("bias", unknown_on("gfx950"), "gfx950: no checkpoint's bias to compare with in layers 0 to 1"),
+    ("gate", lambda f: replace(f, parity=MODEL_PARITY[:3]), "gfx950: no logits of layers 1"),
     ("old-new", lambda f: replace(f, compared=f.compared[1:]), "gfx942: no comparison on layers 0"),
     ("gate", without("parity"), "no logits of layers 0 to 1"),
     ("coverage", without("covered"), "gfx942, gfx950: no coverage"),
@@ -172,6 +228,7 @@ MISSING: list[tuple[str, Change, str]] = [
     ("judge", without("killed"), "no kill matrix of this judge"),
     ("judge", first("parity", judge_sha256="f" * 64), "of another version's judge"),
     ("judge", first("killed", conforming_rows=999), "were judged on 999 rows, not 1000000"),
+    ("judge", matrix_twice, "were judged on 600000 rows, not 1000000"),
     ("provenance", without("recordings"), "no recording of Model"),
 ]  # fmt: skip
 
@@ -182,11 +239,15 @@ NOT_COUNTED: list[tuple[str, Change, str]] = [
     ("parity", kernels("sm_90"), "architecture sm_90"),
     ("parity", every("parity", partial=True), "a partial run (--partial)"),
     ("parity", sources(model="goldgate-standin"), "of the stand-in, not Model"),
+    ("parity", sources(model="m", revision=standin_revision()), "of the stand-in, not Model"),
     ("parity", sources(revision="r2"), "of revision r2"),
     ("parity", sources(server=""), "recorded in an unknown engine, not sglang 0.5.*"),
     ("parity", every("recordings", spec=_OTHER_ROUTER), "another router (top_k)"),
     ("parity", every("recordings", source=_SYNTHETIC), "a synthetic recording"),
+    ("parity", every("parity", weight_format="bfloat16"), "as bfloat16 weights, not float32"),
+    ("coverage", tier("pairs", weight_format="bfloat16"), "as bfloat16 weights, not float32"),
     ("parity", every("parity", weights=0), "ids alone, without weights"),
+    ("hostile", tier("hostile", **_NOT_COVERED), "NOT COVERED: no groups"),
     ("coverage", lambda f: replace(f, covered=()), "without coverage"),
     ("coverage", every("covered", router="Kimi-K2"), "of the router of Kimi-K2, not of MiniMax"),
     ("latency", every("timed", spec=_OTHER_ROUTER), "for another router (top_k)"),
@@ -207,7 +268,8 @@ def test_complete_evidence_is_signed_off() -> None:
     """With every item filled the answer is YES, in the order of the policy's items."""
     found = decided()
 
-    assert (found.status, found.verdict) == (0, "YES: every required item passes")
+    yes = "YES: every required item passes; advisory: emulated MISSING"
+    assert (found.status, found.verdict) == (0, yes)
     assert [one.name for one in found.items] == list(ITEMS) == list(DECIDED_BY)
     assert all(one.evidence for one in found.items if one.required and one.name != "agreement")
     assert not any(one.to_do for one in found.items if one.state is State.PASS)
@@ -373,3 +435,59 @@ def test_sequential_plan_counts_where_the_policy_asks_for_it() -> None:
         return item_of("gsm8k", replace(FACTS, scored=(one,)), policy).state
 
     assert (under(1319), under(264)) == (State.PASS, State.MISSING)
+
+
+def test_failure_of_a_tier_that_the_policy_does_not_name_fails_the_coverage() -> None:
+    """Pairs that fail decide, though the policy asks for the ordinary tier alone."""
+    policy = replace(POLICY, coverage=replace(POLICY.coverage, tiers=("ordinary",)))
+
+    found = item_of("coverage", tier("pairs", verdict="FAIL", why="9 rows fail")(FACTS), policy)
+
+    assert found.state is State.FAIL
+
+
+def test_verdict_that_no_judge_gives_is_refused() -> None:
+    """A result whose verdict is another word is no fact."""
+    result = {"recording": "edge", "sha256": {}, "verdict": "ERROR"}
+
+    with pytest.raises(ValueError, match="verdict 'ERROR', expected one of PASS, FAIL"):
+        parity_of(result, MODEL_PARITY[0].kernel, a_file("e/parity.json", "kernel parity"))
+
+
+def test_standin_under_another_name_is_a_demonstration() -> None:
+    """The stand-in is known by its revision: a policy that names its folder releases nothing."""
+    folder = SHIPPED_RECORDINGS.parent / "standin" / "data" / "model"
+    revision = locate(str(folder))[1]
+    policy = replace(POLICY, model=replace(POLICY.model, names=("/srv/small",), revision="*"))
+    facts = sources(model="/srv/small", revision=revision)(FACTS)
+
+    found = decided(facts, policy)
+
+    assert not policy.demonstration
+    assert found.demonstration
+    assert found.verdict.startswith("DEMONSTRATION, releases nothing: ")
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "REFUSED"])
+def test_what_does_not_pass_is_told_beside_a_pass(verdict: str) -> None:
+    """A run of another version that fails or is refused is named, though the item passes."""
+    old = a_kernel("new.kernel", "gfx942", version="1.9")
+
+    found = item_of("parity", beside(verdict=verdict, kernel=old)(FACTS))
+
+    assert found.state is State.PASS
+    assert len(found.would_fill) == 1
+    assert f"z.json states {verdict} of gfx942 layer 0, gfx942 layer 1" in found.would_fill[0]
+    assert "version 1.9, not 2.*" in found.would_fill[0]
+
+
+def test_rows_of_an_unknown_bias_are_stated() -> None:
+    """Recordings without the checkpoint's bias beside those with it are counted in the item."""
+    more = replace(RECORDINGS[0], sha256="e" * 64, rows=500)
+    one = replace(MODEL_PARITY[0], recording_sha256=more.sha256, input={"bias": "unknown"})
+    facts = replace(FACTS, recordings=(*FACTS.recordings, more), parity=(*FACTS.parity, one))
+
+    found = item_of("bias", facts)
+
+    assert found.state is State.PASS
+    assert found.found.endswith("; 500 more rows have no checkpoint's bias")

@@ -13,6 +13,9 @@ from goldgate.signoff.rules import matches
 from goldgate.signoff.strict_table import PolicyError
 
 RELEASE = (POLICIES / "aiter-minimax-m2.5.toml").read_text(encoding="utf-8")
+TOKEN_COUNTS = RELEASE[
+    RELEASE.index("token_counts") : RELEASE.index("]", RELEASE.index("token_co")) + 1
+]
 
 
 @pytest.mark.parametrize("name", shipped_policies())
@@ -55,6 +58,13 @@ def test_release_policy_is_the_default(tmp_path: Path) -> None:
         ('["gfx942", "gfx950"]', '"gfx942"', "architectures: 'gfx942': expected a list of texts"),
         ('["gfx942", "gfx950"]', "[1]", "architectures[0]: 1: expected a text"),
         ('advisory = ["emulated"]', 'advisory = ["all"]', "advisory: 'all': expected one of rele"),
+        *(
+            ('advisory = ["emulated"]', f'advisory = ["{name}"]', f"advisory: '{name}': expected n")
+            for name in ("release", "parity", "judge", "provenance", "agreement")
+        ),
+        ("tiers = ", "tiers = [] # ", "coverage: tiers: []: expected at least one value"),
+        ("\ntokens = ", "\ntokens = [] # ", "latency: tokens: []: expected at least one value"),
+        (TOKEN_COUNTS, "token_counts = []", "coverage: token_counts: []: expected at least one"),
         ('router = "MiniMax-M2.5"', 'router = "M"', "model: router: 'M': expected one of MiniMax"),
         ('"pairs", "hostile"]', '"odd"]', "coverage: tiers: 'odd': expected one of ordinary"),
         ("schema = 1", "schema = 2", "schema 2: expected 1"),
