@@ -10,24 +10,17 @@ import numpy as np
 
 from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.certified import uncertified
+from goldgate.accuracy.emulated_cases import constructed
 from goldgate.accuracy.emulation import Emulated, Launch, Map, emulate
 from goldgate.accuracy.evidence import Judged
 from goldgate.accuracy.tasks import Criteria, Task, judged_output
 from goldgate.fixtures import Output, Recording, open_output, open_recording, write_output
 from goldgate.fixtures import write_recording as write
-from goldgate.fixtures.constructed import (
-    DEFAULT_MODEL,
-    Entry,
-    calls,
-    hard,
-    ladder,
-    named,
-    routers,
-)
 from goldgate.fixtures.recording import recording as in_memory
 from goldgate.fixtures.tensorfile import Tensor
 from goldgate.kernels import KernelError
 from goldgate.kernels.aiter import supports
+from goldgate.kernels.aiter_emulated.build import SourceError
 from goldgate.kernels.aiter_emulated.variants import Variant
 from goldgate.reference import PROFILES
 
@@ -44,12 +37,6 @@ SHIFT = 2.0
 
 #: The arithmetics of aiter's kernels that do so (`goldgate.kernels.aiter_emulated.variants`).
 RECIPROCALS = ("rcp_exp2", "conservative")
-
-#: What of the other calls of one router a launch can have.
-_LAUNCHED = tuple(f"{DEFAULT_MODEL.name}/{factor}_" for factor in ("types", "padding"))
-
-#: Tokens of a call up to which the ladder of token counts is executed; single calls go further.
-LADDER_TOKENS = 4097
 
 
 @dataclass(frozen=True)
@@ -128,23 +115,6 @@ def plan_constructed(
             judged = _written(path, _part(held, executed))
         plans += [Plan(variant, entry.name, opened, launches, judged) for variant in variants]
     return plans, left_out
-
-
-def constructed() -> Iterator[Entry]:
-    """Yield MiniMax-M2.5 at each token count to 4,097, all routers, the hard rows, large calls.
-
-    Of the ordinary tier the layouts and states of a call are left out, since a launch of the
-    emulator has neither: its tensors are contiguous, and no call sees another.
-    """
-    for entry in ladder(DEFAULT_MODEL):
-        if max(entry.tokens) <= LADDER_TOKENS:
-            yield entry
-    for entry in calls(DEFAULT_MODEL):
-        if entry.name.startswith(_LAUNCHED):
-            yield entry
-    yield from routers()
-    yield from hard()
-    yield from named()
 
 
 def _launches(calls: Sequence[int], *, whole: bool) -> Iterator[Launch]:
@@ -235,6 +205,8 @@ def emulated_tasks(
                 done = emulate(
                     one.variant, one.recording, run, launches=one.launches, advance=executed
                 )
+            except SourceError:  # nothing was executed: an error of the input, not a verdict
+                raise
             except KernelError as error:
                 sha256 = one.judged.sha256
                 name = one.variant.name

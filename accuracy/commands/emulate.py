@@ -22,6 +22,7 @@ from goldgate.accuracy.commands.judging import (
     one_interrupt,
     report,
 )
+from goldgate.accuracy.emulated_cases import not_launched
 from goldgate.accuracy.emulated_tasks import (
     Plan,
     Uncertified,
@@ -99,7 +100,7 @@ def main(options: argparse.Namespace) -> int:
             some = every if options.all else every[:1]
             more, beyond_it = plan_constructed(Path(made), some, whole=options.all)
             plan += more
-            left_out += beyond_it
+            left_out += (*beyond_it, *not_launched())
         with progress(Console(stderr=True)) as add_task:
             advance = add_task("rows executed and judged", sum(2 * len(one.rows) for one in plan))
             loose = Uncertified()

@@ -69,6 +69,10 @@ class Instantiation:
         )
 
 
+class SourceError(KernelError):
+    """A source that this compiler or this emulator cannot take: no verdict on the kernel."""
+
+
 class Build:
     """A source with a compiler: kernels by instantiation, each compiled once.
 
@@ -95,7 +99,7 @@ class Build:
         """Return a kernel, compiled and decoded.
 
         Raises:
-            KernelError: the compiler rejects the source, or the emulator an instruction.
+            SourceError: the compiler rejects the source, or the emulator an instruction.
 
         """
         key = (instantiation, architecture)
@@ -103,7 +107,11 @@ class Build:
             try:
                 self._kernels[key] = self._compiled(instantiation, architecture)
             except EmulationError as error:
-                raise KernelError(f"{self.source.version}: {error}") from None
+                raise SourceError(
+                    f"{self.source.version}: {error}; expected a source that "
+                    f"clang {self.compiler.version} compiles to instructions in the emulator's "
+                    "table: correct it, or add what is missing to emulator/"
+                ) from None
         return self._kernels[key]
 
     def _compiled(self, instantiation: Instantiation, architecture: str) -> Prepared:

@@ -11,6 +11,7 @@ import pytest
 
 from goldgate.accuracy import emulated_tasks
 from goldgate.accuracy.certified import uncertified
+from goldgate.accuracy.emulated_cases import LADDER_TOKENS, constructed, not_launched
 from goldgate.accuracy.emulated_tasks import (
     SAMPLED,
     WHOLE,
@@ -39,7 +40,7 @@ from goldgate.fixtures import (
     open_recording,
     write_recording,
 )
-from goldgate.fixtures.constructed import construct, find, routers
+from goldgate.fixtures.constructed import construct, entries, find, routers
 from goldgate.fixtures.hard_rows import normal as construct_normal
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
@@ -200,10 +201,29 @@ def test_each_token_count_is_a_launch_of_its_own(
 
 def test_the_token_counts_to_257_are_all_launched() -> None:
     """The table has a call of every number of tokens from 1 to 257, and of more."""
-    counts = {tokens for entry in emulated_tasks.constructed() for tokens in entry.tokens}
+    counts = {tokens for entry in constructed() for tokens in entry.tokens}
 
     assert set(range(258)) <= counts
     assert {4096, 4097} <= counts
+
+
+def test_every_ordinary_recording_is_executed_or_named_with_a_reason() -> None:
+    """Layouts, states and ladders above 4,097 tokens are all that the ordinary tier leaves out."""
+    ordinary = {entry.name: entry for entry in entries() if entry.tier == "ordinary"}
+    executed = [entry.name for entry in constructed()]
+    exceptions = {
+        name
+        for name, entry in ordinary.items()
+        if name.startswith(("MiniMax-M2.5/layout_", "MiniMax-M2.5/state_"))
+        or (name.startswith("MiniMax-M2.5/tokens_") and max(entry.tokens) > LADDER_TOKENS)
+    }
+
+    named = {one.recording: one for one in not_launched()}
+
+    assert set(ordinary) - set(executed) == set(named) == exceptions
+    assert len(executed) == len(set(executed))
+    assert "MiniMax-M2.5/tokens_sampled_514_to_16382" in named
+    assert str(named["MiniMax-M2.5/layout_offset"]).endswith("tensors are contiguous")
 
 
 def test_whole_leaves_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +240,7 @@ def test_every_router_of_the_ordinary_tier_is_executed_whole_or_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other models' routers are planned row by row; those beyond aiter are reported as not run."""
-    names = {entry.name for entry in emulated_tasks.constructed()}
+    names = {entry.name for entry in constructed()}
     few = ["routers/groups_2_1", "routers/Qwen3-MoE", "routers/Qwen3-MoE_sigmoid"]
     monkeypatch.setattr(emulated_tasks, "constructed", lambda: map(find, few))
 

@@ -6,15 +6,20 @@ import hashlib
 import stat
 import sys
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from goldgate.accuracy.commands import emulate
 from goldgate.cli import main
-from goldgate.emulator.compiler import SHIM, CompilerError, find_compiler
+from goldgate.emulator.compiler import SHIM, Compiler, CompilerError, find_compiler
+from goldgate.fixtures import write_recording
+from goldgate.fixtures.constructed import construct
 from goldgate.kernels import KernelError
+from goldgate.kernels.aiter_emulated import build as builds
 from goldgate.kernels.aiter_emulated import source as sources
 from goldgate.kernels.aiter_emulated.build import instantiation
 from goldgate.kernels.aiter_emulated.route import cast
@@ -138,6 +143,30 @@ def test_a_folder_that_is_no_checkout_is_refused(
     assert status == 2
     assert error.count("\n") == 1
     assert f"{tmp_path}: no csrc/kernels/topk_softmax_kernels_group.cu in it" in error
+
+
+def test_a_source_that_does_not_compile_is_an_error_and_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the compiler rejects is one line with exit status 2, not a failure of the kernel."""
+    monkeypatch.setenv(sources.CHECKOUT, "")
+    kernel = tmp_path / "aiter" / "csrc" / "kernels" / "topk_softmax_kernels_group.cu"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(_TEXT)
+    held = tmp_path / "tokens_3.safetensors"
+    write_recording(held, construct("tokens_3"))
+    rejects = "print('kernel.hip:7:9: error: undeclared name', file=__import__('sys').stderr)"
+    command = (sys.executable, "-c", f"{rejects}; raise SystemExit(1)")
+    monkeypatch.setattr(builds, "find_compiler", lambda: Compiler(command, "22.1.8"))
+    monkeypatch.setattr(emulate, "workers", lambda: nullcontext(map))
+
+    status = main(["emulate", "--aiter", str(tmp_path / "aiter"), "--recordings", str(held)])
+
+    seen = capsys.readouterr()
+    (line,) = (line for line in seen.err.splitlines() if "error" in line)
+    assert status == 2
+    assert "kernel.hip:7:9: error: undeclared name; expected a source that clang 22.1.8" in line
+    assert "FAIL" not in seen.out + seen.err
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
