@@ -9,6 +9,9 @@ from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.gathered import Dispatched, Gathered, Interval, Kernel, Killed, Scored, Timed
 from goldgate.signoff.parity_facts import kernel_of
 
+#: The counts of a paired verdict that the checklist shows.
+_PAIRED = ("questions", "losses", "gains", "difference", "lower", "discordance")
+
 
 def latency_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
     """Return the facts of latencies of schema 2."""
@@ -24,8 +27,8 @@ def latency_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
                 baseline,
                 one["tokens"],
                 one["rotated"],
-                Interval(**one["us"]),
-                Interval(**one["ratio"]) if one["ratio"] else None,
+                _interval(one["us"]),
+                _interval(one["ratio"]) if one["ratio"] else None,
                 document["floor_us"].get(str(one["tokens"])),
                 file,
                 document["spec"],
@@ -46,7 +49,25 @@ def score_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
         note.startswith("DEMONSTRATION"),
         file,
     )
+    if scored.paired or scored.verdict == "PRESERVED":
+        _numbers(scored.paired, _PAIRED)
+    if noise := document.get("noise_floor"):
+        _numbers(noise, ("discordance",))
+    if throughput := document.get("throughput"):
+        _numbers(throughput, ("ratio", "low", "high"))
     return Gathered(scored=(scored,), files=(file,))
+
+
+def _interval(held: Mapping[str, Any]) -> Interval:
+    return Interval(*_numbers(held, ("median", "low", "high")))
+
+
+def _numbers(held: Mapping[str, Any], names: tuple[str, ...]) -> list[float]:
+    """Return the numbers of these names; TypeError or KeyError for what is none."""
+    for name in names:
+        if isinstance(held[name], bool) or not isinstance(held[name], (int, float)):
+            raise TypeError(f"{name} {held[name]!r}, expected a number")
+    return [held[name] for name in names]
 
 
 def asked_first(document: Mapping[str, Any]) -> str:

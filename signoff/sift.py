@@ -76,7 +76,8 @@ def _aged(file: EvidenceFile, policy: Policy, now: datetime) -> str:
     if made > now + _AHEAD:
         return f"made {file.made}, which is in the future: set the clock of its machine"
     age = now - made
-    if age > timedelta(days=policy.evidence.most_days):
+    # As numbers of days: a timedelta has a largest one.
+    if age / timedelta(days=1) > policy.evidence.most_days:
         return (
             f"made {file.made}, {age.days} days ago: the policy allows "
             f"{policy.evidence.most_days}; make it again"

@@ -50,5 +50,9 @@ def _files(folder: Path) -> Iterator[Path]:
         below.sort()
         for name in sorted(names):
             # Names with a leading dot are files half written, or another program's.
-            if name.endswith(ENDINGS) and not name.startswith("."):
-                yield Path(here) / name
+            if not name.endswith(ENDINGS) or name.startswith("."):
+                continue
+            path = Path(here) / name
+            # Reading a pipe waits for ever. A link to nothing stays: it is told as unreadable.
+            if path.is_file() or not path.exists():
+                yield path

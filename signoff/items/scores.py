@@ -152,7 +152,7 @@ def _counts(one: Scored) -> str:
 
 def _noise(one: Scored) -> list[str]:
     noise = one.document.get("noise_floor")
-    if not noise:
+    if not noise or not one.paired:
         return []
     swapped, twice = (100 * one.paired["discordance"], 100 * noise["discordance"])
     text = f"{swapped:.2f} % of the answers change by the swap"

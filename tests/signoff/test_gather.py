@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.places import CHECKOUT
 from goldgate.sealed import digest, sealed
 from goldgate.signoff.gather import gather
-from goldgate.signoff.gathered import Gathered
+from goldgate.signoff.gathered import LATENCY, SCORES, Gathered
+from goldgate.signoff.other_facts import latency_facts, score_facts
 from goldgate.signoff.walk import walk
-from tests.signoff.facts import a_verdict
+from tests.signoff.facts import a_file, a_verdict
 
 
 def _gathered(folder: Path) -> Gathered:
@@ -165,3 +167,35 @@ def test_verdict_is_as_old_as_its_first_run(tmp_path: Path) -> None:
     [one] = _gathered(tmp_path).scored
 
     assert one.file.made == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"paired": {}}, {"noise_floor": {"discordance": "?"}}, {"throughput": {"ratio": "fast"}}],
+)
+def test_paired_verdict_without_its_numbers_is_unusable(more: dict[str, Any]) -> None:
+    """Counts that are missing or no numbers are an error of the file, not of the checklist."""
+    with pytest.raises((KeyError, TypeError)):
+        score_facts(a_verdict(**more), a_file("verdict.json", SCORES))
+
+
+@pytest.mark.parametrize("name", ["us", "ratio"])
+def test_latency_of_text_is_unusable(name: str) -> None:
+    """A median or ratio that is text is an error of the file."""
+    interval = {"median": 1.0, "low": 0.9, "high": 1.1}
+    one = {"kernel": "k", "tokens": 1, "rotated": True, "us": interval, "ratio": interval}
+    document = {
+        "device": "", "kernels": {"k": {}}, "baseline": "k", "floor_us": {}, "spec": {},
+        "latencies": [{**one, name: {**interval, "high": "1.1"}}],
+    }  # fmt: skip
+
+    with pytest.raises(TypeError, match="expected a number"):
+        latency_facts(document, a_file("latency.json", LATENCY))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipe_is_left_alone(tmp_path: Path) -> None:
+    """What is no regular file is not read: a pipe would wait for ever."""
+    os.mkfifo(tmp_path / "x.json")
+
+    assert list(walk([tmp_path])) == []

@@ -134,3 +134,12 @@ def test_refused_files_are_not_read() -> None:
     assert "e/gfx942/parity.json" not in {one.path for one in found.read}
     assert len(CONSTRUCTED) == 2 * 3
     assert POLICY.evidence.most_days == 30
+
+
+def test_any_age_may_be_allowed() -> None:
+    """A policy may allow more days than a calendar has."""
+    rule = replace(POLICY.evidence, most_days=9_999_999_999)
+
+    found = decided(_dated("2001-01-01T00:00:00+00:00"), replace(POLICY, evidence=rule))
+
+    assert not found.refused
