@@ -170,7 +170,7 @@ def _missing_triton() -> str | None:
 
 def _load_moe_fused_gate() -> Loaded:
     kernel = imported("moe_fused_gate", *(f"{place}.moe_fused_gate" for place in JIT))
-    if _interpreted():  # its launch asks the GPU, which there is none of
+    if _interpreted():  # its launch asks for a GPU, and here is none
         vars(sys.modules[kernel.__module__])["is_arch_support_pdl"] = lambda: False
 
     def call(a: Call) -> None:

@@ -43,7 +43,7 @@ def kernel_reasons(kernel: Kernel, rule: KernelRule) -> list[str]:
 
 
 def device_reasons(kernel: Kernel, policy: Policy) -> list[str]:
-    """Say why the device that a kernel ran on is none of the policy's."""
+    """Return why the device that a kernel ran on is not one of the policy's; nothing if it is."""
     if kernel.architecture in policy.architectures:
         return []
     held = kernel.architecture or f"unknown ({kernel.device or 'no device'})"

@@ -152,7 +152,7 @@ class Importer(MetaPathFinder, Loader):
         self._tops = {engine, *others, *(name.partition(".")[0] for name in kernels)}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return how a module is imported; None for what is none of the engine's."""
+        """Return how a module is imported; None for a module that is not the engine's."""
         del path, target
         top = name.partition(".")[0]
         if top not in self._tops:
