@@ -18,6 +18,7 @@ from goldgate.evals.comparing.stepwise import (
     AskArm,
     Step,
     arm_from_run,
+    check_looks,
     describe,
     follow,
     keep_look,
@@ -64,6 +65,7 @@ def swap_stepwise(
     settings = settings_of(request, "", "", task)
     registered = sequential_plan(settings, rules, plan)
     digest = register(out, registered)
+    check_looks(out / "candidate", plan)
     print(f"plan {digest[:12]} ({out / PLAN}): looks at {', '.join(map(str, looks))} questions")
 
     def arm(name: str, url: str) -> AskArm:
