@@ -46,12 +46,12 @@ def ends_as(
     """
     if look.decided is not None:
         if look.decided == PRESERVED and (decided != PRESERVED or look.margin != rules.margin):
-            return INCONCLUSIVE, [
-                *why,
+            recorded = (
                 f"{look.decided} is recorded of a sequential plan with a margin of "
                 f"{100 * look.margin:g} points, which these counts do not bear out at "
-                f"{100 * rules.margin:g}",
-            ]
+                f"{100 * rules.margin:g}"
+            )
+            return INCONCLUSIVE, [*why, recorded]
         return look.decided, ["a sequential plan decides on these data"]
     if not look.level:
         return INCONCLUSIVE, [f"alpha is spent: {len(looks)} looks at this candidate came before"]

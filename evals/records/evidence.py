@@ -14,6 +14,7 @@ from goldgate.evals.asking import identity as server
 from goldgate.evals.asking.response import split_thought
 from goldgate.evals.hashes import doc_sha256, text_sha256
 from goldgate.evals.records import folder, summary
+from goldgate.evals.records.named import partly_named
 from goldgate.evals.records.truncation import truncated
 from goldgate.evals.swapping.order import asked
 from goldgate.junit import Check, write_junit
@@ -125,6 +126,7 @@ def _checks(
     if started:
         steady += f"; it was started anew between sessions ({'; '.join(started)})"
     models = counted["served_models"]
+    partly = partly_named(counted)
     return [
         Check(
             "every question is answered",
@@ -136,14 +138,16 @@ def _checks(
         ),
         Check(
             "one model id throughout",
-            len(models) <= 1,
-            ", ".join(models) or "the server names no model in its answers",
+            len(models) <= 1 and "served_models" not in partly,
+            partly.get("served_models")
+            or ", ".join(models)
+            or "the server names no model in its answers",
         ),
         *(
             Check(
                 f"one {what} throughout",
-                len(counted[key]) <= 1,
-                ", ".join(counted[key]) or "the server names none",
+                len(counted[key]) <= 1 and key not in partly,
+                partly.get(key) or ", ".join(counted[key]) or "the server names none",
             )
             for key, what in (("fingerprints", "system_fingerprint"), ("builds", "server build"))
         ),

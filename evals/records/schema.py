@@ -99,6 +99,7 @@ _FACTS: dict[str, Callable[[object], bool]] = {
     "totals.builds": _counted,
     "totals.cut_by_stop": _counted,
     "totals.usage_refused": _count,
+    "totals.nameless": _counted,
     "totals.thoughts": _counted,
     "totals.served_another_model": _count,
     "speed.tokens_per_s": _or_null(_rate),
@@ -139,6 +140,7 @@ def upgraded(facts: Mapping[str, Any]) -> dict[str, Any]:
         "builds": {},
         "cut_by_stop": {},
         "usage_refused": 0,
+        "nameless": {},
         "thoughts": {},
     }
     return {**facts, "settings": {**known, **settings}, "totals": {**unseen, **totals}}

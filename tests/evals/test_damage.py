@@ -153,6 +153,7 @@ def test_marks_that_run_json_does_not_count_are_refused(
     ("name", "value", "named"),
     [
         (("totals", "served_models"), {"m": 20, "n": 20}, "answered by m, n"),
+        (("totals", "nameless"), {"served_models": 7}, "7 of 40 answers name no model id"),
         (("server", "at_end"), {}, "is gone"),
     ],
 )
