@@ -141,9 +141,7 @@ def test_run_of_ours_beside_a_file_is_evidence_by_itself(
     named: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A run that its own fields refuse passes beside a file of another program no more than beside
-    a run.
-    """
+    """A run that its own fields refuse is refused beside a file of another program too."""
     with Server({row["question"]: row["answer"] for row in problems}) as server:
         ask(server.url, tmp_path / "run")
         file = write(tmp_path / "samples_gsm8k.jsonl", logged_as(tmp_path / "run"))

@@ -315,7 +315,7 @@ def test_server_that_names_no_build_is_said(
 def test_build_that_changes_within_a_run_ends_it(
     base: str, right: dict[str, str], ask: Ask, tmp_path: Path, what: str, names: str
 ) -> None:
-    """Answers of two builds, or of one and none, are no evidence: the run ends, nothing takes it."""
+    """Answers of two builds, or of one and none, are no evidence: the run ends there."""
 
     def swap(number: int, body: dict[str, Any]) -> None:
         body[what] = {"a": "a", "b": "b", "-": None}[names[number >= 20]]

@@ -261,6 +261,21 @@ def test_plan_is_registered_before_the_first_question(
     assert again == 2
 
 
+def test_plan_is_not_written_after_the_candidate_was_asked(
+    server: Server, baseline: Server, swap: Swap, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plan that was removed to choose another margin is missed, and nothing is asked."""
+    arms = {"BASE_URL": server.url, "BASELINE_URL": baseline.url}
+    swap(**arms)
+    (tmp_path / "out" / "plan.json").unlink()
+    asked = len(server.asked)
+
+    status = swap("--resume", "--margin", "20", **arms)
+
+    assert (status, len(server.asked)) == (2, asked)
+    assert "a plan comes before the first question" in capsys.readouterr().err
+
+
 def test_candidate_with_null_answers_has_no_verdict(
     server: Server, baseline: Server, swap: Swap, capsys: pytest.CaptureFixture[str]
 ) -> None:
