@@ -36,7 +36,8 @@ def sweep(
     """Ask, compare and report each load; return the exit status where that ends the swap.
 
     None where every load rules the collapse out, or none is planned. Every load has run folders of
-    its own in `out`. Raises EvalError where the servers serve different models, and where a run cannot finish.
+    its own in `out`. Raises EvalError where the servers serve different models, and where a
+    run cannot finish.
     """
     if planned is None:
         return None
