@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from goldgate.evals.records.truncation import truncated
 from goldgate.evals.swapping.order import asked
 from goldgate.junit import Check, write_junit
 from goldgate.provenance import commit
+from goldgate.sealed import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +87,8 @@ def finish(
 ) -> dict[str, Any]:
     """Write samples.jsonl, run.json and junit.xml of a run that was answered; return run.json.
 
+    run.json is sealed with a digest of its content, which finds what was edited by hand.
+
     `sightings` are those of all sessions, at least one. The status is "refused" where a check did
     not hold, else "complete".
     """
@@ -107,6 +111,8 @@ def finish(
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+    facts = json.loads(json.dumps(facts))  # as it is read: what the digest is of
+    facts["digest"] = digest(facts)
     folder.write_json(out / folder.RUN, facts)
     write_junit(out / folder.JUNIT, f"goldgate.{settings['task']}", checks)
     return facts

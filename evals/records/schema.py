@@ -125,7 +125,7 @@ MAX_QUESTIONS = 10**7
 
 
 def upgraded(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return run.json of schema 1 with what schema 2 added, as far as it is known of such runs."""
+    """Return run.json of an earlier schema with what later ones added, as far as it is known."""
     settings, totals = facts.get("settings"), facts.get("totals")
     if not isinstance(settings, dict) or not isinstance(totals, dict):
         return dict(facts)  # check_facts names what is missing

@@ -11,6 +11,7 @@ import pytest
 from goldgate.cli import main
 from goldgate.evals.hashes import text_sha256
 from goldgate.evals.records.foreign import read_foreign
+from tests.evals.folders import write_facts
 from tests.evals.support import Server, facts_of, problem
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def test_run_of_ours_beside_a_file_is_evidence_by_itself(
         facts["totals"]["served_models"] = {"m": 20, "n": 20}
     else:
         facts["totals"] |= {"fingerprints": {"b": 20}, "nameless": {"fingerprints": 20}}
-    (tmp_path / "run" / "run.json").write_text(json.dumps(facts))
+    write_facts(tmp_path / "run", facts)
     arms = [str(tmp_path / "run"), file]
 
     status = main(["compare", *(arms if part == "baseline" else arms[::-1]), "--margin", "14"])

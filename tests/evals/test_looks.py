@@ -21,6 +21,7 @@ from goldgate.evals.stats.paired import DEFAULT_ALPHA, DEFAULT_MARGIN
 from goldgate.evals.stats.power import paired_power
 from goldgate.evals.stats.spending import level
 from goldgate.evals.stats.tango import tango_score
+from tests.evals.folders import write_facts
 from tests.evals.support import Server
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def another_baseline(arms: Path, name: str) -> None:
     )
     facts = json.loads((copy / "run.json").read_text(encoding="utf-8"))
     facts["hashes"]["samples"] = sha256(copy / "samples.jsonl")
-    (copy / "run.json").write_text(json.dumps(facts))
+    write_facts(copy, facts)
 
 
 def test_levels_never_add_up_to_more_than_alpha() -> None:
@@ -223,7 +224,7 @@ def test_a_refusal_is_no_look(arms: Path) -> None:
     """Runs that cannot be compared spend nothing; the counts are shown as information."""
     facts = json.loads((arms / "candidate" / "run.json").read_text(encoding="utf-8"))
     facts["settings"]["concurrency"] = 3
-    (arms / "candidate" / "run.json").write_text(json.dumps(facts))
+    write_facts(arms / "candidate", facts)
 
     status, found = compare(arms)
 

@@ -15,6 +15,7 @@ from goldgate.evals.servers import local_servers
 from goldgate.evals.swapping import demonstration
 from goldgate.evals.swapping.endpoints import one_server
 from goldgate.evals.task import FILTERS
+from tests.evals.folders import write_facts
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def test_earlier_run_of_another_task_is_named_before_asking(
     ask(server.url, tmp_path / "earlier")
     facts = facts_of(tmp_path / "earlier")
     facts["settings"][setting] = "another"
-    (tmp_path / "earlier" / "run.json").write_text(json.dumps(facts))
+    write_facts(tmp_path / "earlier", facts)
     server.asked.clear()
 
     status = swap(BASE_URL=server.url, BASELINE_RUN=str(tmp_path / "earlier"))
