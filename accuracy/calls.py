@@ -176,6 +176,7 @@ def _info(kernel: Loaded) -> KernelInfo:
         kernel.arithmetic,
         kernel.note,
         **origin(kernel),
+        rounding=kernel.rounding,
     )
 
 

@@ -30,14 +30,6 @@ WHOLE_ROWS = 2048
 WHOLE = 257
 SAMPLED = 192
 
-#: What the models "below" and "above" add to the mean of the weights' error, in u = 2**-24, where
-#: weights are divided by an approximate reciprocal: its one ulp, at most 2 u. Over a row of
-#: renormalised weights the mean is the error of their sum, which a shift of scores does not touch.
-SHIFT = 2.0
-
-#: The arithmetics of aiter's kernels that do so (`goldgate.kernels.aiter_emulated.variants`).
-RECIPROCALS = ("rcp_exp2", "conservative")
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -213,24 +205,13 @@ def emulated_tasks(
                 return Judged(name, one.title, faults=(str(error),), recording_sha256=sha256)
             output = _kept(done, one, save, loose)
             judged = judged_output(
-                *(one.variant.name, one.title, one.judged, output, how, (), advance),
-                shift=shift_of(one.variant, output.kernel.arithmetic),
+                one.variant.name, one.title, one.judged, output, how, (), advance
             )
             return replace(judged, notes=done.findings)
 
         return Task(one.variant.name, one.title, len(one.rows), do)
 
     return [task(one) for one in plan]
-
-
-def shift_of(variant: Variant, arithmetic: str) -> float:
-    """Return what a variant's rounding model adds to the mean error of the weights, in u.
-
-    Nothing where both directions occur, or where the kernel divides: the compiler refines the
-    reciprocal to the correctly rounded quotient.
-    """
-    one_sided = variant.rounding.name in ("below", "above")
-    return SHIFT if one_sided and arithmetic in RECIPROCALS else 0.0
 
 
 def _kept(done: Emulated, plan: Plan, save: Path | None, loose: Uncertified) -> Output:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
 from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
-from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
+from goldgate.accuracy.systematic_error import SIZE_LIMIT, SystematicError, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights, sum_bound
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import PROFILES, Profile
@@ -54,7 +54,6 @@ class Judged:
         not_covered: why the kernel supports no call of the recording, in its words.
         looked: what the verdict looked at, for a kernel that was run.
         recorded: what the recording says of itself, as JSON has it.
-        shift: what a rounding model adds to the mean of the weights' error, in u; allowed.
 
     """
 
@@ -73,7 +72,6 @@ class Judged:
     not_covered: str = ""
     looked: Looked | None = None
     recorded: Mapping[str, object] | None = None
-    shift: float = 0.0
 
     @property
     def verdict(self) -> str:
@@ -224,6 +222,8 @@ def result_json(one: Judged) -> dict[str, object]:
             "slope_error_u": drift.slope_error,
             "mean_u": drift.mean,
             "mean_error_u": drift.mean_error,
+            "expected_mean_u": list(drift.expected_mean),
+            "mean_limit_u": drift.mean_limit,
             "rows": drift.rows,
             "units": drift.units,
         },
@@ -231,6 +231,7 @@ def result_json(one: Judged) -> dict[str, object]:
         "input": one.inputs.as_json() if one.inputs else None,
         "profile": one.profile,
         "execution": info.execution,
+        "rounding": info.rounding or None,
         "ran": {"name": info.name, "version": info.version, "device": info.device}
         | ({"note": info.note} if info.note else {}),
         "call_faults": list(one.faults),
@@ -252,6 +253,11 @@ def result_json(one: Judged) -> dict[str, object]:
         "beyond_ceiling": [{"reason": d.reason, "rows": list(rows)} for d, rows in result.beyond],
         "first_failures": list(one.offences),
     }
+
+
+def _about(drift: SystematicError) -> str:
+    low, high = drift.expected_mean
+    return f" beyond {low:+.2f} to {high:+.2f}" if low or high else ""
 
 
 def undeclared_weights(name: str) -> str:
@@ -277,7 +283,7 @@ def complaints(one: Judged) -> list[str]:
             f"weights drift: systematic part {drift.size:.2f} u (limit {SIZE_LIMIT}), slope "
             f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u (the profile's own "
             f"{slope_allowance(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
-            f"(limit {mean_limit(replace(PROFILES[one.profile], shift=one.shift))})"
+            f"(limit {drift.mean_limit}{_about(drift)})"
         )
     lines += result.random_error.findings
     if result.undeclared:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 #: The architecture and rounding model of `--kernel aiter-emulated`; `goldgate emulate` has all.
-ARCHITECTURE = "gfx942"
+ARCHITECTURE, ROUNDING = "gfx942", "nearest"
 
 #: What outputs and known failures call the kernel: the function that aiter exports.
 NAME = "aiter.biased_grouped_topk"
@@ -77,10 +77,11 @@ def _load() -> Loaded:
         found.source.version,
         "cpu",
         "conservative",
-        found.note("nearest"),
+        found.note(ROUNDING),
         contiguous=True,
         execution="emulated",
         processor=f"{ARCHITECTURE}, emulated",
+        rounding=ROUNDING,
         findings=findings_until_now,
     )
 
