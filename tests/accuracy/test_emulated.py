@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,14 +26,12 @@ from goldgate.accuracy.emulated_tasks import (
 from goldgate.accuracy.emulated_tasks import (
     emulated_tasks as tasks_of,
 )
-from goldgate.accuracy.emulation import Emulated, Launch
+from goldgate.accuracy.emulation import Emulated
 from goldgate.accuracy.evidence import Judged, complaints
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.accuracy.tasks import Criteria, work
 from goldgate.emulator import Rounding
 from goldgate.fixtures import (
-    KernelInfo,
-    Output,
     Recording,
     open_output,
     open_recording,
@@ -43,7 +40,6 @@ from goldgate.fixtures import (
 from goldgate.fixtures.constructed import construct, entries, find, routers
 from goldgate.fixtures.hard_rows import normal as construct_normal
 from goldgate.fixtures.recording import recording
-from goldgate.fixtures.tensorfile import tensor
 from goldgate.kernels import KernelError
 from goldgate.kernels import find as find_kernel
 from goldgate.kernels.aiter import supports
@@ -51,6 +47,7 @@ from goldgate.kernels.aiter_emulated.variants import VARIANTS, Variant, variants
 from goldgate.reference import PROFILES, Profile, RoutingSpec, route, selection_error
 from goldgate.reference.bounds import group_error
 from goldgate.reference.router import group_scores
+from tests.accuracy.stand_in_kernel import Emulate, golden_kernel
 
 _CRITERIA = Criteria(None, ordered=False, known_failures=())
 
@@ -255,37 +252,6 @@ def test_every_router_of_the_ordinary_tier_is_executed_whole_or_named(
     ]
 
 
-Emulate = Callable[..., Emulated]
-
-
-def golden_kernel(wrong: Sequence[str] = ()) -> Emulate:
-    """Return a stand-in that answers with the golden router; wrong ids for some variants."""
-
-    def emulate(
-        variant: Variant,
-        held: Recording,
-        _run: object = map,
-        *,
-        launches: Sequence[Launch],
-        advance: Callable[[int], object],
-    ) -> Emulated:
-        chosen = [one.start + row for one in launches for row in one.rows]
-        found = route(held.logits()[chosen], held.bias(), held.spec)
-        ids = found.ids.astype(np.int32)
-        if variant.name in wrong:
-            ids[0] = ids[0, 0]
-        note = f"emulated: z; rounding of exp and rcp: {variant.rounding}"
-        info = KernelInfo(
-            *("a kernel", "1; x", variant.architecture, "emulated", "ieee", note),
-            architecture=variant.architecture,
-            rounding=str(variant.rounding),
-        )
-        advance(len(chosen))
-        return Emulated(Output(info, tensor(found.weights.astype(np.float32)), tensor(ids)), ())
-
-    return emulate
-
-
 def _judged(
     folder: Path, monkeypatch: pytest.MonkeyPatch, kernel: Emulate, save: Path | None = None
 ) -> tuple[list[Judged], list[str], list[Plan]]:
@@ -362,16 +328,8 @@ def test_a_models_own_shift_is_no_drift_of_the_kernel(
 ) -> None:
     """A mean of 1.8 u is allowed where and in the direction that the model moves a reciprocal."""
     held = _opened(tmp_path, construct("tokens_257"))
-    plain = golden_kernel()
-
-    def shifted(variant: Variant, *given: object, **named: object) -> Emulated:
-        done = plain(variant, *given, **named)
-        weights = route(held.logits(), held.bias(), held.spec).weights * (1 + mean * 2.0**-24)
-        info = replace(done.output.kernel, arithmetic=arithmetic)
-        output = replace(done.output, kernel=info, topk_weights=tensor(weights.astype(np.float32)))
-        return replace(done, output=output)
-
-    monkeypatch.setattr(emulated_tasks, "emulate", shifted)
+    kernel = golden_kernel(arithmetic=arithmetic, means={model: mean})
+    monkeypatch.setattr(emulated_tasks, "emulate", kernel)
     plan = plan_recordings({"tokens_257": held}, [Variant("gfx942", Rounding(model))])
 
     (judged,) = work(tasks_of(plan, _CRITERIA, map, None, Uncertified(), lambda _: None))
