@@ -12,7 +12,8 @@ import pytest
 from goldgate import cli
 from goldgate.accuracy import emulated_tasks
 from goldgate.accuracy.account import Account, to_json
-from goldgate.accuracy.emulated_tasks import Uncertified, plan_recordings
+from goldgate.accuracy.emulated_plan import plan_recordings
+from goldgate.accuracy.emulated_tasks import Uncertified
 from goldgate.accuracy.saving import saved, to_save
 from goldgate.accuracy.tasks import Criteria, work
 from goldgate.fixtures import FixtureError, open_output, open_recording, write_output
