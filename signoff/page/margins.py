@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from goldgate.signoff.gathered import Gathered, Margins, Parity
 from goldgate.signoff.page.figure import WIDTH, Figure, lane_label
-from goldgate.signoff.page.weights import MOST_KERNELS, by_kernel
+from goldgate.signoff.page.weights import MOST_KERNELS, by_kernel, distinct
 from goldgate.svg import Axis, beside, box, line, words
 
 #: Row verdicts in which a passing kernel may differ from the golden router, nearest first.
@@ -66,7 +66,7 @@ def _histogram(edges: Sequence[float], counts: Sequence[int]) -> Iterator[str]:
 
 def near_ties(gathered: Gathered) -> Figure | None:
     """Return the figure of rows that kernels answered otherwise; None where nothing was judged."""
-    lanes = by_kernel([one for one in gathered.parity if one.counts])
+    lanes = by_kernel([one for one in distinct(gathered.parity) if one.counts])
     if not lanes:
         return None
     totals = {name: _sums(some) for name, some in lanes.items()}

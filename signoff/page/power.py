@@ -10,7 +10,7 @@ from typing import Any
 from goldgate.signoff.gathered import Gathered, Scored
 from goldgate.signoff.page.figure import MOST_FILES, WIDTH, Figure, series
 from goldgate.signoff.page.scores import counted, is_number, name_of
-from goldgate.svg import Axis, below, beside, curve, line
+from goldgate.svg import Axis, below, beside, curve, dot, line
 
 #: The probability of PRESERVED at a true loss and a discordance, both as parts of 1.
 Passes = Callable[[float, float], float]
@@ -58,7 +58,7 @@ def _power(one: Scored, counts: Mapping[str, Any]) -> Figure:
             *beside(up, 40, WIDTH - 8, "probability of PRESERVED"),
             line(across.at(-100 * margin), 24, across.at(-100 * margin), 190, "limit"),
             *(
-                curve([(across.at(x), up.at(p)) for x, p in points], series(number))
+                _drawn([(across.at(x), up.at(p)) for x, p in points], series(number))
                 for number, points in enumerate(lines.values())
             ),
         ),
@@ -80,6 +80,11 @@ def _power(one: Scored, counts: Mapping[str, Any]) -> Figure:
             ("limit", f"margin -{100 * margin:g} points"),
         ),
     )
+
+
+def _drawn(points: Sequence[tuple[float, float]], kind: str) -> str:
+    """Return a line; where so few answers change that only no change is possible, a dot."""
+    return curve(points, kind) if len(points) > 1 else dot(*points[0], 3.5, kind)
 
 
 def _plan(one: Scored, counts: Mapping[str, Any]) -> tuple[Passes, str]:

@@ -17,7 +17,7 @@ _LANE = 34
 
 def weight_errors(gathered: Gathered) -> Figure | None:
     """Return the figure; None where no weight was judged."""
-    lanes = by_kernel([one for one in gathered.parity if one.weights])
+    lanes = by_kernel([one for one in distinct(gathered.parity) if one.weights])
     if not lanes:
         return None
     drawn = dict(list(lanes.items())[:MOST_KERNELS])
@@ -62,6 +62,16 @@ def _kind(one: Parity) -> str:
     if one.verdict != "PASS":
         return "wrong"
     return "known" if one.over_bound > 1 else "ok"
+
+
+def distinct(parity: Sequence[Parity]) -> list[Parity]:
+    """Return verdicts without the ones that outputs at hand were judged again for."""
+    again = {_outputs(one) for one in parity if one.judged_again}
+    return [one for one in parity if one.judged_again or _outputs(one) not in again]
+
+
+def _outputs(one: Parity) -> tuple[str, str]:
+    return one.recording_sha256, one.output_sha256
 
 
 def by_kernel(parity: Sequence[Parity]) -> Mapping[str, list[Parity]]:

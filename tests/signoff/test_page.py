@@ -292,3 +292,25 @@ def test_without_scipy_only_the_power_is_left_out(monkeypatch: pytest.MonkeyPatc
 
     assert [title for title in every if title not in alone] == [every[-1]]
     assert every[-1].startswith("Power")
+
+
+def test_outputs_that_were_judged_again_count_once() -> None:
+    """A verdict of the evidence and the one on the same outputs at hand are drawn as one."""
+    stated = a_parity(0, 0.5)
+
+    facts = Gathered(parity=(stated, replace(stated, judged_again=True), a_parity(1, 0.5)))
+
+    (errors, ties) = figures(facts)
+    assert len(errors.rows) == 2
+    assert ties.caption.startswith(f"Of {2 * stated.rows} judged rows")
+
+
+def test_power_of_few_changes_is_a_dot() -> None:
+    """Where one answer of 1319 changed, no true loss is possible but none: a dot, not a line."""
+    (one,) = MEASURED.scored
+    counts = {**one.paired, "questions": 1319, "losses": 0, "gains": 1}
+    facts = replace(one, document={**one.document, "paired": {"strict-match": counts}})
+
+    (*_, power) = figures(Gathered(scored=(facts,)))
+
+    assert sum(mark.startswith('<circle class="s0"') for mark in power.marks) == 1
