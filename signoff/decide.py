@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from goldgate.provenance import goldgate_itself
@@ -11,11 +12,17 @@ from goldgate.signoff.items import DECIDED_BY
 from goldgate.signoff.rules import ITEMS, Policy
 from goldgate.signoff.sift import sifted
 from goldgate.signoff.standin import is_demonstration
+from goldgate.signoff.tiers import recordings_of
 from goldgate.signoff.view import View
 
 
 def decide(
-    policy: Policy, gathered: Gathered, now: datetime, *, judge: str
+    policy: Policy,
+    gathered: Gathered,
+    now: datetime,
+    *,
+    judge: str,
+    named: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Checklist, Gathered]:
     """Decide every item.
 
@@ -24,13 +31,16 @@ def decide(
         gathered: everything that was read.
         now: against which evidence is old, with an offset.
         judge: the hash of this goldgate's judge.
+        named: the constructed recordings of each tier; None: those of the policy's router.
 
     Returns:
         the checklist, and the facts that were left under the policy.
 
     """
     facts = sifted(gathered, policy, now)
-    view = View(policy, facts, judge)
+    view = View(
+        policy, facts, judge, recordings_of(policy.model.router) if named is None else named
+    )
     checklist = Checklist(
         title=policy.title,
         policy_name=policy.name,

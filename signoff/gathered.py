@@ -176,6 +176,8 @@ class Covered:
         not_covered: what the kernel does not support, a line each.
         file: the evidence.
         router: the model whose router was covered in full; "" for a router of a file.
+        unsupported: names of the recordings of which no call was judged, each told in
+            `not_covered`.
 
     """
 
@@ -189,6 +191,7 @@ class Covered:
     not_covered: tuple[str, ...]
     file: EvidenceFile
     router: str = ""
+    unsupported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,14 @@ class View:
         policy: what is demanded.
         facts: sifted: fresh, whole, and about the policy's kernels and model.
         judge: the hash of this goldgate's judge.
+        named: the constructed recordings of each tier, by name.
 
     """
 
     policy: Policy
     facts: Gathered
     judge: str
+    named: Mapping[str, tuple[str, ...]]
 
     @cached_property
     def recordings(self) -> Mapping[str, Recorded]:
@@ -41,6 +43,16 @@ class View:
                 found[one.sha256] = one
         return found
 
+    @cached_property
+    def unjudged(self) -> tuple[Parity, ...]:
+        """The kernel's recordings that runs which were broken off left: they have no tier."""
+        live = {one.file for one in self.facts.covered}
+        return tuple(
+            one
+            for one in self.of_kernel()
+            if one.file in live and one.verdict == "REFUSED" and not one.tier
+        )
+
     def of_kernel(self) -> Iterator[Parity]:
         """Yield the verdicts on the kernel to release, of whichever version and device."""
         return (one for one in self.facts.parity if is_kernel(one.kernel, self.policy.kernel))
@@ -48,9 +60,12 @@ class View:
     def on_model(self) -> Iterator[tuple[Parity, Recorded | None, tuple[str, ...]]]:
         """Yield the kernel's verdicts on recordings of a model, with why each does not count.
 
-        A verdict on constructed or synthetic rows is not among them.
+        A verdict on constructed or synthetic rows is not among them, nor what a run that was
+        broken off left unjudged.
         """
         for one in self.of_kernel():
+            if one in self.unjudged:
+                continue
             recorded = self.recordings.get(one.recording_sha256)
             if one.tier not in ("", "recorded") or (recorded is not None and not recorded.model):
                 continue

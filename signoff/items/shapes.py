@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item, ToDo
@@ -13,6 +13,7 @@ from goldgate.signoff.fit import (
     files_of,
     is_kernel,
     kernel_reasons,
+    listed,
     miss,
     not_passing,
     numbers,
@@ -37,13 +38,15 @@ def coverage(view: View) -> Item:
     misses += left_out
     wrong = _failures(judged)
     wrong += not_reviewed(judged, policy)[0]
-    missing = _unjudged(view)
+    missing, given_up = _unjudged(view)
     details: list[str] = []
     for architecture in policy.architectures:
         here = [one for one in covered if one.kernel.architecture == architecture]
         missing += [(architecture, line) for line in _absent(here, tiers, rule.token_counts)]
         if unpassed := [tier for tier in tiers if here and not _passes(judged, architecture, tier)]:
             missing.append((architecture, f"no call of the tiers {', '.join(unpassed)} passes"))
+        left = [tier for tier in tiers if here and tier not in unpassed]
+        missing += _left(view, judged, architecture, left)
         share = max((one.pairs_met / max(one.pairs_possible, 1) for one in here), default=0.0)
         if here and share < rule.pairs:
             text = f"{100 * share:.1f} % of the pairs of levels, not {100 * rule.pairs:g} %"
@@ -60,14 +63,14 @@ def coverage(view: View) -> Item:
         view,
         "coverage",
         "production's shapes are covered: tiers, token counts, types, layouts, states",
-        good=f"{rows} rows of the tiers {', '.join(tiers)} pass, with calls of every demanded "
-        "token count",
+        good=f"{rows} rows of every recording of the tiers {', '.join(tiers)} pass, with calls of "
+        "every demanded token count",
         wrong=wrong,
         missing=across(missing),
         evidence=files_of(covered),
         to_do=_cover(view, wrong, missing),
         would_fill=would_fill(misses),
-        not_passing=not_passing(misses),
+        not_passing=(*not_passing(misses), *given_up),
         details=details,
     )
 
@@ -84,7 +87,10 @@ def hostile(view: View) -> Item:
         for architecture in policy.architectures
         if not _passes(judged, architecture, HOSTILE)
     ]
-    missing += _unjudged(view)
+    for architecture in policy.architectures:
+        if architecture not in dict(missing):
+            missing += _left(view, judged, architecture, [HOSTILE])
+    missing += _unjudged(view)[0]
     return item(
         view,
         "hostile",
@@ -119,7 +125,11 @@ def determinism(view: View) -> Item:
         for architecture in policy.architectures
         if not any(one.kernel.architecture == architecture for one in repeated)
     ]
-    missing += _unjudged(view)
+    tiers = [tier for tier in policy.coverage.tiers if tier != HOSTILE]
+    for architecture in policy.architectures:
+        if architecture not in dict(missing):
+            missing += _left(view, repeated, architecture, tiers, "no repeated calls")
+    missing += _unjudged(view)[0]
     times = min((one.repeats for one in repeated), default=0)
     notes = dict.fromkeys(note for one in repeated for note in one.call_notes)
     return item(
@@ -201,17 +211,53 @@ def _passes(judged: Iterable[Parity], architecture: str, tier: str) -> bool:
     )
 
 
-def _unjudged(view: View) -> list[tuple[str, str]]:
-    """Return what runs that were broken off did not judge: such a recording has no tier."""
-    found: dict[tuple[str, str], list[Parity]] = {}
-    live = {one.file for one in view.facts.covered}
-    for one in view.of_kernel():
-        if one.file in live and one.verdict == "REFUSED" and not one.tier:
-            found.setdefault((one.kernel.architecture, one.file.path), []).append(one)
-    return [
+def _left(
+    view: View,
+    judged: Sequence[Parity],
+    architecture: str,
+    tiers: Iterable[str],
+    lack: str = "no verdict",
+) -> list[tuple[str, str]]:
+    """Return the recordings of tiers of which nothing is known: one alone fills no tier.
+
+    What the kernel does not support, or the machine has not, is told by its run and is known.
+    """
+    known = {one.recording for one in judged if one.kernel.architecture == architecture}
+    for one in _covered(view, "")[0]:
+        if one.kernel.architecture == architecture:
+            known.update(one.unsupported)
+    lines = []
+    for tier in tiers:
+        names = view.named.get(tier, ())
+        if absent := [name for name in names if name not in known]:
+            text = f"{lack} of {len(absent)} of the {len(names)} recordings of the tier {tier}"
+            lines.append((architecture, f"{text} ({listed(absent, 3)})"))
+    return lines
+
+
+def _unjudged(view: View) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return what runs that were broken off did not judge, and what another run judged instead."""
+    judged = {
+        (one.kernel.architecture, one.kernel.version, one.recording)
+        for one in view.of_kernel()
+        if one.verdict in ("PASS", "FAIL") and one.live and not view.run_here(one)
+    }
+    left: dict[tuple[str, str], list[Parity]] = {}
+    again: dict[tuple[str, str], list[Parity]] = {}
+    for one in view.unjudged:
+        about = (one.kernel.architecture, one.kernel.version, one.recording)
+        held = again if about in judged else left
+        held.setdefault((one.kernel.architecture, one.file.path), []).append(one)
+    missing = [
         (where, f"{len(several)} recordings of {path} were not judged ({several[0].why})")
-        for (where, path), several in found.items()
+        for (where, path), several in left.items()
     ]
+    instead = [
+        f"{path} left {len(several)} recordings unjudged on {where} ({several[0].why}), which "
+        "another run judged"
+        for (where, path), several in again.items()
+    ]
+    return missing, instead
 
 
 def _absent(here: list[Covered], tiers: Iterable[str], counts: Iterable[int]) -> list[str]:

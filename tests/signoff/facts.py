@@ -203,6 +203,9 @@ FACTS = Gathered(
 )  # fmt: skip
 
 
+#: The recordings of each tier.
+NAMED = {"ordinary": ("ordinary/tokens",), "pairs": ("pairs/0",), "hostile": ("hostile/few",)}
+
 FIELDS = (
     *("recordings", "parity", "covered", "compared", "timed", "scored", "killed", "dispatched"),
 )
@@ -215,8 +218,8 @@ def with_files(facts: Gathered) -> Gathered:
 
 
 def decided(facts: Gathered = FACTS, policy: Policy = POLICY) -> Checklist:
-    """Decide on facts, as of `NOW` and with the judge `JUDGE`."""
-    return decide(policy, with_files(facts), NOW, judge=JUDGE)[0]
+    """Decide on facts, as of `NOW`, with the judge `JUDGE` and one recording a tier."""
+    return decide(policy, with_files(facts), NOW, judge=JUDGE, named=NAMED)[0]
 
 
 def item_of(name: str, facts: Gathered = FACTS, policy: Policy = POLICY) -> Item:

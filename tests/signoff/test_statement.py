@@ -15,14 +15,14 @@ from goldgate.signoff.checklist import Checklist, Refused
 from goldgate.signoff.decide import decide
 from goldgate.signoff.gathered import Gathered, Interval
 from goldgate.signoff.statement import to_statement
-from tests.signoff.facts import FACTS, JUDGE, NOW, POLICY, a_file, a_scored, with_files
+from tests.signoff.facts import FACTS, JUDGE, NAMED, NOW, POLICY, a_file, a_scored, with_files
 
 SignOff = Callable[..., int]
 
 
 def _statement(facts: Gathered = FACTS, **changes: Any) -> tuple[Checklist, dict[str, Any]]:  # noqa: ANN401 - a field's value
     policy = replace(POLICY, **changes)
-    checklist, left = decide(policy, with_files(facts), NOW, judge=JUDGE)
+    checklist, left = decide(policy, with_files(facts), NOW, judge=JUDGE, named=NAMED)
     held: dict[str, Any] = json.loads(to_statement(checklist, left))
     return checklist, held
 
