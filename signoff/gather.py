@@ -30,6 +30,7 @@ from goldgate.fixtures import FixtureError, open_recording, tensorfile
 from goldgate.mutants.evidence import KIND as KILLS_KIND
 from goldgate.mutants.evidence import read_matrix
 from goldgate.signoff.checklist import EvidenceFile, Refused
+from goldgate.signoff.consistent import require_consistent
 from goldgate.signoff.gathered import (
     COMPARISON,
     DISPATCH,
@@ -190,24 +191,30 @@ def _known(  # noqa: PLR0911 - a kind, a return
     kind = _kind(document)
     if kind == PARITY:
         evidence = read_evidence(path, document).document
+        require_consistent(kind, evidence)
         names = dict.fromkeys(str(info.get("name")) for info in evidence["kernels"])
         return parity_facts(evidence, _described(file, kind, evidence, names))
     if kind == COMPARISON:
         found = read_comparison(path, document)
+        require_consistent(kind, found)
         return comparison_facts(found, _described(file, kind, found, [found["options"]["new"]]))
     if kind == LATENCY:
         found = read_latency(path, document)
+        require_consistent(kind, found)
         return latency_facts(found, _described(file, kind, found, found["kernels"]))
     if kind == SCORES:
         found = read_verdict(path, document)
+        require_consistent(kind, found)
         model = str(found["runs"]["candidate"]["settings"].get("model", ""))
         about = replace(file, kind=kind, made=asked_first(found), subject=model)
         return score_facts(found, about)
     if kind == DISPATCH:
         reached = read_dispatch(path, document)
+        require_consistent(kind, reached)
         return dispatch_facts(reached, _described(file, kind, reached, [reached["kernel"]]))
     if kind == KILLS:
         matrix = read_matrix(path, document)
+        require_consistent(kind, matrix)
         return matrix_facts(matrix, _described(file, kind, matrix, ["the judge"]))
     return None
 

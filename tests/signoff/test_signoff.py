@@ -222,7 +222,11 @@ def test_contradiction_names_both_files(
 
     path = copied / "evidence" / "old-new.json"
     held = json.loads(path.read_text(encoding="utf-8"))
-    held["results"][0]["verdict"] = "UNEXPLAINED"
+    one = held["results"][0]
+    one |= {"verdict": "UNEXPLAINED", "new_wrong": 1}
+    largest = max(("same", "other_weights", "order", "tie"), key=lambda name: int(one[name]))
+    one[largest] -= 1
+    held["summary"] |= {"explained": held["summary"]["explained"] - 1, "unexplained": 1}
     (path.parent / "other.json").write_text(sealed(held), encoding="utf-8")
 
     assert signoff(copied) == 1
