@@ -311,6 +311,7 @@ def test_item_fails(name: str, change: Change, words: str) -> None:
 
     assert found.state is State.FAIL
     assert words in found.found
+    assert found.next_step
     assert decided(change(FACTS)).status == 1
 
 
@@ -368,6 +369,37 @@ def test_one_recording_alone_fills_no_tier(tier_name: str, item_name: str, words
     assert (of(FACTS).state, of(told).state) == (State.MISSING, State.PASS)
     assert words in of(FACTS).found
     assert of(FACTS).to_do
+
+
+@pytest.mark.parametrize(
+    ("notes", "words"),
+    [
+        ((), "with the same bits; other batches were not tried"),
+        (("batch-invariant: 9 rows in batches of 1 and 7",), "9 rows in batches of 1 and 7 are al"),
+        (
+            ("batch-invariant: 9 rows", "not batch-invariant: 2 of 9 rows differ"),
+            "is not batch-invariant and does not claim to be: 2 of 9 rows differ",
+        ),
+    ],
+)
+def test_determinism_states_what_is_known_of_other_batches(
+    notes: tuple[str, ...], words: str
+) -> None:
+    """Batches that were not tried, or give other bits, are not called alike."""
+    found = item_of("determinism", every("parity", call_notes=notes)(FACTS))
+
+    assert found.state is State.PASS
+    assert "a call of each of 4 recordings was made 30 more times" in found.found
+    assert words in found.found
+
+
+def test_what_is_no_matter_of_repeats_fails_the_coverage_alone() -> None:
+    """A fault of strided tensors is no lack of determinism; its verdict fails the coverage."""
+    fault = {"verdict": "FAIL", "why": "x", "call_faults": ("writes memory before topk_ids",)}
+    facts = tier("pairs", **fault)(FACTS)
+
+    assert item_of("coverage", facts).state is State.FAIL
+    assert item_of("determinism", facts).state is State.MISSING
 
 
 @pytest.mark.parametrize("router", ["MiniMax-M2.5", "Qwen3-MoE"])
