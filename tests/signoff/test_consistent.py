@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ Edit = Callable[[dict[str, Any]], object]
 pytestmark = pytest.mark.skipif(CHECKOUT is None, reason="an installed copy has no documents")
 
 PARITY, CHANGES = "swap-h200/record-moe-fused-gate.json", "swap-h200/old-new.json"
-SCORES, LATENCY = "swap-h200/verdict.json", "latency-h200.json"
+SCORES, LATENCY = "swap-h200/verdict.json.gz", "latency-h200.json"
 DISPATCH = "swap-h200/dispatch-sglang.json"
 DOCUMENTS = (PARITY, CHANGES, SCORES, LATENCY, DISPATCH)
 
@@ -28,9 +29,8 @@ DOCUMENTS = (PARITY, CHANGES, SCORES, LATENCY, DISPATCH)
 def whole(name: str) -> dict[str, Any]:
     """Return a document that was measured."""
     assert CHECKOUT is not None
-    held: dict[str, Any] = json.loads(
-        (CHECKOUT / "docs" / "measurements" / name).read_text("utf-8")
-    )
+    raw = (CHECKOUT / "docs" / "measurements" / name).read_bytes()
+    held: dict[str, Any] = json.loads(gzip.decompress(raw) if name.endswith(".gz") else raw)
     return held
 
 
