@@ -74,7 +74,7 @@ def release(view: View) -> Item:
         "release",
         _TITLE,
         good=f"{policy.kernel.names[0]} {version} on {', '.join(policy.architectures)}, reached by "
-        f"the dispatch of {engine}; asked: {mark}",
+        f"the dispatch of {engine}; GSM8K asked {mark}",
         wrong=wrong,
         missing=[*across(missing), *unmarked],
         evidence=[*files, *files_of(dispatched), *files_of(scored)],

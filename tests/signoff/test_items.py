@@ -367,6 +367,7 @@ def test_one_recording_alone_fills_no_tier(tier_name: str, item_name: str, words
         return next(one for one in items if one.name == item_name)
 
     assert (of(FACTS).state, of(told).state) == (State.MISSING, State.PASS)
+    assert (f"not called: {more}" in of(told).found) is (item_name == "coverage")
     assert words in of(FACTS).found
     assert of(FACTS).to_do
 
