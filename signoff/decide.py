@@ -9,7 +9,7 @@ from goldgate.provenance import goldgate_itself
 from goldgate.signoff.checklist import Checklist, Fact
 from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.items import DECIDED_BY
-from goldgate.signoff.rules import ITEMS, Policy
+from goldgate.signoff.rules import ITEMS, Policy, named
 from goldgate.signoff.sift import sifted
 from goldgate.signoff.standin import is_demonstration
 from goldgate.signoff.tiers import recordings_of
@@ -68,8 +68,8 @@ def policy_facts(policy: Policy) -> tuple[Fact, ...]:
         policy.coverage,
     )
     return (
-        Fact("kernel", _named(policy.kernel.names, policy.kernel.versions)),
-        Fact("replaces", _named(policy.replaces.names, policy.replaces.versions)),
+        Fact("kernel", named(policy.kernel)),
+        Fact("replaces", named(policy.replaces)),
         Fact("architectures", ", ".join(policy.architectures)),
         Fact("model", f"{policy.model.title}, {policy.model.layers} layers that route"),
         Fact("engine", policy.engine.server),
@@ -93,8 +93,3 @@ def policy_facts(policy: Policy) -> tuple[Fact, ...]:
         Fact("evidence", f"at most {policy.evidence.most_days} days old"),
         Fact("advisory items", ", ".join(policy.advisory) or "none"),
     )
-
-
-def _named(names: tuple[str, ...], versions: tuple[str, ...]) -> str:
-    version = " or ".join(versions)
-    return names[0] if version == "*" else f"{names[0]} {version}"

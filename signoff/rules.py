@@ -265,3 +265,9 @@ def matches(text: str, patterns: tuple[str, ...] | str) -> bool:
 def is_standin(model: str) -> bool:
     """Say whether a model, as recordings and answers name it, is the stand-in."""
     return model == STANDIN or model.rstrip("/").endswith(_STANDIN_FOLDER)
+
+
+def named(rule: KernelRule) -> str:
+    """Return a rule's kernel with its versions, for a reader; any version is not named."""
+    version = " or ".join(rule.versions)
+    return rule.names[0] if version == "*" else f"{rule.names[0]} {version}"

@@ -21,7 +21,7 @@ from goldgate.signoff.items.engines import mixed, release_of, server_of
 from goldgate.signoff.items.inputs import NAMES
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.scores import counted, fingerprint_of
-from goldgate.signoff.rules import matches
+from goldgate.signoff.rules import matches, named
 from goldgate.signoff.view import View
 
 _TITLE = "what ran is what is released: dispatch, version, source, architecture, engine"
@@ -47,7 +47,7 @@ def release(view: View) -> Item:
     wrong = [*_reached(view), *(_other(one) for one in dispatched if not _agrees(view, one))]
     for architecture in policy.architectures:
         if not any(kernel.architecture == architecture for kernel, _ in fitting):
-            missing.append((architecture, "the kernel ran on no such device"))
+            missing.append((architecture, f"no evidence of {named(policy.kernel)}"))
         # Only outputs that a recorder took in the engine show which kernel its dispatch reaches.
         if not any(
             _dispatched(one) and one.kernel.architecture == architecture for one, _ in served

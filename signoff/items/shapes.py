@@ -72,9 +72,14 @@ def coverage(view: View) -> Item:
 
 def _but(known: int, covered: Iterable[Covered]) -> str:
     """Say what of a coverage that passes does not: known failures, and what was not called."""
-    left = dict.fromkeys(name for one in covered for name in one.unsupported)
+    left = dict.fromkeys(
+        line
+        for one in covered
+        for line in one.not_covered
+        if line.partition(": ")[0] in one.unsupported
+    )
     rows = f"; {known} rows fail as the policy allows" if known else ""
-    return rows + (f"; not called: {listed(left, 2)} (details)" if left else "")
+    return rows + (f"; not called: {listed(left, 2)}" if left else "")
 
 
 def hostile(view: View) -> Item:
