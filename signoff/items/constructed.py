@@ -103,6 +103,13 @@ def left_of(
     for one in covered_by(view, "")[0]:
         if one.kernel.architecture == architecture:
             known.update(one.unsupported)
+    known |= {
+        one.recording
+        for one in view.of_kernel()
+        if one.verdict == "NOT COVERED"
+        and one.kernel.architecture == architecture
+        and not view.run_here(one)
+    }
     lines = []
     for tier in tiers:
         names = view.named.get(tier, ())

@@ -102,13 +102,15 @@ def hostile(view: View) -> Item:
         view,
         "hostile",
         "hostile rows (NaN, infinities, scores beyond float32): known failures are reviewed",
-        good=f"{len(judged)} recordings of hostile rows pass; {met} rows fail as the policy allows",
+        good=f"{len(judged)} verdicts on the {len(view.named.get(HOSTILE, ()))} recordings of "
+        f"hostile rows pass; {met} rows fail as the policy allows",
         wrong=wrong,
         missing=across(missing),
         evidence=files_of(judged),
         to_do=cover(view, wrong, missing),
         would_fill=would_fill(misses),
         not_passing=not_passing(misses),
+        details=[f"{one.row}: {'; '.join(one.reasons)} ({one.file.path})" for one in misses],
     )
 
 
