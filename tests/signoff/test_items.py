@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from goldgate.emulator import ROUNDINGS
 from goldgate.fixtures import SHIPPED_RECORDINGS
 from goldgate.fixtures.recorder.checkpoint import locate
 from goldgate.signoff.checklist import State
@@ -338,17 +339,29 @@ def test_another_routers_constructed_rows_do_not_matter() -> None:
     assert decided(replace(FACTS, parity=(*FACTS.parity, other))).status == 0
 
 
-def test_emulated_evidence_informs() -> None:
-    """Emulated verdicts fill the advisory item and never a required one."""
+@pytest.mark.parametrize("roundings", [ROUNDINGS, ROUNDINGS[:1]])
+def test_emulated_evidence_informs(roundings: tuple[str, ...]) -> None:
+    """Verdicts under each rounding model fill the advisory item alone; one model does not."""
     emulated = tuple(
-        a_parity(arch, "edge", "9" * 64, kernel=a_kernel("new.kernel", arch, execution="emulated"))
+        a_parity(
+            arch, "edge", "9" * 64,
+            kernel=a_kernel(
+                "new.kernel", arch, execution="emulated", version=f"2.1, {name}",
+                note=f"emulated; rounding of exp and rcp: {name}",
+            ),
+        )
         for arch in POLICY.architectures
-    )
+        for name in roundings
+    )  # fmt: skip
 
     alone = decided(Gathered(parity=emulated))
 
-    states = {one.name: one.state for one in alone.items}
-    assert states.pop("emulated") is State.PASS
+    items = {one.name: one for one in alone.items}
+    states = {name: one.state for name, one in items.items()}
+    assert (states.pop("emulated") is State.PASS) is (roundings == ROUNDINGS)
+    assert ("not under the rounding models below, above" in items["emulated"].found) is (
+        roundings != ROUNDINGS
+    )
     assert states.pop("agreement") is State.PASS
     assert set(states.values()) == {State.MISSING}
 
