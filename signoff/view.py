@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.fit import (
     device_reasons,
     is_kernel,
@@ -44,14 +45,13 @@ class View:
         return found
 
     @cached_property
-    def unjudged(self) -> tuple[Parity, ...]:
-        """The kernel's recordings that runs which were broken off left: they have no tier."""
-        live = {one.file for one in self.facts.covered}
-        return tuple(
-            one
-            for one in self.of_kernel()
-            if one.file in live and one.verdict == "REFUSED" and not one.tier
-        )
+    def live(self) -> frozenset[EvidenceFile]:
+        """The files of runs that called a kernel and counted what they covered."""
+        return frozenset(one.file for one in self.facts.covered)
+
+    def was_left(self, one: Parity) -> bool:
+        """Say whether a run that was broken off left a recording: it has no tier then."""
+        return one.verdict == "REFUSED" and not one.tier and one.file in self.live
 
     def of_kernel(self) -> Iterator[Parity]:
         """Yield the verdicts on the kernel to release, of whichever version and device."""
@@ -64,7 +64,7 @@ class View:
         broken off left unjudged.
         """
         for one in self.of_kernel():
-            if one in self.unjudged:
+            if self.was_left(one):
                 continue
             recorded = self.recordings.get(one.recording_sha256)
             if one.tier not in ("", "recorded") or (recorded is not None and not recorded.model):

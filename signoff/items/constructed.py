@@ -128,7 +128,7 @@ def unjudged(view: View) -> tuple[list[tuple[str, str]], list[str]]:
     }
     left: dict[tuple[str, str], list[Parity]] = {}
     again: dict[tuple[str, str], list[Parity]] = {}
-    for one in view.unjudged:
+    for one in filter(view.was_left, view.of_kernel()):
         about = (one.kernel.architecture, one.kernel.version, one.recording)
         held = again if about in judged else left
         held.setdefault((one.kernel.architecture, one.file.path), []).append(one)
