@@ -328,6 +328,8 @@ class Dispatched:
         catalogue: what `--kernel` takes for it; "" for one that the catalogue has not.
         simulated: whether another platform than the machine's was simulated.
         file: the evidence.
+        bias: the type of the bias that reaches the kernel, such as float32; "" where no argument
+            has the form of one.
 
     """
 
@@ -339,6 +341,7 @@ class Dispatched:
     catalogue: str
     simulated: bool
     file: EvidenceFile
+    bias: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from fnmatch import fnmatchcase
 STANDIN = "goldgate-standin"
 _STANDIN_FOLDER = "standin/data/model"
 
+#: The types of policies, as safetensors names them.
+NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+
 #: The items of the checklist, in its order.
 ITEMS = (
     "release", "parity", "bias", "old-new", "gate", "coverage", "hostile", "determinism",

@@ -9,6 +9,7 @@ from typing import Any
 from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.fit import device_reasons, is_kernel, kernel_reasons, recording_reasons
 from goldgate.signoff.gathered import Dispatched, Kernel, Parity, Recorded, Scored
+from goldgate.signoff.rules import NAMES, matches
 from goldgate.signoff.view import View
 
 Sourced = tuple[str, EvidenceFile]
@@ -68,6 +69,21 @@ def mixed(
             "evidence of one release is asked for",
         )
     return wrong
+
+
+def dispatched_here(view: View) -> list[Dispatched]:
+    """Return what the policy's engine was found to reach on this platform, not simulated."""
+    policy = view.policy
+    platforms = {"hip" if name.startswith("gfx") else "cuda" for name in policy.architectures}
+    return [
+        one
+        for one in view.facts.dispatched
+        if matches(one.engine, policy.engine.server)
+        and one.platform in platforms
+        and one.model == policy.model.router
+        and one.gate == NAMES[policy.inputs.logits]
+        and not one.simulated
+    ]
 
 
 def several(what: str, found: Iterable[Sourced]) -> list[str]:

@@ -17,8 +17,7 @@ from goldgate.signoff.fit import (
     would_fill,
 )
 from goldgate.signoff.gathered import Dispatched, Kernel, Parity, Scored
-from goldgate.signoff.items.engines import mixed, release_of, server_of
-from goldgate.signoff.items.inputs import NAMES
+from goldgate.signoff.items.engines import dispatched_here, mixed, release_of, server_of
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.scores import counted, fingerprint_of
 from goldgate.signoff.rules import matches, named
@@ -43,7 +42,7 @@ def release(view: View) -> Item:
         (one, recorded) for one, recorded, reasons in view.on_model() if recorded and not reasons
     ]
     missing: list[tuple[str, str]] = []
-    dispatched = _dispatched_here(view)
+    dispatched = dispatched_here(view)
     wrong = [*_reached(view), *(_other(one) for one in dispatched if not _agrees(view, one))]
     for architecture in policy.architectures:
         if not any(kernel.architecture == architecture for kernel, _ in fitting):
@@ -109,21 +108,6 @@ def _reached(view: View) -> list[str]:
         if not recording_reasons(recorded, view.policy):
             found.setdefault(one.kernel.name, one.file.path)
     return [f"the engine's dispatch reaches {name} ({path})" for name, path in found.items()]
-
-
-def _dispatched_here(view: View) -> list[Dispatched]:
-    """Return what the policy's engine was found to reach on this platform, not simulated."""
-    policy = view.policy
-    platforms = {"hip" if name.startswith("gfx") else "cuda" for name in policy.architectures}
-    return [
-        one
-        for one in view.facts.dispatched
-        if matches(one.engine, policy.engine.server)
-        and one.platform in platforms
-        and one.model == policy.model.router
-        and one.gate == NAMES[policy.inputs.logits]
-        and not one.simulated
-    ]
 
 
 def _agrees(view: View, one: Dispatched) -> bool:

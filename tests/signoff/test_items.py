@@ -14,6 +14,7 @@ from goldgate.fixtures.recorder.checkpoint import locate
 from goldgate.signoff.checklist import State
 from goldgate.signoff.gathered import DISPATCH, Dispatched, Gathered, Interval
 from goldgate.signoff.items import DECIDED_BY
+from goldgate.signoff.other_facts import dispatch_facts
 from goldgate.signoff.parity_facts import parity_of
 from goldgate.signoff.rules import ITEMS, EngineRule, InputRule
 from goldgate.signoff.standin import standin_revision
@@ -455,6 +456,23 @@ def test_dispatch_of_the_engine(changes: dict[str, Any], state: State) -> None:
 
     assert found.state is state
     assert ("e/dispatch.json" in found.found) == (state is State.FAIL)
+
+
+@pytest.mark.parametrize(("bias", "state"), [("float32", State.PASS), ("bfloat16", State.FAIL)])
+def test_bias_that_the_dispatch_passes(bias: str, state: State) -> None:
+    """The type of the bias in the engine's own call has to be the policy's."""
+    arguments = {"0": "float32[4, 256]", "1": f"{bias}[256]", "2": "8"}
+    document = {
+        "scenario": {"engine": "sglang", "platform": "hip", "gate": "F32"}, "version": "0.5.15",
+        "model": "MiniMax-M2.5", "kernel": "new:route", "catalogue": "new", "simulated": False,
+        "arguments": arguments,
+    }  # fmt: skip
+    reached = dispatch_facts(document, a_file("e/dispatch.json", DISPATCH)).dispatched
+
+    found = item_of("bias", replace(FACTS, dispatched=reached))
+
+    assert found.state is state
+    assert ("passes the bias as bfloat16 (e/dispatch.json)" in found.found) is (state is State.FAIL)
 
 
 def test_sequential_plan_counts_where_the_policy_asks_for_it() -> None:

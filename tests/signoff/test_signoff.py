@@ -39,6 +39,9 @@ def test_complete_evidence_of_a_demonstration(
         "advisory: emulated MISSING, throughput MISSING"
     )
     assert f"SIGN-OFF {yes}" in printed
+    statement = tmp_path / "signoff.intoto.json"
+    assert f"cosign sign-blob --bundle {statement}.sigstore.json {statement}" in printed
+    assert f"gpg --armor --detach-sign {statement}" in printed
     assert _document(tmp_path)["verdict"] == yes
     for name in ("signoff.md", "signoff.html", "signoff.intoto.json", "signoff.xml"):
         assert "DEMONSTRATION" in (tmp_path / name).read_text(encoding="utf-8"), name
