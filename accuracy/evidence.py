@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from goldgate.accuracy.chosen import choose
-from goldgate.accuracy.coverage import Looked
+from goldgate.accuracy.coverage import HOSTILE, Looked
 from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
@@ -77,12 +77,29 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is refused."""
+        """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is no pass."""
         if self.not_covered:
             return "NOT COVERED"
         if self.faults or (self.result is not None and not self.result.passed):
             return "FAIL"
+        if self.unweighed:
+            return "NOT COVERED"
         return "REFUSED" if self.why_refused else "PASS"
+
+    @property
+    def unweighed(self) -> str:
+        """Why the weights of a hostile recording are not covered, "" where they are.
+
+        Its ids are judged all the same, and a row of weights for its sum and for NaN. Such rows are
+        in the hostile tier on purpose; a recording of a server of which nothing is judged is an
+        input to look at, and refused.
+        """
+        hostile = self.looked is not None and self.looked.tier == HOSTILE
+        if self.result is None or not hostile or not self.result.nothing:
+            return ""
+        if self.result.counts[Verdict.PADDING] == self.result.rows:
+            return ""
+        return f"{self.result.nothing}; its ids are judged, its weights are not"
 
     @property
     def why_refused(self) -> str:
@@ -198,7 +215,9 @@ def result_json(one: Judged) -> dict[str, object]:
     }
     if one.result is None or one.output is None:
         return about | {"refusal": one.refusal, "call_faults": list(one.faults)}
-    if one.why_refused:
+    if one.verdict == "NOT COVERED":
+        about |= {"not_covered": one.unweighed}
+    elif one.verdict == "REFUSED":
         about |= {"refusal": one.why_refused}
     result, info = one.result, one.output.kernel
     about |= {"rows": result.rows}
@@ -294,5 +313,5 @@ def complaints(one: Judged) -> list[str]:
             "remove them from the file of known failures"
         )
     if not lines and one.why_refused:
-        lines.append(one.why_refused)
+        lines.append(one.unweighed or one.why_refused)
     return lines
