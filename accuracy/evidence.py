@@ -80,8 +80,10 @@ class Judged:
         """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is no pass."""
         if self.not_covered:
             return "NOT COVERED"
-        if self.faults or (self.result is not None and not self.result.passed):
+        if self.faults or (self.result is not None and self.result.wrong):
             return "FAIL"
+        if self.result is not None and self.result.undeclared:
+            return "REFUSED"
         if self.unweighed:
             return "NOT COVERED"
         return "REFUSED" if self.why_refused else "PASS"
@@ -106,6 +108,8 @@ class Judged:
         """Why this is no verdict, "" where it is one."""
         if self.result is None:
             return self.refusal
+        if self.result.undeclared:
+            return undeclared_weights(self.result.undeclared)
         return f"nothing was judged: {self.result.nothing}" if self.result.nothing else ""
 
     @property
@@ -276,8 +280,9 @@ def result_json(one: Judged) -> dict[str, object]:
 def undeclared_weights(name: str) -> str:
     """Say that weights of that type need a declaration, and which."""
     return (
-        f"weights are {name} and nothing declares that: a kernel that returns them so by design "
-        f'has WEIGHTS = "{name}" in its module, or is judged with --weights-dtype {name}'
+        f"weights are {name} and nothing declares that, so whether its rounding is by design is "
+        f'not known: a kernel that returns them so has WEIGHTS = "{name}" in its module, or is '
+        f"judged with --weights-dtype {name}"
     )
 
 

@@ -75,7 +75,7 @@ def test_an_exception_outside_the_calls_is_named(
     before = sys.modules.pop("blamed", None)
     import goldgate.accuracy.isolation as ours  # noqa: PLC0415 - loading the module changes it here
 
-    monkeypatch.setattr(ours, "run", ours.run)
+    monkeypatch.setattr(ours, "run", vars(ours)["run"])
     found = _parity(tmp_path, text, monkeypatch)
     sys.modules.pop("blamed", None)
 
