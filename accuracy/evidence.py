@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldgate.accuracy.chosen import choose
-from goldgate.accuracy.coverage import Looked
+from goldgate.accuracy.coverage import HOSTILE, Looked
 from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
@@ -75,18 +75,39 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is refused."""
+        """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is no pass."""
         if self.not_covered:
             return "NOT COVERED"
-        if self.faults or (self.result is not None and not self.result.passed):
+        if self.faults or (self.result is not None and self.result.wrong):
             return "FAIL"
+        if self.result is not None and self.result.undeclared:
+            return "REFUSED"
+        if self.unweighed:
+            return "NOT COVERED"
         return "REFUSED" if self.why_refused else "PASS"
+
+    @property
+    def unweighed(self) -> str:
+        """Why the weights of a hostile recording are not covered, "" where they are.
+
+        Its ids are judged all the same, and a row of weights for its sum and for NaN. Such rows are
+        in the hostile tier on purpose; a recording of a server of which nothing is judged is an
+        input to look at, and refused.
+        """
+        hostile = self.looked is not None and self.looked.tier == HOSTILE
+        if self.result is None or not hostile or not self.result.nothing:
+            return ""
+        if self.result.counts[Verdict.PADDING] == self.result.rows:
+            return ""
+        return f"{self.result.nothing}; its ids are judged, its weights are not"
 
     @property
     def why_refused(self) -> str:
         """Why this is no verdict, "" where it is one."""
         if self.result is None:
             return self.refusal
+        if self.result.undeclared:
+            return undeclared_weights(self.result.undeclared)
         return f"nothing was judged: {self.result.nothing}" if self.result.nothing else ""
 
     @property
@@ -196,7 +217,9 @@ def result_json(one: Judged) -> dict[str, object]:
     }
     if one.result is None or one.output is None:
         return about | {"refusal": one.refusal, "call_faults": list(one.faults)}
-    if one.why_refused:
+    if one.verdict == "NOT COVERED":
+        about |= {"not_covered": one.unweighed}
+    elif one.verdict == "REFUSED":
         about |= {"refusal": one.why_refused}
     result, info = one.result, one.output.kernel
     about |= {"rows": result.rows}
@@ -263,8 +286,9 @@ def _about(drift: SystematicError) -> str:
 def undeclared_weights(name: str) -> str:
     """Say that weights of that type need a declaration, and which."""
     return (
-        f"weights are {name} and nothing declares that: a kernel that returns them so by design "
-        f'has WEIGHTS = "{name}" in its module, or is judged with --weights-dtype {name}'
+        f"weights are {name} and nothing declares that, so whether its rounding is by design is "
+        f'not known: a kernel that returns them so has WEIGHTS = "{name}" in its module, or is '
+        f"judged with --weights-dtype {name}"
     )
 
 
@@ -300,5 +324,5 @@ def complaints(one: Judged) -> list[str]:
             "remove them from the file of known failures"
         )
     if not lines and one.why_refused:
-        lines.append(one.why_refused)
+        lines.append(one.unweighed or one.why_refused)
     return lines

@@ -9,7 +9,7 @@ from pathlib import Path
 from goldgate.accuracy.calls import Uncovered
 from goldgate.accuracy.changes import Changes, compare
 from goldgate.accuracy.evidence import undeclared_weights
-from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
+from goldgate.accuracy.isolation import DefectError, Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.manifest import CRASHED, NAME, NOT_COVERED, read_manifest
 from goldgate.accuracy.rounding_models import profile_for
@@ -218,7 +218,7 @@ def _live(order: Order, runner: Runner, narrow: str) -> Side:
             ran = runner.run(order, recording)
         except NotCoveredError as error:
             return Answer(left_out=f"{order.name} {error}")
-        except UnwrittenError as error:
+        except (UnwrittenError, DefectError) as error:
             return Answer(refusal=str(error))
         except KernelError as error:
             return Answer(faults=(f"failed: {error}",))

@@ -20,7 +20,7 @@ from goldgate.accuracy.coverage import RECORDED, looked_at
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, described, offences
 from goldgate.accuracy.inputs import inputs
-from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
+from goldgate.accuracy.isolation import DefectError, Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
 from goldgate.accuracy.rounding_models import profile_for
 from goldgate.accuracy.strided import strided_faults
@@ -238,7 +238,7 @@ def _live_task(
                     source.tier, recording, [Uncovered(start, stop, why) for start, stop in spans]
                 )
                 return Judged(name, title, not_covered=why, recording_sha256=known, looked=asked)
-            except UnwrittenError as error:
+            except (UnwrittenError, DefectError) as error:
                 return refused(name, title, str(error), recording)
             except KernelError as error:
                 return Judged(name, title, faults=(str(error),), recording_sha256=known)

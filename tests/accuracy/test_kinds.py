@@ -15,10 +15,18 @@ from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.isolation import Order, Runner
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.fixtures import open_recording, write_recording
-from goldgate.fixtures.constructed import Entry, construct, entries, hard
+from goldgate.fixtures.constructed import (
+    DEFAULT_MODEL,
+    REPRESENTATIVES,
+    Entry,
+    construct,
+    entries,
+    hard,
+)
+from goldgate.fixtures.constructed import model_rows_of as rows_of
 from goldgate.kernels import Loaded, load
 from goldgate.kernels.torch_eager import route
-from goldgate.reference import PROFILES
+from goldgate.reference import MODELS, PROFILES
 
 Route = Callable[..., Any]
 Tensor = torch.Tensor
@@ -252,10 +260,20 @@ def test_padding_between_rows_does_not_reach_them() -> None:
     assert len(_judged(spreads, name)[0].failing)
 
 
-@pytest.mark.parametrize("entry", [e for e in hard() if e.tier == "hostile"], ids=lambda e: e.name)
+#: Every hostile recording: the default model's, and those of each published router.
+_HOSTILE = [
+    entry
+    for entry in (*hard(), *(e for m in (*REPRESENTATIVES, *MODELS.values()) for e in rows_of(m)))
+    if entry.tier == "hostile" and not entry.name.startswith(DEFAULT_MODEL.name)
+]
+
+
+@pytest.mark.parametrize(
+    "entry", {entry.name: entry for entry in _HOSTILE}.values(), ids=lambda e: e.name
+)
 def test_torch_eager_fails_hostile_rows_as_listed(tmp_path: Path, entry: Entry) -> None:
     """torch-eager fails in the hostile tier what is listed, each with a ceiling, and no more."""
-    path = tmp_path / "x.safetensors"
+    path = tmp_path / f"{entry.name}.safetensors"
     write_recording(path, entry.recording())
     held = open_recording(path)
 
