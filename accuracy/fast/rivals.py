@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.thresholds import ERROR64, STEPS
-from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.fast.tile import TILE, ask_for
 from goldgate.accuracy.fast.vectors import EXP_RANGE, exp64
 
 
@@ -51,6 +51,7 @@ def order_chosen(tile: Any, error64: float) -> None:  # noqa: ANN401 - Tile
 @compiled()
 def reject_rivalled(
     tile: Any,  # noqa: ANN401 - Tile
+    stored: Any,  # noqa: ANN401 - float32, or 16 bits of a float
     logits: NDArray[np.float32],
     start: int,
     bias: NDArray[np.float64],
@@ -60,11 +61,14 @@ def reject_rivalled(
 ) -> None:
     """Make rows unsound where another expert comes near the chosen ones.
 
-    For sigmoid scores and one group; `base` and `least` are `accuracy.thresholds`'.
+    For sigmoid scores and one group; `base` and `least` are `accuracy.thresholds`'. `logits` are the
+    rows of the tile, `stored` those of the whole recording.
     """
     cut, sound = tile.cut, tile.sound
     experts, k = logits.shape[1], ids.shape[1]
     for t in range(len(logits)):
+        # Half of a row ahead, between two rows: all of it would keep the loop waiting.
+        ask_for(stored, start + TILE + t, start + TILE + t + 1, experts // 2)
         above = cut[t] - base
         if not (sound[t] and above >= 0.0):
             sound[t] = 0
