@@ -61,8 +61,8 @@ def reject_rivalled(
 ) -> None:
     """Make rows unsound where another expert comes near the chosen ones.
 
-    For sigmoid scores and one group; `base` and `least` are `accuracy.thresholds`'. `logits` are the
-    rows of the tile, `stored` those of the whole recording.
+    For sigmoid scores and one group; `base` and `least` are `accuracy.thresholds`'. `logits` are
+    the rows of the tile, `stored` those of the whole recording.
     """
     cut, sound = tile.cut, tile.sound
     experts, k = logits.shape[1], ids.shape[1]
