@@ -39,7 +39,7 @@ from goldgate.fixtures.tensorfile import Stored
 from goldgate.reference import Profile, RoutingSpec, U, formulas
 from goldgate.reference.formulas import TINY
 
-#: Bits of a sum below 1. Where float32 holds a score, |x| is below 2**7 and an error r below 2**9 u:
+#: Bits of a sum below 1. Where float32 holds a score, |x| is below 2**7, an error r below 2**9 u:
 #: terms stay below 2**18, and 63 bits hold the sum of the 2**23 weights of a part at 8 of 64.
 FRACTION = 20
 
