@@ -74,12 +74,19 @@ def reject_rivalled(
             sound[t] = 0
             continue
         step = min(int(math.sqrt(above) * STEPS), STEPS - 1)
-        near = np.int32(0)
-        for i in range(experts):
-            near += np.int32(logits[t, i] >= least[step, i])
+        near = _reaching(logits[t], least[step])
         # Every chosen expert reaches its own threshold, so others do if more than k reach theirs.
         if near > k:
             sound[t] = _all_beaten(logits[t], bias, ids[start + t], least[step], cut[t])
+
+
+@compiled("reassoc")
+def _reaching(row: NDArray[np.float32], least: NDArray[np.float32]) -> float:
+    """Count the logits that reach their thresholds: in float32, whose additions vectorise best."""
+    near = np.float32(0)
+    for i in range(len(row)):
+        near += np.float32(1) if row[i] >= least[i] else np.float32(0)
+    return float(near)
 
 
 @compiled()
