@@ -2,7 +2,7 @@
 
 numba names a cache after the path of a function's file and its time stamp: every clone and every
 environment would compile again, and a function that another file changes would be taken as it was.
-The folder here is named after all sources that compiled code is made of, and after nothing else.
+The folder here is named after all sources that compiled code is made of and the compiler's version.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
@@ -84,7 +85,7 @@ def cache_folder() -> Path:
 
 @functools.cache  # read once: what was imported is what is compiled
 def _sources() -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     files = [
         *Path(__file__).parent.glob("*.py"),
         *Path(str(reference.__file__)).parent.glob("*.py"),
