@@ -98,7 +98,8 @@ def run(
 
     Raises:
         NotCoveredError: the kernel supports no call of the recording.
-        KernelError: the kernel raised, or there is no torch.
+        KernelError: the kernel raised in a call that has tokens, or there is no torch. What it
+            raises in a call of no tokens is one of the faults.
 
     """
     plan = plan_of(recording.source) or Plan()
@@ -125,6 +126,11 @@ def run(
                 between(kernel, recording)
         except NotCoveredError as error:
             uncovered.append(Uncovered(start, stop, str(error)))
+            continue
+        except KernelError as error:
+            if stop > start:
+                raise
+            faults[str(error)] = None  # no row of it is left to judge; the other calls' rows are
             continue
         where = f"of rows {start} to {stop}"
         weights[start:stop], ids[start:stop] = first.weights, first.ids
