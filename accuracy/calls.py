@@ -130,18 +130,14 @@ def run(
         except KernelError as error:
             if stop > start:
                 raise
-            faults[str(error)] = (
-                None  # it has no row to judge, and the other calls' rows are judged
-            )
-            raised.add((start, stop))
+            empty[start, stop] = str(error)  # no row of it is left to judge
             continue
         weights[start:stop], ids[start:stop] = first.weights, first.ids
         weight_types[first.weight_type] = None
         faults.update(dict.fromkeys(first.faults))
         faults.update(dict.fromkeys(_again(kernel, recording, first, start, stop)))
         advance(stop - start)
-    if len(uncovered) == len(spans):
-        raise NotCoveredError(uncovered[0].why)
+    _check_any(spans, uncovered)
     left_out = {*empty, *((one.start, one.stop) for one in uncovered)}
     answered = [span for span in spans if span not in left_out]
     try:
@@ -155,6 +151,11 @@ def run(
     faults.update(dict.fromkeys(found))
     notes.update(dict.fromkeys(why))
     return KernelRun(output, _named(tuple(faults)), tuple(notes), tuple(uncovered), strided=strided)
+
+
+def _check_any(spans: list[tuple[int, int]], uncovered: list[Uncovered]) -> None:
+    if len(uncovered) == len(spans):
+        raise NotCoveredError(uncovered[0].why)
 
 
 def _again(
