@@ -137,7 +137,8 @@ def call(
         why = one_line(error)
         if layout.strided and _refuses(error, why) and not _answered(weights, ids):
             raise NotCoveredError(f"refuses strided tensors: {why}") from None
-        raise KernelError(f"{kernel.name} on {recording.name}: {why}") from None
+        where = f"{kernel.name} on {recording.name}, in a call of {stop - start:,} tokens"
+        raise KernelError(f"{where}: {why}") from None
     limits = np.iinfo(np.int32)  # a 64-bit id beyond them stays out of range
     found = arrays[1].clip(limits.min, limits.max).astype(np.int32)
     kind = {torch.bfloat16: "BF16", torch.float16: "F16"}.get(views[0].dtype, "F32")
