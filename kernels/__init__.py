@@ -7,7 +7,16 @@ What a kernel runs has aiter's signature, `RoutingKernel`.
 """
 
 from goldgate.kernels.call_site import CallSite, UnsupportedCallError, by_module
-from goldgate.kernels.catalogue import by_default, call_sites, find, load, load_function, registry
+from goldgate.kernels.catalogue import (
+    arithmetic_of,
+    by_default,
+    call_sites,
+    find,
+    load,
+    load_function,
+    packages_of,
+    registry,
+)
 from goldgate.kernels.hosts import default_device, distribution_version
 from goldgate.kernels.kernel import (
     FOREIGN,
@@ -30,6 +39,7 @@ __all__ = [
     "NotCoveredError",
     "RoutingKernel",
     "UnsupportedCallError",
+    "arithmetic_of",
     "by_default",
     "by_module",
     "call_sites",
@@ -39,6 +49,7 @@ __all__ = [
     "load",
     "load_function",
     "one_line",
+    "packages_of",
     "recorded_only",
     "registry",
     "sigmoid_only",

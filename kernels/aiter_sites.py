@@ -27,7 +27,7 @@ def _site(
     gating: str = "gating_output",
     bias: str = "correction_bias",
     fixed: Mapping[str, object] | None = None,
-    shared: str | None = None,
+    refused: tuple[str, ...] = (),
 ) -> CallSite:
     return CallSite(
         module=module,
@@ -41,7 +41,7 @@ def _site(
         outputs=("topk_weights", "topk_ids"),
         spec=spec,
         fixed=fixed or {},
-        shared=shared,
+        refused=refused,
     )
 
 
@@ -75,6 +75,6 @@ CALL_SITES = (
         gating="input",
         bias="bias",
         fixed={"renormalize": True},
-        shared="n_share_experts_fusion",
+        refused=("n_share_experts_fusion",),
     ),
 )

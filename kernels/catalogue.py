@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import sys
@@ -11,8 +12,9 @@ from types import ModuleType
 
 from goldgate.kernels.adapter import adapter_of
 from goldgate.kernels.call_site import CallSite
-from goldgate.kernels.hosts import default_device
+from goldgate.kernels.hosts import default_device, on_rocm
 from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded, one_line
+from goldgate.kernels.origin import Origin
 from goldgate.places import CHECKOUT, PACKAGE
 
 
@@ -38,6 +40,35 @@ def call_sites(*families: str) -> tuple[CallSite, ...]:
     """Return where servers call the kernels of some families, named by their modules, in order."""
     found = {family.__name__.rpartition(".")[2]: family.KERNELS for family in _families()}
     return tuple(site for name in families for kernel in found[name] for site in kernel.call_sites)
+
+
+@functools.cache
+def _origins() -> dict[tuple[str, ...], Origin]:
+    """Return the origins of the kernels that servers call, by what tells their call sites apart."""
+    return {
+        (*site.source, site.name): kernel.origin
+        for kernel in registry().values()
+        for site in kernel.call_sites
+    }
+
+
+def packages_of(site: CallSite) -> tuple[str, ...]:
+    """Return the names that a call site's distribution has, or had in earlier releases."""
+    origin = _origins().get((*site.source, site.name))
+    return origin.packages if origin and site.package in origin.packages else (site.package,)
+
+
+def arithmetic_of(site: CallSite, release: str) -> str:
+    """Return the arithmetic profile of a call site's kernel in a release.
+
+    It is what the kernel's origin states of the release: the widest where its table has no line for
+    it. Where the origin has no table, and on ROCm, for which no table was read or measured, it is
+    the call site's own.
+    """
+    origin = _origins().get((*site.source, site.name))
+    if origin is None or not origin.arithmetic or on_rocm():
+        return site.arithmetic
+    return origin.arithmetic_of(release).profile
 
 
 def _families() -> list[ModuleType]:

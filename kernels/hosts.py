@@ -29,6 +29,15 @@ def no_gpu(package: str, build: Literal["cuda", "hip"], host: str) -> str | None
     return None
 
 
+def on_rocm() -> bool:
+    """Return whether torch is here and built for ROCm."""
+    if not find_spec("torch"):
+        return False
+    import torch  # noqa: PLC0415 - as above
+
+    return torch.version.hip is not None
+
+
 def distribution_version(*names: str) -> str:
     """Return the version of the first distribution that is installed, else "unknown".
 

@@ -238,7 +238,7 @@ KERNELS = (
         ),
         supports=one_group_sigmoid,
         origin=JIT_TOPK_SIGMOID,
-        call_sites=(sites.TOPK_SIGMOID,),
+        call_sites=(sites.TOPK_SIGMOID, sites.TOPK_SIGMOID_JIT),
     ),
     Kernel(
         name="sglang-moe-fused-gate",

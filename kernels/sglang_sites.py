@@ -1,4 +1,4 @@
-"""Where sglang calls its routing kernels (read in sglang 0.5.15, 0.5.22 and 0.5.23)."""
+"""Where sglang calls its routing kernels (read in sglang 0.5.10 to 0.5.23)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def _moe_fused_gate(module: str) -> CallSite:
         scale_if=_SCALE_IF,
         shared="num_fused_shared_experts",
         refused=("input_ids",),
+        renamed={"input": "scores"},  # up to 0.5.14, a CUDA kernel
     )
 
 
@@ -70,27 +71,34 @@ ROUTE_RADIX = CallSite(
     scale_if="apply_scale",
 )
 
-TOPK_SIGMOID = CallSite(
-    module=_TOPK,
-    function="topk_sigmoid",
-    parameters=(
-        "topk_weights",
-        "topk_ids",
-        "gating_output",
-        "renormalize",
-        "correction_bias",
-        "routed_scaling_factor",
-        "num_fused_shared_experts",
-    ),
-    name="sglang.topk_sigmoid",
-    package="sglang",
-    arithmetic="fast_math",  # built with --use_fast_math
-    outputs=("topk_weights", "topk_ids"),
-    spec={"renormalize": "renormalize", "routed_scaling_factor": "routed_scaling_factor"},
-    fixed={"renormalize": False},
-    shared="num_fused_shared_experts",
-    defined=("sglang.kernels.ops.moe.moe_topk_sigmoid", "topk_sigmoid"),
-)
+
+def _topk_sigmoid(module: str) -> CallSite:
+    """Return the site of sglang's own kernel; 0.5.16 has it in sglang.jit_kernel."""
+    return CallSite(
+        module=_TOPK,
+        function="topk_sigmoid",
+        parameters=(
+            "topk_weights",
+            "topk_ids",
+            "gating_output",
+            "renormalize",
+            "correction_bias",
+            "routed_scaling_factor",
+            "num_fused_shared_experts",
+        ),
+        name="sglang.topk_sigmoid",
+        package="sglang",
+        arithmetic="fast_math",  # built with --use_fast_math
+        outputs=("topk_weights", "topk_ids"),
+        spec={"renormalize": "renormalize", "routed_scaling_factor": "routed_scaling_factor"},
+        fixed={"renormalize": False},
+        shared="num_fused_shared_experts",
+        defined=(module, "topk_sigmoid"),
+    )
+
+
+TOPK_SIGMOID = _topk_sigmoid("sglang.kernels.ops.moe.moe_topk_sigmoid")
+TOPK_SIGMOID_JIT = _topk_sigmoid("sglang.jit_kernel.moe_topk_sigmoid")
 
 #: The compiled library's kernel, which sglang called until its own sources had one. The build for
 #: compute capability 9.0 has fast math, and 0.4.4 recovers its weights as (score + bias) - bias.

@@ -1,4 +1,4 @@
-"""Where vLLM calls its routing kernels (read in vLLM 0.25.1, 0.32.0 and 0.33.0)."""
+"""Where vLLM calls its routing kernels (read in vLLM 0.19.0 to 0.33.0)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TOPK_SIGMOID = CallSite(
         "gating_output",
         "renormalize",
         "e_score_correction_bias",
+        "routed_scaling_factor",
     ),
-    trailing=("routed_scaling_factor",),  # not yet in 0.25
     name="vllm.topk_sigmoid",
     package="vllm",
     arithmetic="conservative",
