@@ -82,6 +82,7 @@ def sweep(
                 "concurrency": load.concurrency,
                 "questions": load.questions,
                 "verdict": load.verdict,
+                "lost_beyond_chance": load.small,
                 "paired": {name: asdict(paired) for name, paired in load.found.paired.items()},
             }
             for load in found

@@ -93,7 +93,7 @@ def test_collapse_at_one_load_is_degraded(
 
 
 def test_small_loss_at_a_load_is_a_caution(
-    right: dict[str, str], swap: Swap, capsys: pytest.CaptureFixture[str]
+    right: dict[str, str], swap: Swap, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fewer lost answers than a collapse are named and go on to the whole comparison."""
     some = {q: text if n % 7 else "#### 0" for n, (q, text) in enumerate(right.items())}
@@ -101,7 +101,9 @@ def test_small_loss_at_a_load_is_a_caution(
         status = swap(candidate, baseline, "--concurrency", "20,19")
 
     printed = capsys.readouterr().out
+    loads = json.loads((tmp_path / "out" / "loads.json").read_text(encoding="utf-8"))
     assert status == 1  # the whole comparison sees it
+    assert [load["lost_beyond_chance"] for load in loads] == [True, True]
     assert "answers are lost beyond chance, less than a collapse" in printed
 
 
