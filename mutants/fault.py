@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldgate.kernels.adapter import Adapter
+from goldgate.reference.spec import GROUP_SCORES, SCORINGS
+
 #: A kernel to call, whose signature may be one of its faults.
 PlantedKernel = Callable[..., object]
+
+#: What a kernel is told where it has a parameter of that name.
+_TOLD = ("scoring", "group_score", "num_token_non_padded")
 
 #: What catches a fault: the judge's reasons for failing a row, its drift tier, the checks on calls,
 #: the refusal of a file, and a known failure that no longer shows.
@@ -22,6 +29,9 @@ GRID, SCATTER, GROUP = "grid", "scatter", "group"
 #: declares, a listed row that is worse than its ceiling, a swap that changes more than rounding.
 INPUT, LOGITS, NOTHING = "INPUT FAIL", "coarse logits", "nothing judged"
 UNDECLARED, BEYOND, UNEXPLAINED = "undeclared type", "beyond its ceiling", "unexplained"
+
+#: A recording of a folder that fails, for what its answers are.
+FAILED = "failed"
 
 #: What is seen of errors inside the bound.
 INSIDE = frozenset({DRIFT, GRID, SCATTER, GROUP})
@@ -39,6 +49,8 @@ class Fault:
             inside rounding, which must pass.
         stands_for: the real case.
         make: a fresh kernel that has it.
+        repeats: how often its call is made again, as `goldgate parity --repeats` does.
+        batch_invariant: whether the kernel claims that rows do not depend on each other.
 
     """
 
@@ -48,6 +60,8 @@ class Fault:
     seen_as: str | None
     stands_for: str
     make: Callable[[], PlantedKernel]
+    repeats: int = 0
+    batch_invariant: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class FolderFault:
 
     Attributes:
         name: what goes wrong.
-        seen_as: what must catch it, `REFUSED` or `INPUT` to `UNEXPLAINED`; None for what must pass.
+        seen_as: what must catch it, `REFUSED` or `INPUT` to `FAILED`; None for what must pass.
         stands_for: the real case.
         build: writes recordings and outputs into an empty folder.
 
@@ -81,3 +95,16 @@ class FolderFault:
     seen_as: str | None
     stands_for: str
     build: Callable[[Path], None]
+
+
+def adapter_of(route: PlantedKernel, *, batch_invariant: bool = False) -> Adapter:
+    """Return how a planted kernel is called: it is told the scoring where it has the parameter.
+
+    One that has not takes every router all the same, as a kernel made for one scoring does.
+    """
+    return Adapter(
+        told=tuple(name for name in _TOLD if name in inspect.signature(route).parameters),
+        scorings=SCORINGS,
+        group_scores=tuple(GROUP_SCORES),
+        batch_invariant=batch_invariant,
+    )

@@ -13,6 +13,7 @@ from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.tasks import Criteria, recordings_in, work
 from goldgate.mutants.fault import (
     BEYOND,
+    FAILED,
     INPUT,
     LOGITS,
     NOTHING,
@@ -49,7 +50,7 @@ def _seen(one: Judged) -> set[str]:
     found |= {LOGITS} if one.inputs and one.inputs.grid else set()
     found |= {UNDECLARED} if one.result.undeclared else set()
     found |= {BEYOND} if one.result.beyond else set()
-    return found or ({"failed"} if one.verdict != "PASS" else set())
+    return found or ({FAILED} if one.verdict != "PASS" else set())
 
 
 def _compared(folder: Path, profile: str) -> frozenset[str]:

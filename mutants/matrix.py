@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -236,7 +236,7 @@ def _complaints(on: str, take: Callable[[int, int], Sequence[Outputs] | None]) -
 @lru_cache(maxsize=1)  # most checks in turn are given the same
 def _given(on: str, trial: int, trials: int) -> Given:
     inputs, live = given(made(on), trial, trials), ~made(on).padding()
-    return Given(inputs.logits[live], inputs.bias, inputs.renormalize)
+    return replace(inputs, logits=inputs.logits[live])
 
 
 def _rows(outputs: Outputs, rows: NDArray[Any]) -> Outputs:

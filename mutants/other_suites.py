@@ -17,8 +17,15 @@ import torch
 from numpy.typing import NDArray
 
 from goldgate.fixtures import Recording
-from goldgate.mutants.conforming.steps import Call, Steps, keep_groups, kernel, sigmoid, two_largest
-from goldgate.mutants.fault import PlantedKernel
+from goldgate.mutants.conforming.steps import (
+    SCORES,
+    Call,
+    Steps,
+    group_score,
+    keep_groups,
+    kernel,
+)
+from goldgate.mutants.fault import PlantedKernel, adapter_of
 
 Float32 = NDArray[np.float32]
 Ids = NDArray[np.int32]
@@ -39,11 +46,12 @@ class Given:
     logits: Float32
     bias: Float32
     renormalize: bool
+    scoring: str = "sigmoid"
 
     @property
     def biased(self) -> Float32:
         """The reference's biased scores c [T, E]."""
-        return np.nan_to_num(sigmoid(self.logits)) + self.bias
+        return np.nan_to_num(SCORES[self.scoring](self.logits)) + self.bias
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def reference(masked: float) -> PlantedKernel:
     def exclude(c: Float32, call: Call) -> Float32:
         if call.groups == 1:
             return c
-        return np.where(keep_groups(c, call, two_largest), c, np.float32(masked))
+        return np.where(keep_groups(c, call, group_score(call)), c, np.float32(masked))
 
     return kernel(Steps(exclude=exclude))
 
@@ -94,7 +102,8 @@ def given(recording: Recording, trial: int, trials: int) -> Given:
     columns = np.roll(np.arange(experts), trial % 2 * (experts // 2))
     logits = recording.logits()[order]
     logits = logits[:, columns] if trial % 2 else logits
-    return Given(logits, recording.bias()[columns], recording.spec.renormalize)
+    spec = recording.spec
+    return Given(logits, recording.bias()[columns], spec.renormalize, spec.scoring)
 
 
 def outputs(
@@ -114,16 +123,7 @@ def outputs(
             if recording.correction_bias.dtype == "BF16":
                 bias = bias.bfloat16()
             try:
-                route(
-                    logits,
-                    bias,
-                    weights,
-                    ids,
-                    spec.num_expert_group,
-                    spec.topk_group,
-                    spec.renormalize,
-                    spec.routed_scaling_factor,
-                )
+                adapter_of(route).call(route, (logits, bias, weights, ids), spec)
             except (RuntimeError, TypeError):
                 return None
         found.append(Outputs(weights.numpy(), ids.numpy()))

@@ -13,6 +13,7 @@ from goldgate.fixtures import SHIPPED_RECORDINGS, Output, Recording, open_output
 from goldgate.fixtures.plan import Plan
 from goldgate.fixtures.recording import PADDING, recording
 from goldgate.fixtures.tensorfile import tensor
+from goldgate.mutants.factors import MAKERS
 from goldgate.reference import MINIMAX_M2_5, RoutingSpec
 
 SEED = 20260423
@@ -220,6 +221,7 @@ _MAKERS: dict[str, tuple[str, Callable[[np.random.Generator, str], Recording]]] 
         "1,048,576 rows, 32 experts, top-4",
         lambda rng, name: _made(rng, name, rows=1 << 20, spec=RoutingSpec(32, 4)),
     ),
+    **MAKERS,
 }
 
 _FIXTURES = SHIPPED_RECORDINGS.parent

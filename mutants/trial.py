@@ -37,9 +37,11 @@ from goldgate.mutants.fault import (
     Fault,
     FileFault,
     PlantedKernel,
+    adapter_of,
 )
 from goldgate.mutants.faults import (
     arithmetic,
+    calls,
     groups,
     memory,
     outputs,
@@ -47,6 +49,7 @@ from goldgate.mutants.faults import (
     reading,
     rounding,
     scatter,
+    scorings,
     selection,
     sigmoids,
 )
@@ -57,9 +60,11 @@ from goldgate.reference import PROFILES
 FAULTS: tuple[Fault, ...] = (
     *arithmetic.FAULTS,
     *sigmoids.FAULTS,
+    *scorings.FAULTS,
     *selection.FAULTS,
     *groups.FAULTS,
     *memory.FAULTS,
+    *calls.FAULTS,
     *reading.FAULTS,
     *rare.FAULTS,
     *rounding.FAULTS,
@@ -118,12 +123,27 @@ def judged(
 
 
 def try_kernel(
-    route: PlantedKernel, recording: Recording, profiles: tuple[str, ...]
+    route: PlantedKernel,
+    recording: Recording,
+    profiles: tuple[str, ...],
+    *,
+    repeats: int = 0,
+    batch_invariant: bool = False,
 ) -> tuple[Trial, ...]:
-    """Run a kernel as `goldgate parity` does and judge it by each profile."""
-    loaded = Loaded(route, "planted", "unversioned", "cpu", profiles[0])
+    """Run a kernel as `goldgate parity` does and judge it by each profile.
+
+    Args:
+        route: the kernel.
+        recording: what it routes.
+        profiles: the arithmetic it is judged by.
+        repeats: how often its call is made again.
+        batch_invariant: whether it claims that rows do not depend on each other.
+
+    """
+    adapter = adapter_of(route, batch_invariant=batch_invariant)
+    loaded = Loaded(route, "planted", "unversioned", "cpu", profiles[0], adapter=adapter)
     try:
-        ran = run(loaded, recording)
+        ran = run(loaded, recording, repeats=repeats)
     except KernelError:
         return (Trial({CALL: 0}, recording.rows),) * len(profiles)
     faults = [ran.faults + strided_faults(recording, ran.strided, PROFILES[p]) for p in profiles]
@@ -135,7 +155,13 @@ def try_kernel(
 
 def try_fault(fault: Fault) -> tuple[Trial, Trial]:
     """Judge a fault by its base kernel's profile, ieee, and by the default for unknown kernels."""
-    own, unknown = try_kernel(fault.make(), made(fault.on), ("ieee", "conservative"))
+    own, unknown = try_kernel(
+        fault.make(),
+        made(fault.on),
+        ("ieee", "conservative"),
+        repeats=fault.repeats,
+        batch_invariant=fault.batch_invariant,
+    )
     return own, unknown
 
 

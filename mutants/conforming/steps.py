@@ -18,7 +18,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Call:
-    """The router's parameters, as aiter's signature passes them, and E."""
+    """The router's parameters, as aiter's signature passes them, E, and how it scores."""
 
     groups: int
     topk_group: int
@@ -26,6 +26,8 @@ class Call:
     scale: np.float32
     k: int
     experts: int
+    scoring: str = "sigmoid"
+    group_score: str = "sum of two largest"
 
 
 def same(values: Float32) -> Float32:
@@ -44,6 +46,27 @@ def sigmoid(x: Float32) -> Float32:
     return np.asarray(np.float32(1) / (np.float32(1) + exp(-x)))
 
 
+def softmax(x: Float32) -> Float32:
+    """Return exp(x - max) over its sum, each operation rounded to float32."""
+    with np.errstate(invalid="ignore"):
+        e = exp(x - x.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True, dtype=np.float32))
+
+
+def sqrtsoftplus(x: Float32) -> Float32:
+    """Return sqrt(max(x, 0) + log(1 + exp(-|x|))), each operation rounded to float32."""
+    rest = np.log1p(exp(-np.abs(x)).astype(np.float64)).astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(x, np.float32(0)) + rest))
+
+
+#: The scores by the router's `scoring`.
+SCORES: dict[str, Callable[[Float32], Float32]] = {
+    "sigmoid": sigmoid,
+    "softmax": softmax,
+    "sqrtsoftplus": sqrtsoftplus,
+}
+
+
 def keep_groups(c: Float32, call: Call, score: Callable[[Float32], Float32]) -> NDArray[np.bool_]:
     """Return which experts' groups are among the best by a score of a group's c; bool [T, E]."""
     grouped = c.reshape(len(c), call.groups, -1)
@@ -59,11 +82,21 @@ def two_largest(grouped: Float32) -> Float32:
     return np.asarray(np.sort(grouped, axis=-1)[..., -2:].sum(axis=-1, dtype=np.float32))
 
 
+def group_score(call: Call) -> Callable[[Float32], Float32]:
+    """Return what ranks a call's groups."""
+    return maximum if call.group_score == "maximum" else two_largest
+
+
+def maximum(grouped: Float32) -> Float32:
+    """Return the largest of the last axis, NaN below every number."""
+    return np.asarray(np.where(np.isnan(grouped), np.float32(-np.inf), grouped).max(axis=-1))
+
+
 def exclude(c: Float32, call: Call) -> Float32:
     """Return c with the experts of the groups that go at -inf."""
     if call.groups == 1:
         return c
-    return np.where(keep_groups(c, call, two_largest), c, np.float32(-np.inf))
+    return np.where(keep_groups(c, call, group_score(call)), c, np.float32(-np.inf))
 
 
 def largest(c: Float32, k: int) -> Ids:
@@ -117,7 +150,7 @@ class Steps:
     Attributes:
         logits: what is done to the logits [T, E] first.
         bias: what is done to the bias [E] first.
-        score: s from the logits.
+        score: s from the logits; None: as the router scores.
         add: c from s and the bias.
         exclude: the experts of the groups that go, taken out of c.
         select: ids [T, k] from c.
@@ -130,7 +163,7 @@ class Steps:
 
     logits: Callable[[Float32], Float32] = same
     bias: Callable[[Float32], Float32] = same
-    score: Callable[[Float32], Float32] = sigmoid
+    score: Callable[[Float32], Float32] | None = None
     add: Callable[[Float32, Float32], Float32] = np.add
     exclude: Callable[[Float32, Call], Float32] = exclude
     select: Callable[[Float32, int], Ids] = largest
@@ -143,7 +176,7 @@ class Steps:
 def compute(steps: Steps, logits: Float32, bias: Float32, call: Call) -> tuple[Float32, Ids]:
     """Return weights and ids [T, k] of logits [T, E] and bias [E]."""
     b = steps.bias(bias)
-    s = steps.score(steps.logits(logits))
+    s = (steps.score or SCORES[call.scoring])(steps.logits(logits))
     c = steps.exclude(steps.add(s, b), call)
     ids = steps.select(c, call.k)
     w = steps.weigh(s, c, b, ids)
@@ -165,7 +198,10 @@ def write(
 
 
 def kernel(steps: Steps = Steps(), write: Write = write) -> PlantedKernel:
-    """Return a kernel with aiter's signature that does these steps and writes so."""
+    """Return a kernel with aiter's signature that does these steps and writes so.
+
+    It is told the scoring and the rule of the groups.
+    """
 
     def route(
         gating_output: torch.Tensor,
@@ -176,6 +212,9 @@ def kernel(steps: Steps = Steps(), write: Write = write) -> PlantedKernel:
         topk_group: int,
         need_renorm: Any,  # noqa: ANN401 - aiter's signature
         routed_scaling_factor: float = 1.0,
+        *,
+        scoring: str = "sigmoid",
+        group_score: str = "sum of two largest",
     ) -> None:
         call = Call(
             num_expert_group,
@@ -184,6 +223,8 @@ def kernel(steps: Steps = Steps(), write: Write = write) -> PlantedKernel:
             np.float32(routed_scaling_factor),
             topk_ids.shape[1],
             gating_output.shape[1],
+            scoring,
+            group_score,
         )
         logits, bias = gating_output.float().numpy(), correction_bias.float().numpy()
         w, ids = compute(steps, logits, bias, call)

@@ -37,6 +37,10 @@ def _subtracted(s: Float32, _c: Float32, b: Float32, ids: Ids) -> Float32:
     return ((s + b) - b)[np.arange(len(ids))[:, None], ids]
 
 
+def _or_zero(w: Float32, sums: Float32) -> Float32:
+    return np.where(sums > 0, divide(w, sums), np.float32(0))
+
+
 def _half_sum(w: Float32, _s: Float32) -> Float32:
     sums = np.zeros((len(w), 1), np.float32)
     for j in range(w.shape[1]):
@@ -156,6 +160,21 @@ FAULTS = (
         _NONFINITE,
         "logits below -87.5, no guard: weights NaN (aiter, emulated)",
         Steps(divide=divide),
+    ),
+    _fault(
+        "weights 1 where every score is flushed",
+        "deepest",
+        "weight sum",
+        "scores over a sum that was replaced by themselves: what bounds no weight bounds their sum",
+        Steps(divide=lambda w, sums: np.where(sums > 0, divide(w, sums), np.float32(1))),
+    ),
+    _fault(
+        "weights 0 where the bias swallows the scores",
+        "swallowed",
+        _WEIGHT,
+        "a guard of the division that drops the token; an unknown kernel's weights have no bound "
+        "there, and their sum is what fails",
+        Steps(weigh=_subtracted, divide=_or_zero),
     ),
     _fault(
         "0/0 where every logit is -inf",

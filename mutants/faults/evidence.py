@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.calls import run
 from goldgate.accuracy.inputs import narrowed, truncated
+from goldgate.accuracy.manifest import NAME as MANIFEST
 from goldgate.accuracy.manifest import WRITTEN, Entry, write_manifest
 from goldgate.fixtures import (
     Output,
@@ -30,6 +32,7 @@ from goldgate.kernels import Loaded
 from goldgate.mutants.conforming.steps import kernel
 from goldgate.mutants.fault import (
     BEYOND,
+    FAILED,
     INPUT,
     LOGITS,
     NOTHING,
@@ -41,6 +44,7 @@ from goldgate.mutants.fault import (
 from goldgate.reference import MINIMAX_M2_5
 
 Float32 = NDArray[np.float32]
+Ids = NDArray[np.int32]
 Edit = Callable[[Recording], Recording]
 
 #: Rows of each of the two recordings, the places of a folder's parts, and the row that `_known`
@@ -129,6 +133,36 @@ def _lost(folder: Path) -> None:
     (folder / OUTPUTS / "second.safetensors").unlink()
 
 
+def _no_manifest(folder: Path) -> None:
+    _lost(folder)
+    (folder / OUTPUTS / MANIFEST).unlink()
+
+
+def _undefined(held: Recording) -> Recording:
+    logits = np.full((held.rows, held.spec.num_experts), np.nan, np.float32)
+    bias = held.bias()
+    return recording(held.name, logits, bias, held.spec, checkpoint_bias=bias)
+
+
+def _ids_alone(change: Callable[[Ids], object]) -> Callable[[Path], None]:
+    """Leave the weights of the first recording out, as servers do that return ids alone."""
+
+    def build(folder: Path) -> None:
+        sound(folder)
+        path = folder / OUTPUTS / "first.safetensors"
+        held = open_recording(folder / RECORDINGS / path.name)
+        output = open_output(path, held)
+        ids = np.array(output.ids())
+        change(ids)
+        write_output(path, Output(output.kernel, None, tensor(ids)), held)
+
+    return build
+
+
+def _one_id(ids: Ids) -> None:
+    ids[100, 7] = next(expert for expert in range(256) if expert not in ids[100])
+
+
 def _narrow(folder: Path) -> None:
     sound(folder)
     path = folder / OUTPUTS / "first.safetensors"
@@ -161,8 +195,8 @@ def _one_weight(weights: Float32) -> None:
     weights[100, 3] *= np.float32(1.0 + 2.0**-17)
 
 
-def _in_order(weights: Float32) -> None:
-    weights[:] = weights
+def _in_order(values: NDArray[Any]) -> None:
+    values[:] = values
 
 
 FAULTS = (
@@ -203,6 +237,18 @@ FAULTS = (
         lambda folder: sound(folder, _padding),
     ),
     FolderFault(
+        "a recording of rows without a number",
+        NOTHING,
+        "a gate that returns NaN alone: the contract does not say what such rows select",
+        lambda folder: sound(folder, _undefined),
+    ),
+    FolderFault(
+        "one wrong id where ids are all there is",
+        FAILED,
+        "ids that a server returns without weights (vllm-project/vllm#28284)",
+        _ids_alone(_one_id),
+    ),
+    FolderFault(
         "a listed row that got worse",
         BEYOND,
         "a known deviation that hides a regression in the same row",
@@ -213,6 +259,12 @@ FAULTS = (
         REFUSED,
         "a copy that missed a file: the manifest says that it was written",
         _lost,
+    ),
+    FolderFault(
+        "outputs and manifest lost on their way",
+        REFUSED,
+        "a folder that does not say what was asked: every recording is",
+        _no_manifest,
     ),
     FolderFault(
         "weights in bfloat16 that nothing declares",
@@ -238,5 +290,6 @@ FAULTS = (
 RIGHT = (
     FolderFault("two recordings, their outputs and manifest", None, "", sound),
     FolderFault("a listed row within its ceiling", None, "", _beyond(8.0)),
+    FolderFault("ids without weights", None, "", _ids_alone(_in_order)),
     FolderFault("a swap for the same kernel", None, "", _swapped(_in_order)),
 )

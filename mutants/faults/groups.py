@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from goldgate.mutants.conforming.steps import (
@@ -36,10 +38,7 @@ def _grouped(c: Float32, call: Call, masked: float) -> Float32:
 
 
 def _fewer(c: Float32, call: Call) -> Float32:
-    less = Call(
-        call.groups, call.topk_group - 1, call.renormalize, call.scale, call.k, call.experts
-    )
-    return exclude(c, less)
+    return exclude(c, replace(call, topk_group=call.topk_group - 1))
 
 
 def _by_group_sum(c: Float32, call: Call) -> Float32:
@@ -48,6 +47,10 @@ def _by_group_sum(c: Float32, call: Call) -> Float32:
 
 def _by_group_largest(c: Float32, call: Call) -> Float32:
     return np.where(keep_groups(c, call, lambda g: g.max(axis=-1)), c, _NOTHING)
+
+
+def _by_two_largest(c: Float32, call: Call) -> Float32:
+    return np.where(keep_groups(c, call, two_largest), c, _NOTHING)
 
 
 def _fault(name: str, on: str, stands_for: str, steps: Steps) -> Fault:
@@ -78,6 +81,19 @@ FAULTS = (
         "grouped",
         "the grouped top-k of a router without bias",
         Steps(exclude=_by_group_largest),
+    ),
+    _fault(
+        "group score is the sum of its two largest",
+        "softmax-groups",
+        "the grouped top-k of a router with a bias, for one without",
+        Steps(exclude=_by_two_largest),
+    ),
+    _fault(
+        "excluded groups masked with -10000",
+        "grouped-below",
+        "a finite number for -inf: biased scores below it lose to excluded experts, and no router "
+        "that is in use has them",
+        Steps(exclude=lambda c, call: _grouped(c, call, -10000.0)),
     ),
     _fault(
         "group score is its sum",

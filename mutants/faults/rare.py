@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -23,8 +24,16 @@ def after(edit: Edit, honest: Callable[[], PlantedKernel] = kernel) -> Callable[
     def make() -> PlantedKernel:
         right = honest()
 
-        def route(logits: Tensor, bias: Tensor, weights: Tensor, ids: Tensor, *rest: Any) -> None:  # noqa: ANN401 - aiter's signature
-            right(logits, bias, weights, ids, *rest)
+        @wraps(right)  # its signature: what it is told reaches the honest kernel
+        def route(
+            logits: Tensor,
+            bias: Tensor,
+            weights: Tensor,
+            ids: Tensor,
+            *rest: Any,  # noqa: ANN401 - aiter's signature
+            **how: Any,  # noqa: ANN401 - what it is told
+        ) -> None:
+            right(logits, bias, weights, ids, *rest, **how)
             edit(logits, weights, ids)
 
         return route

@@ -140,6 +140,13 @@ FAULTS = (
         leaning(lambda w, _: 10.0 * (np.arange(len(w)) % 32 == 5)[:, None]),
     ),
     _fault(
+        "noise of up to 2.5 u on the only weight of a row",
+        SCATTER,
+        "the same where top-1 leaves no sum to divide by",
+        leaning(lambda w, _: 2.5 * (2.0 * _uniform(w) - 1.0)),
+        "top-1",
+    ),
+    _fault(
         "weights of 20 mantissa bits in calls of at most 128 rows",
         GRID,
         "a decode path of its own, whose rows are few beside those of a prefill",

@@ -20,6 +20,9 @@ from goldgate.mutants.trial import FAULTS, FILE_FAULTS
 #: The arm that every other is compared with: the server's own golden router.
 BASELINE = "golden"
 
+_SOFTMAX, _SQRTSOFTPLUS = "needs a softmax router", "needs a sqrt(softplus) router"
+_CONTIGUOUS = "needs tensors that are not contiguous"
+
 #: Why the faults of a recording cannot show in the stand-in, whose routing is MiniMax-M2.5's: 256
 #: experts, top-8, one group, renormalised, scale 1, and prompts of at most 4,096 tokens.
 _NEEDS = {
@@ -27,9 +30,22 @@ _NEEDS = {
     "grouped-negative": "needs expert groups",
     "four-groups": "needs expert groups",
     "two-groups": "needs expert groups",
+    "grouped-below": "needs expert groups",
+    "softmax": _SOFTMAX,
+    "softmax-large": _SOFTMAX,
+    "softmax-dominant": _SOFTMAX,
+    "softmax-groups": _SOFTMAX,
+    "sqrtsoftplus": _SQRTSOFTPLUS,
+    "sqrtsoftplus-large": _SQRTSOFTPLUS,
+    "sqrtsoftplus-low": _SQRTSOFTPLUS,
+    "top-1": "needs a single expert a token",
     "dead-group": "needs expert groups",
     "dead-group-nan": "needs expert groups",
     "padded": "needs rows of padding",
+    "padding-between": "needs rows of padding",
+    "offset-views": "needs tensors that are not aligned to 16 bytes",
+    "gate-columns": _CONTIGUOUS,
+    "between": "needs calls of two shapes",
     "bfloat16-bias": "needs a bfloat16 bias",
     "unnormalised": "needs weights that are not renormalised",
     "128-experts": "needs 128 experts",
@@ -40,7 +56,6 @@ _NEEDS = {
 
 #: Why single faults cannot show in it, wherever they are shown.
 _LOWEST = "needs biased scores below 0, which the stand-in has none of"
-_CONTIGUOUS = "needs tensors that are not contiguous"
 _NEEDED_BY = {
     "scale missing": "needs a scale other than 1",
     "scale applied twice": "needs a scale other than 1",
@@ -52,6 +67,10 @@ _NEEDED_BY = {
     "selection by abs(c)": _LOWEST,
     "weights at the ids' stride": _CONTIGUOUS,
     "gate's row stride ignored": _CONTIGUOUS,
+    "wrong where rows of logits are padded": _CONTIGUOUS,
+    "wrong where rows of weights are padded": _CONTIGUOUS,
+    "writes between the rows of the ids": _CONTIGUOUS,
+    "writes in front of the ids": "needs ids behind other memory of their own storage",
 }
 
 

@@ -6,6 +6,7 @@ import argparse
 import io
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from goldgate.mutants.faults.evidence import FAULTS as FOLDER_FAULTS
 from goldgate.mutants.faults.evidence import RIGHT
 from goldgate.mutants.faults.rare import captured
 from goldgate.mutants.recordings import DESCRIPTIONS, made
-from goldgate.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_kernel
+from goldgate.mutants.trial import FAULTS, FILE_FAULTS, Trial, try_fault, try_kernel
 from goldgate.progress import progress
 from tests.accuracy import matrix_lines as found
 from tests.accuracy.matrix_lines import HONEST, LARGE, QUICK, SHIPPED
@@ -63,6 +64,66 @@ def test_a_fault_of_the_evidence_is_caught(fault: FolderFault) -> None:
 def test_what_drifts_does_so_inside_the_bound(fault: Fault) -> None:
     """A fault of the family drift is seen by nothing but the drift."""
     assert found.fault_line(fault).seen.startswith("drift ")
+
+
+@pytest.mark.parametrize(
+    ("name", "on"),
+    [
+        ("softmax without the largest subtracted", "softmax"),
+        ("softmax drops what is 20 below the largest", "softmax"),
+        ("softmax drops what is 20 below the largest", "softmax-large"),
+        ("log(1 + exp(x)) that overflows", "sqrtsoftplus"),
+        ("softplus of clamped logits", "sqrtsoftplus"),
+        ("softplus of clamped logits", "sqrtsoftplus-large"),
+        ("excluded groups masked with -10000", "grouped"),
+        ("excluded groups masked with -10000", "grouped-negative"),
+        ("loads round the address down to 16 bytes", "normal"),
+        ("wrong after a call of another shape", "normal"),
+        ("last bit depends on the batch, though batch invariance is claimed", "normal"),
+    ],
+)
+def test_a_fault_of_one_factor_shows_there_alone(name: str, on: str) -> None:
+    """A fault that needs a size of logits, a layout or a state passes on rows without it."""
+    (fault,) = [fault for fault in FAULTS if fault.name == name]
+
+    own, unknown = try_kernel(
+        fault.make(),
+        made(on),
+        ("ieee", "conservative"),
+        repeats=fault.repeats,
+        batch_invariant=fault.batch_invariant,
+    )
+
+    assert (own.seen, unknown.seen) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [
+        ("one call in twenty spoils a row", "repeats"),
+        (
+            "last bit depends on the batch, though batch invariance is claimed",
+            "batch_invariant",
+        ),
+    ],
+)
+def test_what_a_fault_asks_for_is_what_finds_it(name: str, without: str) -> None:
+    """Without repeats, or where nothing is claimed, the fault passes."""
+    (fault,) = [fault for fault in FAULTS if fault.name == name]
+
+    own, _ = try_fault(replace(fault, **{without: 0}))  # type: ignore[arg-type]  # either field
+
+    assert own.seen == {}
+
+
+def test_a_row_without_a_bound_fails_by_its_sum() -> None:
+    """Where the arithmetic bounds no weight, weights of 0 fail because the row sums to 0."""
+    (fault,) = [fault for fault in FAULTS if fault.on == "swallowed"]
+
+    own, unknown = try_fault(fault)
+
+    assert own.seen == {"weight": 1024}
+    assert set(unknown.seen) == {"weight sum"}
 
 
 @pytest.mark.parametrize("name", [name for name in DESCRIPTIONS if name not in LARGE])
