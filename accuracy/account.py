@@ -69,11 +69,18 @@ def missing(judged: Sequence[Judged], account: Account) -> list[str]:
     """Return what was required and not judged, one line each: "OPTION NAME: ..."."""
     lines = []
     for name in account.required:
-        if any(name in _names(one) and one.result is not None for one in judged):
+        if any(
+            name in _names(one) and one.result is not None and one.verdict != "NOT COVERED"
+            for one in judged
+        ):
             continue
         why = [
             *(note.why for note in account.not_run if note.kernel == name),
-            *(one.refusal or one.faults[0] for one in judged if name in _names(one)),
+            *(
+                one.why_refused or one.not_covered or one.faults[0]
+                for one in judged
+                if name in _names(one)
+            ),
         ]
         lines.append(f"--require {name}: it was not run: {why[0] if why else 'no such kernel'}")
     return [*lines, *account.shortfalls]
@@ -115,6 +122,7 @@ def to_json(judged: Sequence[Judged], account: Account) -> str:
                 "passed": verdicts.count("PASS"),
                 "failed": verdicts.count("FAIL"),
                 "refused": verdicts.count("REFUSED"),
+                "not_covered": verdicts.count("NOT COVERED"),
                 "inputs_failed": sum(one.input_verdict == "FAIL" for one in judged),
                 "missing": missing(judged, account),
                 "exit_status": exit_status(judged, account),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from goldgate.accuracy.bench import seconds
 from goldgate.accuracy.bench_inputs import inputs
 from goldgate.accuracy.device import open_device, settle_resident, to_device
-from goldgate.accuracy.evaluate import judge
+from goldgate.accuracy.evaluate import Result, judge
 from goldgate.reference import MINIMAX_M2_5, PROFILES
 
 _TURNS = 9
@@ -48,7 +48,8 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
         for start in range(0, rows, part):
             to_device(held.stored_logits(start, min(start + part, rows)), name)
 
-    verdicts, ieee = [], PROFILES["ieee"]
+    verdicts: list[Result] = []
+    ieee = PROFILES["ieee"]
     measured = {
         "judge": wait(lambda: verdicts.append(judge(held, output, ieee, device=device))),
         "processor": wait(lambda: verdicts.append(judge(held, output, PROFILES["ieee"]))),
@@ -59,8 +60,8 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
     for do in measured.values():
         do()
     turns = [{key: seconds(do) for key, do in measured.items()} for _ in range(_TURNS)]
-    if len({repr((v.counts, v.failing.tolist(), v.histogram.tolist())) for v in verdicts}) != 1:
-        raise RuntimeError(f"{name} and the processor disagree")
+    if apart := disagreement(verdicts):
+        raise RuntimeError(f"{name} and the processor disagree: {apart}")
     median = {key: statistics.median(turn[key] for turn in turns) for key in measured}
     whole, kept = rows * 256 * 4, resident.nbytes
     on_cuda = torch.device(name).type == "cuda"
@@ -75,3 +76,17 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
         "host_copy_bytes_per_s": whole / median["host copy"],
         "device_copy_bytes_per_s": kept / median["device copy"],
     }
+
+
+def disagreement(results: Sequence[Result]) -> str:
+    """Return what differs between results that should be the same; "" if nothing does."""
+    first, *rest = results
+    for number, other in enumerate(rest, 1):
+        for what, one, two in (
+            ("rows by verdict", first.counts, other.counts),
+            ("failing rows", first.failing.tolist(), other.failing.tolist()),
+            ("histogram of errors", first.histogram.tolist(), other.histogram.tolist()),
+        ):
+            if one != two:
+                return f"{what} of results 0 and {number}: {one} and {two}"
+    return ""

@@ -89,12 +89,13 @@ def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None)
     for screening in _screenings(contract, device):
         some = slice(None) if open_rows.all() else np.flatnonzero(open_rows)
         screened = screening(rows.take(some), contract)
+        unsettled = screened.codes == UNSETTLED
         verdict[some] = _SETTLED[screened.codes]
         if rows.weights is not None:
             histogram, sums = histogram + screened.histogram, sums + screened.sums
             over[some] = screened.over_bound
-            unbounded[some] = np.where(screened.codes == UNSETTLED, -1, 0)
-        open_rows[some] = screened.codes == UNSETTLED
+            unbounded[some] = -unsettled.astype(np.int8)
+        open_rows[some] = unsettled
         if not open_rows.any():
             break
     verdict[_same_order(rows, verdict == _REORDERED)] = Verdict.EXACT

@@ -109,9 +109,23 @@ class Calls:
 
         Runs of `RUN` neighbours of a class, evenly spaced, so that every position modulo 32 is met.
         """
+        if len(self.starts) == 1:
+            return self._of_one_call(start, stop)
         at = np.arange(start, stop)
         call = np.searchsorted(self.starts, at, side="right") - 1
         numbers, classes = at - self.starts[call], self.classes[call]
         runs = (self.before[call] + numbers) // RUN
         kept = np.flatnonzero(runs % self.steps[classes] == 0)
         return Sample(kept, numbers[kept], self.rows[call[kept]], classes[kept])
+
+    def _of_one_call(self, start: int, stop: int) -> Sample:
+        """Return `sample` where there is one call: its runs are counted, not its rows."""
+        first, size, number = int(self.starts[0]), int(self.rows[0]), self.classes[0]
+        shift = int(self.before[0]) - first
+        step = RUN * int(self.steps[number])
+        runs = np.arange((start + shift) // step * step, stop + shift, step)
+        at = (runs[:, None] + np.arange(RUN)).ravel() - (shift + start)
+        kept = at[(at >= 0) & (at < stop - start)]
+        return Sample(
+            kept, kept + (start - first), np.full_like(kept, size), np.full(len(kept), number)
+        )

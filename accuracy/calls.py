@@ -98,7 +98,8 @@ def run(
 
     Raises:
         NotCoveredError: the kernel supports no call of the recording.
-        KernelError: the kernel raised, or there is no torch.
+        KernelError: the kernel raised in a call that has tokens, or there is no torch. What it
+            raises in a call of no tokens is one of the faults.
 
     """
     plan = plan_of(recording.source) or Plan()
@@ -112,7 +113,7 @@ def run(
     weight_types: dict[str, None] = {}
     if plan.state in ELSEWHERE:
         faults.update(dict.fromkeys(elsewhere(kernel, recording, plan.state)))
-    prepared = False
+    prepared, empty = False, dict[tuple[int, int], str]()
     for start, stop in spans:
         try:
             if not prepared and stop > start:
@@ -126,34 +127,48 @@ def run(
         except NotCoveredError as error:
             uncovered.append(Uncovered(start, stop, str(error)))
             continue
-        where = f"of rows {start} to {stop}"
+        except KernelError as error:
+            if stop > start:
+                raise
+            empty[start, stop] = str(error)  # no row of it is left to judge
+            continue
         weights[start:stop], ids[start:stop] = first.weights, first.ids
         weight_types[first.weight_type] = None
         faults.update(dict.fromkeys(first.faults))
-        try:
-            second = call(kernel, recording, start, stop, 1, layout=layout)
-        except NotCoveredError as error:  # what it answered before is judged all the same
-            faults[
-                f"answers a call {where}, and refuses the same call the second time: {error}"
-            ] = None
-        else:
-            faults.update(dict.fromkeys(second.faults))
-            faults.update(dict.fromkeys(_between(first, second, where)))
+        faults.update(dict.fromkeys(_again(kernel, recording, first, start, stop)))
         advance(stop - start)
-    if len(uncovered) == len(spans):
-        raise NotCoveredError(uncovered[0].why)
-    answered = [s for s in spans if s not in {(one.start, one.stop) for one in uncovered}]
+    _check_any(spans, uncovered)
+    left_out = {*empty, *((one.start, one.stop) for one in uncovered)}
+    answered = [span for span in spans if span not in left_out]
     try:
         more = _checks(kernel, recording, plan, answered, repeats)
     except NotCoveredError as error:  # no reason to leave out what it answered
         more = (), (f"further calls were not made: it {error}",)
-    faults.update(dict.fromkeys(more[0]))
+    faults.update(dict.fromkeys((*empty.values(), *more[0])))
     notes.update(dict.fromkeys(more[1] + kernel.findings()))
     output = _output(kernel, recording, weights, ids, weight_types)
     strided, found, why = _strided(kernel, recording, output)
     faults.update(dict.fromkeys(found))
     notes.update(dict.fromkeys(why))
     return KernelRun(output, _named(tuple(faults)), tuple(notes), tuple(uncovered), strided=strided)
+
+
+def _check_any(spans: list[tuple[int, int]], uncovered: list[Uncovered]) -> None:
+    if len(uncovered) == len(spans):
+        raise NotCoveredError(uncovered[0].why)
+
+
+def _again(
+    kernel: Loaded, recording: Recording, first: Call, start: int, stop: int
+) -> tuple[str, ...]:
+    """Make a call again over other poison; return its faults and what differs from the first."""
+    layout = LAYOUTS[(plan_of(recording.source) or Plan()).layout]
+    where = f"of rows {start} to {stop}"
+    try:
+        second = call(kernel, recording, start, stop, 1, layout=layout)
+    except NotCoveredError as error:  # what it answered before is judged all the same
+        return (f"answers a call {where}, and refuses the same call the second time: {error}",)
+    return second.faults + tuple(_between(first, second, where))
 
 
 def _output(
@@ -176,6 +191,7 @@ def _info(kernel: Loaded) -> KernelInfo:
         kernel.arithmetic,
         kernel.note,
         **origin(kernel),
+        rounding=kernel.rounding,
     )
 
 

@@ -19,6 +19,9 @@ from goldgate.fixtures.plan import Plan, plan_of
 #: The tier of a recording that is not constructed.
 RECORDED = "recorded"
 
+#: The tier of rows that no bound may hold for.
+HOSTILE = "hostile"
+
 
 @dataclass(frozen=True)
 class Looked:

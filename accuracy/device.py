@@ -12,6 +12,7 @@ order does not matter: each term is rounded by 2**-21 at the most.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +39,13 @@ from goldgate.fixtures.tensorfile import Stored
 from goldgate.reference import Profile, RoutingSpec, U, formulas
 from goldgate.reference.formulas import TINY
 
-#: Bits of a sum below 1. With 2**20 weights a part, of terms below 2**22, 63 bits hold the sum.
+#: Bits of a sum below 1. Where float32 holds a score, |x| is below 2**7, an error r below 2**9 u:
+#: terms stay below 2**18, and 63 bits hold the sum of the 2**23 weights of a part at 8 of 64.
 FRACTION = 20
+
+#: Parts are screened in several threads, but compiled code is called by one at a time: it compiles
+#: and measures its kernels when it is first called, which torch does not state to be safe in many.
+_one_at_a_time = threading.Lock()
 
 _MARGIN = 1e-9
 _NEAR_EDGE, _NEAR_TIE = int(NEAR_EDGE), int(NEAR_TIE)
@@ -61,23 +67,22 @@ class Device:
         """Screen n rows of a router that `applies`; see `goldgate.accuracy.fastpath.screen`."""
         spec, weights = contract.spec, weights_to_screen(rows, contract.spec)
         base, least, b = _constants(self.name, rows.bias.tobytes(), spec.top_k)
-        settle = _compiled() if self.name.startswith("cuda") else _settle
-        codes, over, fine, sums, counted = settle(
-            to_device(rows.logits, self.name),
-            b,
-            base,
-            least,
-            torch.from_numpy(np.ascontiguousarray(rows.ids)).to(self.name),
-            torch.from_numpy(np.ascontiguousarray(weights)).to(self.name),
-            torch.from_numpy(rows.padding).to(self.name),
-            contract.ordered,
-            figures(spec, contract.profile),
-        )
+        with _one_at_a_time:
+            settle = _compiled() if self.name.startswith("cuda") else _settle
+            found = settle(
+                to_device(rows.logits, self.name),
+                b,
+                base,
+                least,
+                torch.from_numpy(np.ascontiguousarray(rows.ids)).to(self.name),
+                torch.from_numpy(np.ascontiguousarray(weights)).to(self.name),
+                torch.from_numpy(rows.padding).to(self.name),
+                contract.ordered,
+                figures(spec, contract.profile),
+            )
+            codes, over, fine, sums, counted = (one.cpu().numpy() for one in found)
         return Screened(
-            codes.cpu().numpy(),
-            over.cpu().numpy(),
-            whole_histogram(fine.cpu().numpy()),
-            ResidualSums(int(counted), _floating(sums.cpu().numpy())),
+            codes, over, whole_histogram(fine), ResidualSums(int(counted), _floating(sums))
         )
 
 

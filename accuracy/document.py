@@ -81,8 +81,12 @@ class Evidence:
         return int(self.document["summary"]["exit_status"])
 
 
-def read_evidence(path: Path | str) -> Evidence:
+def read_evidence(path: Path | str, document: object | None = None) -> Evidence:
     """Read evidence that `goldgate parity` or `judge` wrote with --json.
+
+    Args:
+        path: the file.
+        document: its JSON, where it was read already.
 
     Raises:
         EvidenceError: the file is not there, is no evidence of this schema, lacks a part, or its
@@ -90,13 +94,8 @@ def read_evidence(path: Path | str) -> Evidence:
 
     """
     path = Path(path)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise EvidenceError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise EvidenceError(f"{path}: expected whole JSON evidence ({reason})") from None
+    if document is None:
+        document = _read(path)
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else None
         raise EvidenceError(
@@ -121,6 +120,17 @@ def read_evidence(path: Path | str) -> Evidence:
             "judge again"
         )
     return Evidence(path, document)
+
+
+def _read(path: Path) -> object:
+    try:
+        document: object = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except OSError as error:
+        raise EvidenceError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise EvidenceError(f"{path}: expected whole JSON evidence ({reason})") from None
+    return document
 
 
 def _refuse(constant: str) -> None:

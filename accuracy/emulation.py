@@ -119,6 +119,8 @@ def emulate(
         "emulated",
         arithmetic(found, recording.spec),
         found.note(str(variant.rounding)),
+        architecture=variant.architecture,
+        rounding=str(variant.rounding),
     )
     output = Output(info, tensor(np.concatenate(weights)), tensor(np.concatenate(ids)))
     return Emulated(output, tuple(findings))

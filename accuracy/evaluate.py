@@ -113,13 +113,18 @@ class Result:
         return held.name if held is not None and narrow else ""
 
     @property
-    def passed(self) -> bool:
-        """No row fails, no known failure is stale and the weights err by rounding alone.
+    def wrong(self) -> bool:
+        """Whether a row fails, a known failure is stale, or the weights err by more than rounding.
 
-        Weights narrower than float32 must be declared.
+        Weights are held against the type that they have, declared or not.
         """
         inside = self.systematic_error.found or self.random_error.found
-        return not (len(self.failing) or self.stale or inside or self.undeclared)
+        return bool(len(self.failing) or self.stale or inside)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong, and weights narrower than float32 are declared."""
+        return not (self.wrong or self.undeclared)
 
 
 def judge(
@@ -142,7 +147,7 @@ def judge(
         profile: the kernel's arithmetic.
         ordered: whether ids must be in descending order, up to ties and rounding.
         weights_dtype: the type that the kernel is stated to return weights in, "float32",
-            "bfloat16" or "float16"; narrower ones than float32 that are not of it fail.
+            "bfloat16" or "float16"; narrower ones than float32 that are not of it do not pass.
         known_failures: known ones; those about this kernel and recording count.
         advance: called with a number of rows whenever so many more are judged.
         executor: what runs the parts: threads, processes or another machine's; None: threads of

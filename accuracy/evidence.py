@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from goldgate.accuracy.chosen import choose
-from goldgate.accuracy.coverage import Looked
+from goldgate.accuracy.coverage import HOSTILE, Looked
 from goldgate.accuracy.document import Evidence, EvidenceError, read_evidence
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.inputs import Inputs
 from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict, judge_rows
-from goldgate.accuracy.systematic_error import SIZE_LIMIT, mean_limit, slope_allowance
+from goldgate.accuracy.systematic_error import SIZE_LIMIT, SystematicError, slope_allowance
 from goldgate.accuracy.weights import ULP_EDGES, judge_weights, sum_bound
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import PROFILES, Profile
@@ -54,7 +54,6 @@ class Judged:
         not_covered: why the kernel supports no call of the recording, in its words.
         looked: what the verdict looked at, for a kernel that was run.
         recorded: what the recording says of itself, as JSON has it.
-        shift: what a rounding model adds to the mean of the weights' error, in u; allowed.
 
     """
 
@@ -73,22 +72,42 @@ class Judged:
     not_covered: str = ""
     looked: Looked | None = None
     recorded: Mapping[str, object] | None = None
-    shift: float = 0.0
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is refused."""
+        """PASS, FAIL, REFUSED or NOT COVERED; a result that is right about nothing is no pass."""
         if self.not_covered:
             return "NOT COVERED"
-        if self.faults or (self.result is not None and not self.result.passed):
+        if self.faults or (self.result is not None and self.result.wrong):
             return "FAIL"
+        if self.result is not None and self.result.undeclared:
+            return "REFUSED"
+        if self.unweighed:
+            return "NOT COVERED"
         return "REFUSED" if self.why_refused else "PASS"
+
+    @property
+    def unweighed(self) -> str:
+        """Why the weights of a hostile recording are not covered, "" where they are.
+
+        Its ids are judged all the same, and a row of weights for its sum and for NaN. Such rows are
+        in the hostile tier on purpose; a recording of a server of which nothing is judged is an
+        input to look at, and refused.
+        """
+        hostile = self.looked is not None and self.looked.tier == HOSTILE
+        if self.result is None or not hostile or not self.result.nothing:
+            return ""
+        if self.result.counts[Verdict.PADDING] == self.result.rows:
+            return ""
+        return f"{self.result.nothing}; its ids are judged, its weights are not"
 
     @property
     def why_refused(self) -> str:
         """Why this is no verdict, "" where it is one."""
         if self.result is None:
             return self.refusal
+        if self.result.undeclared:
+            return undeclared_weights(self.result.undeclared)
         return f"nothing was judged: {self.result.nothing}" if self.result.nothing else ""
 
     @property
@@ -198,7 +217,9 @@ def result_json(one: Judged) -> dict[str, object]:
     }
     if one.result is None or one.output is None:
         return about | {"refusal": one.refusal, "call_faults": list(one.faults)}
-    if one.why_refused:
+    if one.verdict == "NOT COVERED":
+        about |= {"not_covered": one.unweighed}
+    elif one.verdict == "REFUSED":
         about |= {"refusal": one.why_refused}
     result, info = one.result, one.output.kernel
     about |= {"rows": result.rows}
@@ -224,6 +245,8 @@ def result_json(one: Judged) -> dict[str, object]:
             "slope_error_u": drift.slope_error,
             "mean_u": drift.mean,
             "mean_error_u": drift.mean_error,
+            "expected_mean_u": list(drift.expected_mean),
+            "mean_limit_u": drift.mean_limit,
             "rows": drift.rows,
             "units": drift.units,
         },
@@ -231,6 +254,7 @@ def result_json(one: Judged) -> dict[str, object]:
         "input": one.inputs.as_json() if one.inputs else None,
         "profile": one.profile,
         "execution": info.execution,
+        "rounding": info.rounding or None,
         "ran": {"name": info.name, "version": info.version, "device": info.device}
         | ({"note": info.note} if info.note else {}),
         "call_faults": list(one.faults),
@@ -254,11 +278,17 @@ def result_json(one: Judged) -> dict[str, object]:
     }
 
 
+def _about(drift: SystematicError) -> str:
+    low, high = drift.expected_mean
+    return f" beyond {low:+.2f} to {high:+.2f}" if low or high else ""
+
+
 def undeclared_weights(name: str) -> str:
     """Say that weights of that type need a declaration, and which."""
     return (
-        f"weights are {name} and nothing declares that: a kernel that returns them so by design "
-        f'has WEIGHTS = "{name}" in its module, or is judged with --weights-dtype {name}'
+        f"weights are {name} and nothing declares that, so whether its rounding is by design is "
+        f'not known: a kernel that returns them so has WEIGHTS = "{name}" in its module, or is '
+        f"judged with --weights-dtype {name}"
     )
 
 
@@ -277,7 +307,7 @@ def complaints(one: Judged) -> list[str]:
             f"weights drift: systematic part {drift.size:.2f} u (limit {SIZE_LIMIT}), slope "
             f"{drift.slope:+.2f} +- {drift.slope_error:.2f} u (the profile's own "
             f"{slope_allowance(PROFILES[one.profile]):g}), mean {drift.mean:+.2f} u "
-            f"(limit {mean_limit(replace(PROFILES[one.profile], shift=one.shift))})"
+            f"(limit {drift.mean_limit}{_about(drift)})"
         )
     lines += result.random_error.findings
     if result.undeclared:
@@ -294,5 +324,5 @@ def complaints(one: Judged) -> list[str]:
             "remove them from the file of known failures"
         )
     if not lines and one.why_refused:
-        lines.append(one.why_refused)
+        lines.append(one.unweighed or one.why_refused)
     return lines

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from goldgate.accuracy.blame import defect, of_kernel
 from goldgate.accuracy.calls import KernelRun, Uncovered, run
 from goldgate.errors import GoldgateError
 from goldgate.fixtures import (
@@ -31,7 +32,7 @@ from goldgate.fixtures import (
     write_output,
 )
 from goldgate.fixtures.plan import plan_of
-from goldgate.kernels import KernelError, NotCoveredError, load
+from goldgate.kernels import FOREIGN, KernelError, NotCoveredError, load, one_line
 from goldgate.reference import RoutingSpec
 
 if TYPE_CHECKING:
@@ -95,13 +96,17 @@ class _Begun:
 
 @dataclass(frozen=True)
 class _Done:
-    """A recording is done, or failed, or is not supported: then that says why."""
+    """A recording is done, or failed, or is not supported: then that says why.
+
+    `defect` is an exception of goldgate's own.
+    """
 
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     uncovered: tuple[Uncovered, ...] = ()
     failure: str = ""
     unsupported: str = ""
+    defect: str = ""
     path: Path | None = None
     unsaved: str = ""
     strided: Path | None = None
@@ -113,6 +118,10 @@ def _tell(line: str) -> None:
 
 class UnwrittenError(GoldgateError):
     """Outputs that could not be written: the fault of a disk, not of the kernel."""
+
+
+class DefectError(GoldgateError):
+    """An exception of goldgate's own while a kernel ran: no verdict on the kernel."""
 
 
 class Runner:
@@ -172,6 +181,7 @@ class Runner:
             NotCoveredError: the kernel supports no call of the recording.
             KernelError: the kernel raised, its process died, or a call did not return in time.
             UnwrittenError: its outputs could not be written.
+            DefectError: goldgate itself raised, or memory ran out.
 
         """
         self.check(order)
@@ -189,9 +199,9 @@ class Runner:
             done = _Done(failure=f"{where}: its process died ({self._end()})")
         if done.unsupported:
             raise NotCoveredError(done.unsupported)
-        if done.failure:
+        if done.failure or done.defect:
             self._stop()  # what the kernel left behind may fail every later call
-            raise KernelError(done.failure)
+            raise KernelError(done.failure) if done.failure else DefectError(done.defect)
         if done.path is None:
             raise UnwrittenError(done.unsaved)
         output = open_output(done.path, recording)
@@ -287,6 +297,12 @@ def _serve(pipe: Connection, order: Order) -> None:
             done = _Done(failure=str(error))
         except FixtureError as error:  # the recording was there a moment ago
             done = _Done(unsaved=str(error))
+        except FOREIGN as error:
+            where = f"{order.name} on {Path(recording).stem}"
+            if of_kernel(error, loaded):
+                done = _Done(failure=f"{where}: {one_line(error)}")
+            else:
+                done = _Done(defect=f"{where}: {defect(error)}")
         pipe.send(done)
 
 

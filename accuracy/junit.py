@@ -31,6 +31,8 @@ def to_junit(judged: Sequence[Judged], account: Account) -> str:
 def _case(one: Judged) -> JUnitCase:
     if one.verdict == "REFUSED":
         return JUnitCase(one.kernel, one.recording, "error", one.why_refused)
+    if one.verdict == "NOT COVERED":
+        return JUnitCase(one.kernel, one.recording, "skipped", one.unweighed)
     if one.verdict == "FAIL":
         reasons = complaints(one)
         text = "\n".join((*reasons, *one.offences))

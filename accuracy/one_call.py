@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.blame import device_fault
 from goldgate.accuracy.tensors import bits, to_torch
 from goldgate.fixtures import Recording
 from goldgate.fixtures.plan import Layout
@@ -35,9 +36,6 @@ _BACK_ROWS = 16
 #: is written, in these words. Any other exception there is a failure.
 _REFUSALS = (TypeError, ValueError, RuntimeError, AssertionError)
 _STRIDES = ("strid", "contiguous")
-
-#: What drivers call a fault of the device: no refusal, whatever the layout.
-_DEVICE_FAULTS = ("CUDA error", "HIP error", "an illegal memory access", "misaligned address")
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,8 @@ def call(
         why = one_line(error)
         if layout.strided and _refuses(error, why) and not _answered(weights, ids):
             raise NotCoveredError(f"refuses strided tensors: {why}") from None
-        raise KernelError(f"{kernel.name} on {recording.name}: {why}") from None
+        where = f"{kernel.name} on {recording.name}, in a call of {stop - start:,} tokens"
+        raise KernelError(f"{where}: {why}") from None
     limits = np.iinfo(np.int32)  # a 64-bit id beyond them stays out of range
     found = arrays[1].clip(limits.min, limits.max).astype(np.int32)
     kind = {torch.bfloat16: "BF16", torch.float16: "F16"}.get(views[0].dtype, "F32")
@@ -153,7 +152,7 @@ def call(
 def _refuses(error: BaseException, why: str) -> bool:
     """Say whether an exception refuses the tensors' strides, by its type and words."""
     named = any(word in why.lower() for word in _STRIDES)
-    return isinstance(error, _REFUSALS) and named and not any(w in why for w in _DEVICE_FAULTS)
+    return isinstance(error, _REFUSALS) and named and not device_fault(error)
 
 
 def _answered(*outputs: _Buffer) -> bool:

@@ -22,7 +22,9 @@ def origin(kernel: Loaded) -> dict[str, str]:
     return {
         "package": kernel.name.split(":")[0].split(".")[0].split()[0] if ours else _top(module),
         "source_sha256": "" if ours else _source(kernel.route),
-        "architecture": architecture(kernel.device),
+        "architecture": kernel.processor.partition(",")[0]
+        if kernel.execution == "emulated"
+        else architecture(kernel.device),
     }
 
 

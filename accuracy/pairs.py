@@ -9,14 +9,15 @@ from pathlib import Path
 from goldgate.accuracy.calls import Uncovered
 from goldgate.accuracy.changes import Changes, compare
 from goldgate.accuracy.evidence import undeclared_weights
-from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
+from goldgate.accuracy.isolation import DefectError, Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.manifest import CRASHED, NAME, NOT_COVERED, read_manifest
+from goldgate.accuracy.rounding_models import profile_for
 from goldgate.accuracy.rows import weight_format
 from goldgate.accuracy.tasks import without
 from goldgate.fixtures import FixtureError, Output, Recording, open_output
 from goldgate.kernels import KernelError, NotCoveredError, find, load, registry
-from goldgate.reference import FLOAT32, PROFILES, Profile
+from goldgate.reference import FLOAT32, PROFILES, Profile, RoutingSpec
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def _recorded(folder: Path, arithmetic: str | None, narrow: str, *, partial: boo
                 return Answer(left_out=f"{folder.name} has no output of it")
             return Answer(refusal=f"{path}: no output (--partial leaves such recordings out)")
         try:
-            return _usable(open_output(path, recording), arithmetic, narrow)
+            return _usable(open_output(path, recording), recording.spec, arithmetic, narrow)
         except FixtureError as error:
             return Answer(refusal=str(error))
 
@@ -217,19 +218,23 @@ def _live(order: Order, runner: Runner, narrow: str) -> Side:
             ran = runner.run(order, recording)
         except NotCoveredError as error:
             return Answer(left_out=f"{order.name} {error}")
-        except UnwrittenError as error:
+        except (UnwrittenError, DefectError) as error:
             return Answer(refusal=str(error))
         except KernelError as error:
             return Answer(faults=(f"failed: {error}",))
         faults = tuple(f"call is at fault: {fault}" for fault in ran.faults)
-        found = _usable(ran.output, order.profile, narrow, faults)
+        found = _usable(ran.output, recording.spec, order.profile, narrow, faults)
         return replace(found, uncovered=ran.uncovered)
 
     return answer
 
 
 def _usable(
-    output: Output, arithmetic: str | None, declared: str, faults: tuple[str, ...] = ()
+    output: Output,
+    spec: RoutingSpec,
+    arithmetic: str | None,
+    declared: str,
+    faults: tuple[str, ...] = (),
 ) -> Answer:
     held = weight_format(output)
     if held != FLOAT32 and held.name != declared:
@@ -237,4 +242,4 @@ def _usable(
     name = arithmetic or output.kernel.arithmetic
     if name not in PROFILES:
         return Answer(refusal=f"arithmetic {name!r}: expected one of {', '.join(PROFILES)}")
-    return Answer(output, PROFILES[name], faults)
+    return Answer(output, profile_for(name, output.kernel, spec), faults)

@@ -12,7 +12,7 @@ rows that pass, r = (weight / exact - 1) / u is held against limits.
 - Its mean over a slot, an expert, experts of one number modulo 2 or 32, a row's position in its
   call, less its mean over all, by the limits of the systematic error: `mean_limit`, and
   `slope_allowance` for as much as the group's z differs; `RECOVERY` more where weights are
-  recovered.
+  recovered. What moves all weights alike (`expected_mean`) is no matter of a group's.
 - The grid. If all weights end in 0 bits, although the exact ones as float32 do not, they went
   through a narrower type; that is a fact, not an estimate: 64 different ones agree so by chance
   once in 2^64.
@@ -42,12 +42,13 @@ from goldgate.accuracy.random_sums import ClassSums, RandomSums
 from goldgate.accuracy.systematic_error import (
     MIN_UNITS,
     SIGNIFICANCE,
+    expected_mean,
     jackknife,
     mean_limit,
     slope_allowance,
     systematic_error,
 )
-from goldgate.reference import Profile, RoutingSpec, U, scale_rounding
+from goldgate.reference import Profile, RoutingSpec
 
 Float64 = NDArray[np.float64]
 
@@ -135,11 +136,14 @@ def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group
         if kind != "all":
             mean, away = mean - level, away - center
         limit = mean_limit(profile) + extra + slope_allowance(profile) * np.abs(away)
-        limit += abs(scale_rounding(spec)) / U if kind == "all" else 0.0
+        # What all weights have in common cancels in a difference.
+        low, high = expected_mean(spec, profile) if kind == "all" else (0.0, 0.0)
+        limit += (high - low) / 2.0
         error = _errors(held)
         if kind != "all":  # what both share makes the difference no less certain
             error = np.hypot(error, of_level)
-        for i, *values in zip(some.tolist(), mean, error, limit, strict=True):
+        about = np.full(len(held), (low + high) / 2.0)
+        for i, *values in zip(some.tolist(), mean, error, limit, about, strict=True):
             yield Group(kind, i, *(float(value) for value in values))
 
 

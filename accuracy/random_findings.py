@@ -31,6 +31,7 @@ class Group:
         mean: of r, less that of all (of "all": itself), in u.
         error: its standard error.
         limit: what is allowed.
+        about: the mean that it is allowed about, in u; 0 but for "all".
 
     """
 
@@ -39,16 +40,18 @@ class Group:
     mean: float
     error: float
     limit: float
+    about: float = 0.0
 
     @property
     def excess(self) -> float:
         """How far beyond the limit it is for certain, in u; 0 or less where it is not."""
-        return abs(self.mean) - self.limit - GROUP_SIGNIFICANCE * self.error
+        return abs(self.mean - self.about) - self.limit - GROUP_SIGNIFICANCE * self.error
 
     @property
     def text(self) -> str:
         """The group in words."""
-        return f"{self.kind} {self.number}: {self.mean:+.2f} u (limit {self.limit:.2f})"
+        about = f" about {self.about:+.2f}" if self.about else ""
+        return f"{self.kind} {self.number}: {self.mean:+.2f} u (limit {self.limit:.2f}{about})"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.evidence import Judged, complaints
 from goldgate.accuracy.selection import Verdict
 
-_COLOURS = {"PASS": "green", "FAIL": "bold red", "REFUSED": "bold yellow"}
+_COLOURS = {"PASS": "green", "FAIL": "bold red", "REFUSED": "bold yellow", "NOT COVERED": "yellow"}
 
 #: Columns where the output is no terminal: no table is wider, so nothing is folded in a file.
 _PLAIN_WIDTH = 300

@@ -6,7 +6,9 @@ renormalisation removes what the row has in common, and r is regressed on z. Wha
 fault from honest kernels is the size of the systematic part, |slope| rms(z): at most 0.13 u was
 measured for honest kernels on ordinary logits, 0.8 to 4.8 u for log2(e) shortened to 1.4427. The
 mean of r, weighted with the weights, catches a common scale: over a whole row of renormalised
-weights it is the error of their sum, which an error that leans with z leaves alone.
+weights it is the error of their sum, which an error that leans with z leaves alone. What moves it
+with a sign, the scale as float32 and a rounding model (`Profile.shift`), moves the interval that is
+allowed, and widens it by no more than the move itself is uncertain.
 
 An arithmetic may itself lean: log2(e) as float32 is off by 0.22 u, and CUDA's claim for __expf
 grows by 2.35 u a unit. Far below 0, where z is as wide as the logits, that is more than any limit
@@ -96,6 +98,8 @@ class SystematicError:
         mean: the mean signed relative error, weighted with the weights.
         mean_error: its standard error.
         found: whether this is drift.
+        expected_mean: the least and the greatest mean that no drift explains.
+        mean_limit: how far outside of them it is drift.
 
     """
 
@@ -107,6 +111,8 @@ class SystematicError:
     mean: float
     mean_error: float
     found: bool
+    expected_mean: tuple[float, float] = (0.0, 0.0)
+    mean_limit: float = MEAN_LIMIT
 
 
 def residual_sums(r: Float64, z: Float64, w: Float64, scores: Float64) -> ResidualSums:
@@ -155,8 +161,8 @@ def systematic_error(sums: ResidualSums, spec: RoutingSpec, profile: Profile) ->
 
     Args:
         sums: over all rows.
-        spec: the router: a mean between 0 and its scale's rounding as float32 is the scale's, and
-            where it does not renormalise, what its arithmetic leans by reaches the mean.
+        spec: the router: where it does not renormalise, what its arithmetic leans by reaches the
+            mean.
         profile: the kernel's arithmetic.
 
     """
@@ -167,7 +173,7 @@ def systematic_error(sums: ResidualSums, spec: RoutingSpec, profile: Profile) ->
     mean, mean_error = _ratio(sums.sums[:, :, 2], sums.sums[:, :, 1])
     slope, slope_error = _ratio(sums.sums[:, :, 3], sums.sums[:, :, 4])
     size = abs(slope) * math.sqrt(d / n)
-    low, high = sorted((0.0, scale_rounding(spec) / U))
+    low, high = expected_mean(spec, profile)
     if not spec.renormalize and w:
         low, high = (
             low - slope_allowance(profile) * abs(wz / w),
@@ -177,13 +183,27 @@ def systematic_error(sums: ResidualSums, spec: RoutingSpec, profile: Profile) ->
     found = size > SIZE_LIMIT and leaning > SIGNIFICANCE * slope_error
     found = found or (excess > mean_limit(profile) and excess > SIGNIFICANCE * mean_error)
     found = found and units >= MIN_UNITS
-    return SystematicError(sums.rows, units, slope, slope_error, size, mean, mean_error, found)
+    return SystematicError(
+        *(sums.rows, units, slope, slope_error, size, mean, mean_error, found),
+        expected_mean=(low, high),
+        mean_limit=mean_limit(profile),
+    )
+
+
+def expected_mean(spec: RoutingSpec, profile: Profile) -> tuple[float, float]:
+    """Return the least and the greatest mean that no drift explains, in u.
+
+    The scale's rounding as float32, where a kernel takes it as one, and what a rounding model adds
+    on purpose.
+    """
+    low, high = sorted((0.0, scale_rounding(spec) / U))
+    return low + profile.shift[0], high + profile.shift[1]
 
 
 def mean_limit(profile: Profile) -> float:
-    """Return the mean, in u, beyond which a kernel of this arithmetic drifts."""
+    """Return how far outside `expected_mean` a kernel of this arithmetic drifts, in u."""
     wide = profile.recovered or profile.divide > 1.0
-    return (WIDE_MEAN_LIMIT if wide else MEAN_LIMIT) + profile.shift
+    return WIDE_MEAN_LIMIT if wide else MEAN_LIMIT
 
 
 def slope_allowance(profile: Profile) -> float:

@@ -64,13 +64,16 @@ class Tally:
         self.sums += found.sums
         self.inside += inside
         self.rerouted += rerouted
-        self.judged_rows += int((found.unbounded >= 0).sum())
-        self.unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
-        self.unbounded_rows += int((found.unbounded == self.top_k).sum())
+        self.judged_rows += int(np.count_nonzero(found.unbounded >= 0))
+        if found.unbounded.max() > 0:
+            self.unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
+            self.unbounded_rows += int(np.count_nonzero(found.unbounded == self.top_k))
         fails = found.reason != Reason.NONE
-        self.worst = max(self.worst, float(found.over_bound.max()))
-        passing = float(found.over_bound.max(where=~fails, initial=0.0))
-        self.worst_passing = max(self.worst_passing, passing)
+        worst = float(found.over_bound.max())
+        self.worst = max(self.worst, worst)
+        if fails.any():
+            worst = float(found.over_bound.max(where=~fails, initial=0.0))
+        self.worst_passing = max(self.worst_passing, worst)
         rows = np.flatnonzero(fails)
         self.failing.append(rows + start)
         self.reasons.append(found.reason[rows])

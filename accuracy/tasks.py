@@ -20,8 +20,9 @@ from goldgate.accuracy.coverage import RECORDED, looked_at
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, described, offences
 from goldgate.accuracy.inputs import inputs
-from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
+from goldgate.accuracy.isolation import DefectError, Order, Runner, UnwrittenError
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
+from goldgate.accuracy.rounding_models import profile_for
 from goldgate.accuracy.strided import strided_faults
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording, write_recording
 from goldgate.fixtures.constructed import Entry
@@ -237,7 +238,7 @@ def _live_task(
                     source.tier, recording, [Uncovered(start, stop, why) for start, stop in spans]
                 )
                 return Judged(name, title, not_covered=why, recording_sha256=known, looked=asked)
-            except UnwrittenError as error:
+            except (UnwrittenError, DefectError) as error:
                 return refused(name, title, str(error), recording)
             except KernelError as error:
                 return Judged(name, title, faults=(str(error),), recording_sha256=known)
@@ -278,18 +279,16 @@ def judged_output(
     options: Criteria,
     faults: tuple[str, ...],
     advance: Advance,
-    *,
-    shift: float = 0.0,
 ) -> Judged:
     """Judge outputs and the inputs that they are for.
 
-    `shift` is what the executed rounding model adds to the mean of the weights' error, in u.
+    The rounding model that emulated outputs state moves the mean that is expected.
     """
     name = options.profile or output.kernel.arithmetic
     if name not in PROFILES:
         why = f"{kernel}/{title}: arithmetic {name!r}: expected one of {', '.join(PROFILES)}"
         return refused(kernel, title, why, recording)
-    profile = replace(PROFILES[name], shift=shift)
+    profile = profile_for(name, output.kernel, recording.spec)
     result = judge(
         recording,
         output,
@@ -314,7 +313,6 @@ def judged_output(
         recording_sha256=recording.sha256,
         inputs=found,
         recorded=described(recording),
-        shift=shift,
     )
 
 

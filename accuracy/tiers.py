@@ -21,12 +21,15 @@ _SHOWN = 10
 
 
 def detailed(judged: Sequence[Judged]) -> list[Judged]:
-    """Return what is to be shown one by one: recorded, refused, and the first failing of a tier."""
+    """Return what is to be shown one by one: recorded, and the first failing or refused of a tier.
+
+    A tier's recordings whose weights are not covered have a line together in `show_tiers`.
+    """
     chosen = []
     seen: dict[tuple[str, str], int] = {}
     for one in judged:
         tier = tier_of(one)
-        if tier and one.verdict == "PASS":
+        if tier and one.verdict in ("PASS", "NOT COVERED"):
             continue
         if tier:
             seen[one.kernel, tier] = seen.get((one.kernel, tier), 0) + 1
@@ -80,17 +83,24 @@ def show_tiers(to: Console, judged: Sequence[Judged], covered: Sequence[Coverage
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for heading in ("kernel", "tier"):
             table.add_column(heading, overflow="fold")
-        for heading in ("passed", "failed", "refused", "rows", "weight/bound"):
+        for heading in ("passed", "failed", "refused", "not covered", "rows", "weight/bound"):
             table.add_column(heading, justify="right")
         for (kernel, tier), some in groups.items():
             table.add_row(Text(kernel), tier, *_cells(some))
         to.print()
         to.print(table)
+    shown = {(one.kernel, one.recording) for one in detailed(judged)}
     for (kernel, tier), some in groups.items():
         failed = [one.recording for one in some if one.verdict == "FAIL"]
-        if len(failed) > _SHOWN:
-            named = ", ".join(failed[_SHOWN:])
-            to.print(f"\n{kernel}: {tier}: these fail too (see --json): {named}", markup=False)
+        if more := [name for name in failed if (kernel, name) not in shown]:
+            text = f"{kernel}: {tier}: these fail too (see --json): {', '.join(more)}"
+            to.print(f"\n{text}", markup=False)
+        whys: dict[str, list[str]] = {}
+        for one in some:
+            if one.verdict == "NOT COVERED":
+                whys.setdefault(one.unweighed, []).append(one.recording)
+        for why, names in whys.items():
+            to.print(f"\nNOT COVERED {kernel} on {', '.join(names)}: {why}", markup=False)
     for found in covered:
         to.print()
         for line in found.lines():
@@ -102,7 +112,7 @@ def _cells(some: Sequence[Judged]) -> list[str]:
     results = [one.result for one in some if one.result]
     worst = max((result.weight_error_over_bound for result in results), default=0.0)
     return [
-        *(str(verdicts.count(name)) for name in ("PASS", "FAIL", "REFUSED")),
+        *(str(verdicts.count(name)) for name in ("PASS", "FAIL", "REFUSED", "NOT COVERED")),
         str(sum(result.rows for result in results)),
         f"{worst:.3g}",
     ]

@@ -4,7 +4,12 @@ It executes what clang's AMDGPU target prints, checks every memory access, and s
 does not know. It knows nothing of what a kernel is for.
 """
 
-from goldgate.emulator.errors import EmulationError, MemoryFaultError, UnknownInstructionError
+from goldgate.emulator.errors import (
+    EmulationError,
+    MemoryFaultError,
+    NotEmulatedError,
+    UnknownInstructionError,
+)
 from goldgate.emulator.launch import Launched, Prepared, launch, prepare
 from goldgate.emulator.memory import Memory
 from goldgate.emulator.rounding import ROUNDINGS, Rounding
@@ -16,6 +21,7 @@ __all__ = [
     "Launched",
     "Memory",
     "MemoryFaultError",
+    "NotEmulatedError",
     "Prepared",
     "Program",
     "Rounding",

@@ -9,7 +9,11 @@ class EmulationError(GoldgateError):
     """A program that cannot be executed: one line that names the instruction and what is wrong."""
 
 
-class UnknownInstructionError(EmulationError):
+class NotEmulatedError(EmulationError):
+    """What hardware would do is not known here: a limit of the emulator, no fault of a program."""
+
+
+class UnknownInstructionError(NotEmulatedError):
     """An instruction, operand or modifier outside the table; nothing is guessed."""
 
 

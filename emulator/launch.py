@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goldgate.emulator.decode import decode
-from goldgate.emulator.errors import EmulationError
+from goldgate.emulator.errors import EmulationError, NotEmulatedError
 from goldgate.emulator.lds import GRANULES, LARGEST, Lds
 from goldgate.emulator.machine import execute
 from goldgate.emulator.memory import Memory
@@ -67,18 +67,18 @@ def prepare(program: Program) -> Prepared:
     """Decode a program.
 
     Raises:
-        EmulationError: it needs something that is not emulated, by name.
+        NotEmulatedError: it needs something that is not emulated, by name.
 
     """
     for name in _NEEDED_ZERO:
         if program.descriptor.get(name):
-            raise EmulationError(
+            raise NotEmulatedError(
                 f"{program.name}: .amdhsa_{name} {program.descriptor[name]}: not emulated"
             )
     if program.descriptor.get("float_denorm_mode_16_64") != 3:
-        raise EmulationError(f"{program.name}: float_denorm_mode_16_64: expected 3 (kept)")
+        raise NotEmulatedError(f"{program.name}: float_denorm_mode_16_64: expected 3 (kept)")
     if program.target not in GRANULES:
-        raise EmulationError(f"target {program.target}: expected {' or '.join(GRANULES)}")
+        raise NotEmulatedError(f"target {program.target}: expected {' or '.join(GRANULES)}")
     return Prepared(program, decode(program))
 
 
@@ -108,6 +108,7 @@ def launch(
         advance: called with a number of workgroups whenever so many more are done.
 
     Raises:
+        NotEmulatedError: the kernel needs something that is not emulated, by name.
         EmulationError: the launch does not fit the kernel, or the run cannot go on.
 
     """
@@ -195,7 +196,7 @@ def _kernarg(
     }
     explicit = [one for one in program.arguments if not one.kind.startswith("hidden_")]
     if len(explicit) != len(arguments):
-        raise EmulationError(
+        raise NotEmulatedError(
             f"{program.name}: expected {len(explicit)} arguments, got {len(arguments)}"
         )
     size = program.descriptor["kernarg_size"]
@@ -205,7 +206,7 @@ def _kernarg(
         if one.kind in hidden:
             raw = int(hidden[one.kind]).to_bytes(one.size, "little")
         elif one.kind.startswith("hidden_"):
-            raise EmulationError(f"{program.name}: argument {one.kind}: not emulated")
+            raise NotEmulatedError(f"{program.name}: argument {one.kind}: not emulated")
         else:
             raw = _bytes(next(given), one.size, program)
         data[one.offset : one.offset + one.size] = np.frombuffer(raw, np.uint8)
@@ -218,5 +219,5 @@ def _bytes(value: float | np.generic, size: int, program: Program) -> bytes:
     else:
         raw = (value if isinstance(value, np.generic) else np.float32(value)).tobytes()
     if len(raw) != size:
-        raise EmulationError(f"{program.name}: an argument of {size} bytes, got {len(raw)}")
+        raise NotEmulatedError(f"{program.name}: an argument of {size} bytes, got {len(raw)}")
     return raw

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.emulator.errors import EmulationError
+from goldgate.emulator.errors import EmulationError, NotEmulatedError
 from goldgate.emulator.floats import F32, F64, TINY, Bits, bits, flush
 
 _BELOW = np.int64((1 << 29) - 1)
@@ -113,7 +113,7 @@ def evaluate(name: str, x: F32, rounding: Rounding, *, flushing: bool) -> F32:
         flushing: whether MODE flushes float32 subnormals.
 
     Raises:
-        EmulationError: a subnormal operand or result with MODE keeping them: what the hardware
+        NotEmulatedError: a subnormal operand or result with MODE keeping them: what the hardware
             then returns is not published.
 
     """
@@ -122,7 +122,7 @@ def evaluate(name: str, x: F32, rounding: Rounding, *, flushing: bool) -> F32:
     nearest = function(x)
     small = (np.abs(nearest) < TINY) & (nearest != 0) | (np.abs(x) < TINY) & (x != 0)
     if not flushing and small.any():
-        raise EmulationError(
+        raise NotEmulatedError(
             f"{name} of {x[small][0]:g} with subnormals kept: the result is not published; "
             "expected code compiled with -fgpu-flush-denormals-to-zero"
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.emulator.errors import EmulationError
+from goldgate.emulator.errors import NotEmulatedError
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
@@ -101,7 +101,7 @@ class Waves:
         ) & np.uint32(3)
         kinds = set(np.unique(field).tolist())
         if not kinds <= {0} and not kinds <= {3}:
-            raise EmulationError(
+            raise NotEmulatedError(
                 f"MODE: float32 denormal modes {sorted(kinds)} in one instruction: "
                 "expected 0 or 3 in every wave"
             )

@@ -18,14 +18,14 @@ from goldgate.evals.comparing.loads import COLLAPSE
 from goldgate.evals.errors import EvalError
 from goldgate.evals.published import band_report, check_band, check_published
 from goldgate.evals.records.folder import read_run, write_json
-from goldgate.evals.stats.paired import DEGRADED, INCONCLUSIVE, PRESERVED
+from goldgate.evals.stats.paired import DEGRADED, INCONCLUSIVE
 from goldgate.evals.swapping.demonstration import demonstrate
 from goldgate.evals.swapping.endpoints import Endpoints
 from goldgate.evals.swapping.outcome import keep
 from goldgate.evals.swapping.plan import PLAN, all_questions, register
 from goldgate.evals.swapping.preflight import check_baseline, check_complete, check_models
 from goldgate.evals.swapping.stepwise import swap_stepwise
-from goldgate.evals.swapping.sweep import sweep
+from goldgate.evals.swapping.sweep import planned_sweep, sweep
 
 
 def default_out() -> Path:
@@ -54,27 +54,15 @@ def swap(
     labelled unpaired check finds the score below the published one, else of INCONCLUSIVE; of a
     demonstration 0 where the whole path worked. Raises EvalError where a run cannot finish.
     """
-    if loads:
-        swept = sweep(
-            request,
-            endpoints,
-            out,
-            rules,
-            loads,
-            collapse=collapse,
-            resume=resume,
-            console=console,
-        )
-        if swept != PRESERVED:
-            # A collapse at one load is the answer, and the cheaper one.
-            print(f"{swept}: at a load of the sweep; the whole comparison was not run.")
-            return STATUS[swept]
+    swept = planned_sweep(loads, collapse, endpoints)
     if not endpoints.candidate_url:
         if sequential:
             raise EvalError("--sequential needs BASE_URL and a baseline (BASELINE_URL or _RUN)")
         return demonstrate(request, out, rules, resume=resume, console=console)
     if sequential:
-        return swap_stepwise(request, endpoints, out, rules, resume=resume, console=console)
+        return swap_stepwise(
+            request, endpoints, out, rules, swept=swept, resume=resume, console=console
+        )
 
     def ask(name: str, url: str) -> Path:
         where = out / name
@@ -87,10 +75,13 @@ def swap(
     task = plan = None
     if endpoints.baseline_run or endpoints.baseline_url:
         task = task_of(request)
-        plan = all_questions(settings_of(request, "", "", task), rules)
+        plan = all_questions(settings_of(request, "", "", task), rules, swept)
         digest = register(out, plan)
         plan = {**plan, "sha256": digest}
         print(f"plan {digest[:12]} ({out / PLAN})", end="\n\n")
+    ended = sweep(request, endpoints, out, rules, swept, resume=resume, console=console)
+    if ended is not None:
+        return ended
     baseline = control = None
     if endpoints.baseline_run:
         baseline = Path(endpoints.baseline_run)

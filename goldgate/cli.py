@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import goldgate
 from goldgate.errors import GoldgateError, how_to_install
+from goldgate.own_folders import refuse_own_folders
 from goldgate.text import printable
 
 #: name -> module and summary, in the order of the help text.
@@ -163,6 +164,7 @@ def _run(given: Sequence[str]) -> int:
     cut = given.index("--") if "--" in given else len(given)
     options = parser.parse_args(given[:cut])
     options.server_arguments = list(given[cut + 1 :])
+    refuse_own_folders(options)
     return int(options.run(options))
 
 

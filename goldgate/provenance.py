@@ -19,7 +19,11 @@ _PACKAGES = ("numpy", "numba", "python-flint", "safetensors", "torch", "triton")
 
 
 #: The modules that judge: of these and of what they import, the judge's hash is.
-_JUDGE = ("goldgate.accuracy.evaluate", "goldgate.accuracy.inputs")
+_JUDGE = (
+    "goldgate.accuracy.evaluate",
+    "goldgate.accuracy.inputs",
+    "goldgate.accuracy.rounding_models",
+)
 
 
 @cache

@@ -68,6 +68,7 @@ class Loaded:
         contiguous: whether it takes contiguous tensors alone, so that it is called on no others.
         execution: "hardware", or "emulated" by an instruction-set emulator.
         processor: what it runs on, where that is not the torch device.
+        rounding: of an emulated kernel, its rounding model.
         adapter: what it takes and returns, where that is not aiter's convention.
         before: called with the logits and the router before every call: a time limit starts there.
         findings: returns what its calls since the last time found beside their outputs.
@@ -83,6 +84,7 @@ class Loaded:
     contiguous: bool = False
     execution: str = "hardware"
     processor: str = ""
+    rounding: str = ""
     adapter: Adapter = field(default_factory=Adapter)
     before: Callable[[Any, RoutingSpec], object] = lambda _logits, _spec: None
     findings: Callable[[], tuple[str, ...]] = tuple

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from goldgate.kernels import vllm_sites as sites
+from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.call import Call, taking
 from goldgate.kernels.hosts import distribution_version, no_gpu
 from goldgate.kernels.kernel import (
@@ -81,7 +82,12 @@ def _load_topk_sigmoid() -> Loaded:
         rows = torch.empty_like(a.ids)  # token_expert_indices, which routing does not use
         held.topk_sigmoid(a.weights, a.ids, rows, a.logits, a.renormalize, a.bias)
 
-    return _loaded(call, "vLLM topk_sigmoid")
+    # Its launcher refuses any other type of bias (0.25.1 on an H200).
+    return _loaded(call, "vLLM topk_sigmoid", Adapter(supports=_float32_bias))
+
+
+def _float32_bias(_spec: RoutingSpec, _rows: int, _gate: str, bias: str) -> str | None:
+    return None if bias == "F32" else f"takes a float32 bias, not {bias}"
 
 
 def _load_grouped_topk() -> Loaded:
@@ -98,9 +104,11 @@ def _load_grouped_topk() -> Loaded:
     return _loaded(call, "vLLM grouped_topk")
 
 
-def _loaded(call: Callable[[Call], None], name: str) -> Loaded:
-    release = distribution_version("vllm")
-    return Loaded(taking(call), name, release, "cuda", "conservative", contiguous=True)
+def _loaded(call: Callable[[Call], None], name: str, adapter: Adapter | None = None) -> Loaded:
+    release, held = distribution_version("vllm"), adapter or Adapter()
+    return Loaded(
+        taking(call), name, release, "cuda", "conservative", contiguous=True, adapter=held
+    )
 
 
 def _grouped(spec: RoutingSpec) -> str | None:

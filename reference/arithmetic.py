@@ -29,8 +29,8 @@ class Profile:
             0 for one computed from an exponential.
         prescaled: relative error of the product x log2(e) where softmax scales its logits before
             it subtracts the largest; 0 where it subtracts first.
-        shift: what moves every weight in one direction on purpose, in the mean: no rounding of a
-            kernel, but that of a rounding model (`goldgate emulate`).
+        shift: the least and the most that a rounding model (`goldgate emulate`) adds to the mean
+            of the weights' error on purpose; no rounding of a kernel, whose mean is about 0.
 
     """
 
@@ -45,7 +45,7 @@ class Profile:
     source: str
     tanh: float = 0.0
     prescaled: float = 0.0
-    shift: float = 0.0
+    shift: tuple[float, float] = (0.0, 0.0)
 
     @property
     def slope(self) -> float:

@@ -91,6 +91,8 @@ class Item:
             demonstration, partial, of another version, without coverage), a sentence each with
             which rows of the item it would have filled.
         details: further lines for a reader who looks closer.
+        next_step: what to do about a FAIL, in a sentence; empty for PASS and MISSING, which
+            `to_do` is about.
 
     """
 
@@ -103,6 +105,7 @@ class Item:
     to_do: tuple[ToDo, ...] = ()
     would_fill: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+    next_step: str = ""
 
 
 @dataclass(frozen=True)

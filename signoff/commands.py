@@ -14,15 +14,21 @@ EVIDENCE = "evidence"
 
 
 def record(policy: Policy, architecture: str) -> list[ToDo]:
-    """Record every layer in the engine, and judge what the served kernel returned."""
+    """Record every layer in the engine as it answers, and judge what the served kernel returned."""
     engine = policy.engine.server.split()[0]
     if engine not in ("sglang", "vllm"):
         engine = "sglang"
     model = shlex.quote(policy.model.names[0])
     arguments = f"--model-path {model}" if engine == "sglang" else model
     where = f"{host_of(architecture)}, {engine} and the model"
+    port = {"sglang": 30000, "vllm": 8000}[engine]
     return [
         ToDo(f"goldgate record {engine} --out recorded-{architecture} -- {arguments}", where),
+        ToDo(
+            f"goldgate gsm8k --base-url http://127.0.0.1:{port}{_own_data(policy)} --limit 60 "
+            f"--out recorded-{architecture}-answers",
+            f"the same host ({architecture}), once that server is up; stop it with Ctrl-C then",
+        ),
         ToDo(
             f"goldgate judge --recordings recorded-{architecture}/recordings --outputs "
             f"recorded-{architecture}/outputs{_bias(policy)} --json "
@@ -68,13 +74,9 @@ def swap(policy: Policy) -> ToDo:
     options = [f"--margin {rule.margin:g}", f"--alpha {rule.alpha:g}"]
     options += ["--sequential"] if rule.plan == "sequential" else []
     options += ["--control"] if rule.control else []
-    if rule.data == "own":
-        # The stand-in's score is stated without examples, its tokens are letters.
-        own = "fixtures/standin/data --num-fewshot 0 --max-tokens 512"
-        options += [f"--own-data --data {own if policy.demonstration else 'QUESTIONS'}"]
     return ToDo(
         "BASELINE_URL=http://OLD:8000 BASE_URL=http://NEW:8000 goldgate swap "
-        f"{' '.join(options)} --out {EVIDENCE}/gsm8k",
+        f"{' '.join(options)}{_own_data(policy)} --out {EVIDENCE}/gsm8k",
         f"any machine that reaches two servers of {policy.model.title}, one with each kernel",
     )
 
@@ -94,6 +96,14 @@ def emulate(architectures: Iterable[str]) -> ToDo:
         f"tox -e aiter-emulated -- --json {EVIDENCE}/emulated.json  # {', '.join(architectures)}",
         "any machine",
     )
+
+
+def _own_data(policy: Policy) -> str:
+    if policy.gsm8k.data != "own":
+        return ""
+    # The stand-in's score is stated without examples, its tokens are letters.
+    own = "fixtures/standin/data --num-fewshot 0 --max-tokens 512"
+    return f" --own-data --data {own if policy.demonstration else 'QUESTIONS'}"
 
 
 def _bias(policy: Policy) -> str:

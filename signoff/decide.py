@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from goldgate.provenance import goldgate_itself
 from goldgate.signoff.checklist import Checklist, Fact
 from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.items import DECIDED_BY
-from goldgate.signoff.rules import ITEMS, Policy
+from goldgate.signoff.rules import ITEMS, Policy, named
 from goldgate.signoff.sift import sifted
 from goldgate.signoff.standin import is_demonstration
+from goldgate.signoff.tiers import recordings_of
 from goldgate.signoff.view import View
 
 
 def decide(
-    policy: Policy, gathered: Gathered, now: datetime, *, judge: str
+    policy: Policy,
+    gathered: Gathered,
+    now: datetime,
+    *,
+    judge: str,
+    named: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Checklist, Gathered]:
     """Decide every item.
 
@@ -24,13 +31,16 @@ def decide(
         gathered: everything that was read.
         now: against which evidence is old, with an offset.
         judge: the hash of this goldgate's judge.
+        named: the constructed recordings of each tier; None: those of the policy's router.
 
     Returns:
         the checklist, and the facts that were left under the policy.
 
     """
     facts = sifted(gathered, policy, now)
-    view = View(policy, facts, judge)
+    view = View(
+        policy, facts, judge, recordings_of(policy.model.router) if named is None else named
+    )
     checklist = Checklist(
         title=policy.title,
         policy_name=policy.name,
@@ -58,8 +68,8 @@ def policy_facts(policy: Policy) -> tuple[Fact, ...]:
         policy.coverage,
     )
     return (
-        Fact("kernel", _named(policy.kernel.names, policy.kernel.versions)),
-        Fact("replaces", _named(policy.replaces.names, policy.replaces.versions)),
+        Fact("kernel", named(policy.kernel)),
+        Fact("replaces", named(policy.replaces)),
         Fact("architectures", ", ".join(policy.architectures)),
         Fact("model", f"{policy.model.title}, {policy.model.layers} layers that route"),
         Fact("engine", policy.engine.server),
@@ -83,8 +93,3 @@ def policy_facts(policy: Policy) -> tuple[Fact, ...]:
         Fact("evidence", f"at most {policy.evidence.most_days} days old"),
         Fact("advisory items", ", ".join(policy.advisory) or "none"),
     )
-
-
-def _named(names: tuple[str, ...], versions: tuple[str, ...]) -> str:
-    version = " or ".join(versions)
-    return names[0] if version == "*" else f"{names[0]} {version}"

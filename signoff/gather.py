@@ -6,8 +6,11 @@ meant to be evidence and is not whole is refused by name.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +30,7 @@ from goldgate.fixtures import FixtureError, open_recording, tensorfile
 from goldgate.mutants.evidence import KIND as KILLS_KIND
 from goldgate.mutants.evidence import read_matrix
 from goldgate.signoff.checklist import EvidenceFile, Refused
+from goldgate.signoff.consistent import require_consistent
 from goldgate.signoff.gathered import (
     COMPARISON,
     DISPATCH,
@@ -51,6 +55,11 @@ from goldgate.signoff.parity_facts import comparison_facts, parity_facts, record
 
 #: Files that are part of something else that is read: a run's plan and looks, outputs' manifest.
 _PARTS = ("plan.json", "manifest.json", "unpaired.json", "evidence.schema.json")
+
+_GZIP = ".gz"
+
+#: A compressed document that is larger is refused: a few kilobytes may unpack to gigabytes.
+_MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,7 @@ def _recording(name: str, path: Path) -> Gathered:
 
 def _document(name: str, path: Path) -> Gathered | None:  # noqa: PLR0911 - a kind, a return
     """Return the facts of a JSON file; None for one that is no evidence."""
-    if path.name in _PARTS or path.parent.name == "looks":
+    if path.name.removesuffix(_GZIP) in _PARTS or path.parent.name == "looks":
         return Gathered()
     try:
         raw = path.read_bytes()
@@ -153,8 +162,8 @@ def _document(name: str, path: Path) -> Gathered | None:  # noqa: PLR0911 - a ki
         return Gathered(refused=(Refused(file, f"cannot be read ({error.strerror})", True),))
     file = EvidenceFile(name, hashlib.sha256(raw).hexdigest(), "")
     try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        document = json.loads(_unpacked(raw) if path.name.endswith(_GZIP) else raw)
+    except (ValueError, RecursionError, EOFError, OSError, zlib.error) as error:
         reason = " ".join(str(error).split())
         why = f"expected whole JSON ({reason}): it was cut short or edited; bring it again"
         return Gathered(refused=(Refused(replace(file, kind="JSON"), why, unusable=True),))
@@ -181,27 +190,49 @@ def _known(  # noqa: PLR0911 - a kind, a return
 ) -> Gathered | None:
     kind = _kind(document)
     if kind == PARITY:
-        evidence = read_evidence(path).document
+        evidence = read_evidence(path, document).document
+        require_consistent(kind, evidence)
         names = dict.fromkeys(str(info.get("name")) for info in evidence["kernels"])
         return parity_facts(evidence, _described(file, kind, evidence, names))
     if kind == COMPARISON:
         found = read_comparison(path, document)
+        require_consistent(kind, found)
         return comparison_facts(found, _described(file, kind, found, [found["options"]["new"]]))
     if kind == LATENCY:
         found = read_latency(path, document)
+        require_consistent(kind, found)
         return latency_facts(found, _described(file, kind, found, found["kernels"]))
     if kind == SCORES:
         found = read_verdict(path, document)
+        require_consistent(kind, found)
         model = str(found["runs"]["candidate"]["settings"].get("model", ""))
         about = replace(file, kind=kind, made=asked_first(found), subject=model)
         return score_facts(found, about)
     if kind == DISPATCH:
         reached = read_dispatch(path, document)
+        require_consistent(kind, reached)
         return dispatch_facts(reached, _described(file, kind, reached, [reached["kernel"]]))
     if kind == KILLS:
         matrix = read_matrix(path, document)
+        require_consistent(kind, matrix)
         return matrix_facts(matrix, _described(file, kind, matrix, ["the judge"]))
     return None
+
+
+def _unpacked(raw: bytes) -> bytes:
+    """Return what gzip packed.
+
+    Raises:
+        ValueError: it unpacks to more than any evidence is.
+        EOFError: it was cut short.
+        OSError: it is nothing that gzip packed.
+
+    """
+    with gzip.open(io.BytesIO(raw)) as file:
+        found = file.read(_MOST_BYTES + 1)
+    if len(found) > _MOST_BYTES:
+        raise ValueError(f"unpacks to more than {_MOST_BYTES} bytes")
+    return found
 
 
 def _kind(document: Mapping[str, Any]) -> str:

@@ -176,6 +176,8 @@ class Covered:
         not_covered: what the kernel does not support, a line each.
         file: the evidence.
         router: the model whose router was covered in full; "" for a router of a file.
+        unsupported: names of the recordings of which no call was judged, each told in
+            `not_covered`.
 
     """
 
@@ -189,6 +191,7 @@ class Covered:
     not_covered: tuple[str, ...]
     file: EvidenceFile
     router: str = ""
+    unsupported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -325,6 +328,8 @@ class Dispatched:
         catalogue: what `--kernel` takes for it; "" for one that the catalogue has not.
         simulated: whether another platform than the machine's was simulated.
         file: the evidence.
+        bias: the type of the bias that reaches the kernel, such as float32; "" where no argument
+            has the form of one.
 
     """
 
@@ -336,6 +341,7 @@ class Dispatched:
     catalogue: str
     simulated: bool
     file: EvidenceFile
+    bias: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def to_junit(checklist: Checklist) -> str:
 
 
 def _case(suite: str, one: Item) -> JUnitCase:
-    lines = [one.found, *one.details, *one.would_fill]
+    lines = [one.found, *filter(None, [one.next_step]), *one.details, *one.would_fill]
     lines += [f"{step.command}  (on {step.where})" for step in one.to_do]
     text = "\n".join(lines)
     if one.state is State.PASS:

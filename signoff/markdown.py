@@ -22,6 +22,7 @@ _CALLS = re.compile(r"(@|\\#|://|www\.)(?=\S)")
 
 def markdown(checklist: Checklist) -> str:
     """Return the checklist as GitHub's Markdown, ending in a newline."""
+    failing = [one for one in checklist.items if one.next_step]
     return "\n".join(
         [
             f"## Release sign-off: {_text(checklist.title)}",
@@ -30,6 +31,10 @@ def markdown(checklist: Checklist) -> str:
             "",
             *_demonstration(checklist),
             *_table(checklist.items),
+            *_section(
+                "What to do about what fails",
+                [f"- {_text(one.title)}: {one.next_step}" for one in failing],
+            ),
             *_to_run(checklist.items),
             *_not_counted(checklist.items),
             *_refused(checklist),

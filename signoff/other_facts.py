@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,5 +107,13 @@ def dispatch_facts(document: Mapping[str, Any], file: EvidenceFile) -> Gathered:
         str(document.get("catalogue") or ""),
         document["simulated"],
         file,
+        _bias(document["arguments"]),
     )
     return Gathered(dispatched=(found,), files=(file,))
+
+
+def _bias(arguments: Mapping[str, Any]) -> str:
+    """Return the type of a call's only vector, which is the bias: "float32[256]"."""
+    vectors = [re.fullmatch(r"(\w+)\[\d+\]", str(one)) for one in arguments.values()]
+    types = {found[1] for found in vectors if found}
+    return types.pop() if len(types) == 1 else ""

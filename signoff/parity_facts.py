@@ -161,6 +161,11 @@ def _covered(document: Mapping[str, Any], file: EvidenceFile) -> Iterator[Covere
             ),
             file,
             router,
+            tuple(
+                str(left.get("recording"))
+                for left in one.get("not_covered") or ()
+                if not left.get("tokens")
+            ),
         )
 
 

@@ -13,6 +13,9 @@ from fnmatch import fnmatchcase
 STANDIN = "goldgate-standin"
 _STANDIN_FOLDER = "standin/data/model"
 
+#: The types of policies, as safetensors names them.
+NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+
 #: The items of the checklist, in its order.
 ITEMS = (
     "release", "parity", "bias", "old-new", "gate", "coverage", "hostile", "determinism",
@@ -265,3 +268,9 @@ def matches(text: str, patterns: tuple[str, ...] | str) -> bool:
 def is_standin(model: str) -> bool:
     """Say whether a model, as recordings and answers name it, is the stand-in."""
     return model == STANDIN or model.rstrip("/").endswith(_STANDIN_FOLDER)
+
+
+def named(rule: KernelRule) -> str:
+    """Return a rule's kernel with its versions, for a reader; any version is not named."""
+    version = " or ".join(rule.versions)
+    return rule.names[0] if version == "*" else f"{rule.names[0]} {version}"

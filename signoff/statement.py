@@ -7,6 +7,7 @@ signed: cosign or gpg sign the file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,11 @@ def subjects(checklist: Checklist, facts: Gathered) -> dict[str, str]:
     return found
 
 
+#: How `subjects` names what it knows by its hash alone.
+_BY_HASH = ("recording ", "source of ")
+_OF_RUN = re.compile(r"(samples|journal) of the \w+ of ")
+
+
 @dataclass(frozen=True)
 class Verified:
     """What was found of one subject.
@@ -100,6 +106,8 @@ class Verified:
         found: "same" where a file with this hash is at hand, "differs" where the file of its name
             has another one, "absent" where neither is there.
         where: the file, "" for none.
+        by_hash: whether it was no file when the statement was made, but known by its hash from the
+            evidence: a recording, a run's samples or journal, a kernel's source.
 
     """
 
@@ -107,6 +115,7 @@ class Verified:
     sha256: str
     found: str
     where: str
+    by_hash: bool = False
 
 
 def read_statement(path: Path) -> Mapping[str, Any]:
@@ -143,18 +152,39 @@ def verified(statement: Mapping[str, Any], hashes: Iterable[tuple[str, str]]) ->
         statement: as `read_statement` returns it.
         hashes: name and SHA-256 of each file at hand; names as in a checklist.
 
+    A file counts as changed where one is at its place below the folder of evidence, under whatever
+    name that folder has now; where several are, none is taken for it.
+
     """
-    by_name, by_hash = dict[str, str](), dict[str, str]()
-    for name, sha256 in hashes:
-        by_name[name] = sha256
-        by_hash.setdefault(sha256, name)
+    held = list(hashes)
+    by_hash = {sha256: name for name, sha256 in reversed(held)}
+    about = {one["digest"]["sha256"] for one in statement["subject"]}
+    by_place: dict[str, set[tuple[str, str]]] = {}
+    for name, sha256 in held:
+        if sha256 not in about:
+            for place in _places(name):
+                by_place.setdefault(place, set()).add((name, sha256))
     found = []
     for one in statement["subject"]:
         name, sha256 = str(one.get("name", "")), one["digest"]["sha256"]
+        no_file = name.startswith(_BY_HASH) or _OF_RUN.match(name) is not None
+        there = by_place.get(_below(name), set())
         if sha256 in by_hash:
-            found.append(Verified(name, sha256, "same", by_hash[sha256]))
-        elif name in by_name:
-            found.append(Verified(name, sha256, "differs", name))
+            found.append(Verified(name, sha256, "same", by_hash[sha256], no_file))
+        elif len(there) == 1 and not no_file:
+            [(where, _)] = there
+            found.append(Verified(name, sha256, "differs", where))
         else:
-            found.append(Verified(name, sha256, "absent", ""))
+            found.append(Verified(name, sha256, "absent", "", no_file))
     return found
+
+
+def _below(name: str) -> str:
+    """Return a file's place below the folder of evidence, whose own name may have changed since."""
+    return name.partition("/")[2] or name
+
+
+def _places(name: str) -> list[str]:
+    """Return a path and its ends: a folder of evidence may lie anywhere below the one named."""
+    parts = name.split("/")
+    return ["/".join(parts[at:]) for at in range(len(parts))]

@@ -34,6 +34,11 @@ def show(to: Console, checklist: Checklist) -> None:
         )
     to.print()
     to.print(table)
+    _some(
+        to,
+        "What to do about what fails",
+        [f"{one.name}: {one.next_step}" for one in checklist.items if one.next_step],
+    )
     _to_run(to, checklist.items)
     _some(to, "Evidence that does not count", _misses(checklist.items))
     _some(

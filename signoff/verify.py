@@ -1,8 +1,10 @@
 """Hold the statement of a sign-off against the files at hand.
 
 Files are found by their hash, wherever they are, so that a statement can be checked years later on
-another machine. Exit status: 0 every subject is at hand, unchanged; 1 a file was changed; 2 the
-statement cannot be used, or a subject is not at hand (--partial allows that).
+another machine. What the evidence names by its hash alone (a recording, a run's samples) is checked
+where a file of it is at hand, and named where none is. Exit status: 0 every file that was signed is
+at hand, unchanged; 1 one was changed; 2 one is not at hand (--partial allows that), or the
+statement cannot be used.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from goldgate.accuracy.report import console
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.fixtures.tensorfile import sha256
 from goldgate.progress import progress
+from goldgate.signoff.fit import listed
 from goldgate.signoff.policy import POLICIES
 from goldgate.signoff.statement import Verified, read_statement, verified
 from goldgate.text import printable
@@ -37,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partial",
         action="store_true",
-        help="a subject that is not at hand is no error",
+        help="a file that was signed and is not at hand is no error",
     )
 
 
@@ -55,11 +58,14 @@ def run(options: argparse.Namespace) -> int:
     found = verified(statement, hashes)
     to = console()
     for one in found:
-        if one.found != "same":
+        if one.found != "same" and not one.by_hash:
             to.print(printable(_line(one)), highlight=False, markup=False, soft_wrap=True)
+    for line in _unchecked(found):
+        to.print(printable(line), highlight=False, markup=False, soft_wrap=True)
     counts = {
         kind: sum(one.found == kind for one in found) for kind in ("same", "differs", "absent")
     }
+    absent = sum(one.found == "absent" and not one.by_hash for one in found)
     predicate = statement["predicate"]
     about = (predicate.get("configuration") or [{}])[0]
     verdict = (about.get("annotations") or {}).get("verdict", predicate["result"])
@@ -75,13 +81,38 @@ def run(options: argparse.Namespace) -> int:
     )
     if counts["differs"]:
         return 1
-    return 2 if counts["absent"] and not options.partial else 0
+    return 2 if absent and not options.partial else 0
 
 
 def _line(one: Verified) -> str:
     if one.found == "differs":
-        return f"{one.name}: CHANGED: its sha256 is not {one.sha256[:12]}... any more"
-    return f"{one.name}: not at hand: no file has sha256 {one.sha256[:12]}..."
+        now = "" if one.where == one.name else f" (now {one.where})"
+        return f"{one.name}{now}: CHANGED: its sha256 is not {one.sha256[:12]}... any more"
+    supply = "the policy's file" if one.name.startswith("policy ") else "the folder that holds it"
+    return (
+        f"{one.name}: not at hand: no file has sha256 {one.sha256[:12]}...; give {supply} as "
+        "--evidence, or --partial to check the others"
+    )
+
+
+#: What is known by its hash alone, and where a file of it is found.
+_SUPPLIES = (
+    ("recording ", "recordings", "what `goldgate record --out` wrote, on the recording host"),
+    ("samples of ", "samples", "the runs' folders that `goldgate swap --out` wrote"),
+    ("journal of ", "journals", "the runs' folders that `goldgate swap --out` wrote"),
+    ("source of ", "kernels' sources", "the file that defines the kernel"),
+)
+
+
+def _unchecked(found: Sequence[Verified]) -> Iterator[str]:
+    """Yield a line for each kind of what could not be checked, and how to supply it."""
+    for start, kind, supply in _SUPPLIES:
+        names = [one.name for one in found if one.found == "absent" and one.name.startswith(start)]
+        if names:
+            yield (
+                f"not checked: {len(names)} {kind} that the evidence names by hash "
+                f"({listed(names, 2)}); to check them, give --evidence {supply}"
+            )
 
 
 def _files(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from goldgate.signoff.checklist import EvidenceFile
 from goldgate.signoff.fit import (
     device_reasons,
     is_kernel,
@@ -25,12 +26,14 @@ class View:
         policy: what is demanded.
         facts: sifted: fresh, whole, and about the policy's kernels and model.
         judge: the hash of this goldgate's judge.
+        named: the constructed recordings of each tier, by name.
 
     """
 
     policy: Policy
     facts: Gathered
     judge: str
+    named: Mapping[str, tuple[str, ...]]
 
     @cached_property
     def recordings(self) -> Mapping[str, Recorded]:
@@ -41,6 +44,15 @@ class View:
                 found[one.sha256] = one
         return found
 
+    @cached_property
+    def live(self) -> frozenset[EvidenceFile]:
+        """The files of runs that called a kernel and counted what they covered."""
+        return frozenset(one.file for one in self.facts.covered)
+
+    def was_left(self, one: Parity) -> bool:
+        """Say whether a run that was broken off left a recording: it has no tier then."""
+        return one.verdict == "REFUSED" and not one.tier and one.file in self.live
+
     def of_kernel(self) -> Iterator[Parity]:
         """Yield the verdicts on the kernel to release, of whichever version and device."""
         return (one for one in self.facts.parity if is_kernel(one.kernel, self.policy.kernel))
@@ -48,9 +60,12 @@ class View:
     def on_model(self) -> Iterator[tuple[Parity, Recorded | None, tuple[str, ...]]]:
         """Yield the kernel's verdicts on recordings of a model, with why each does not count.
 
-        A verdict on constructed or synthetic rows is not among them.
+        A verdict on constructed or synthetic rows is not among them, nor what a run that was
+        broken off left unjudged.
         """
         for one in self.of_kernel():
+            if self.was_left(one):
+                continue
             recorded = self.recordings.get(one.recording_sha256)
             if one.tier not in ("", "recorded") or (recorded is not None and not recorded.model):
                 continue

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from goldgate.errors import GoldgateError
 
-#: The endings of files that may be evidence.
-ENDINGS = (".json", ".safetensors")
+#: The endings of files that may be evidence; JSON may be compressed by gzip.
+ENDINGS = (".json", ".json.gz", ".safetensors")
 
 
 class EvidenceFolderError(GoldgateError):

@@ -1,3 +1,35 @@
-"""Import `evals` before any test does: its silence about lm-eval's bars holds from then on."""
+"""What holds for every test: a silent `evals`, and the longest files first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
 
 import goldgate.evals  # noqa: F401 - tqdm reads the environment once, whoever imports it first
+
+#: Files of more than about 15 s of a core, the longest first. A worker takes a whole file: one that
+#: begins last would keep the other worker waiting for its end.
+LONGEST = (
+    "accuracy/test_commands.py",
+    "test_types.py",
+    "accuracy/test_conforming.py",
+    "test_installation.py",
+    "accuracy/test_kinds.py",
+    "accuracy/test_kill_matrix.py",
+    "accuracy/test_adapter.py",
+    "fixtures/standin/test_serve.py",
+    "accuracy/test_random_error.py",
+    "accuracy/test_logits.py",
+    "fixtures/standin/test_train.py",
+    "evals/test_damage.py",
+    "evals/test_power.py",
+    "accuracy/test_fastpath.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of `LONGEST` first; each file's keep their order."""
+    tests = Path(__file__).parent
+    ranks = {tests / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))

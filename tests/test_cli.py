@@ -12,6 +12,7 @@ import pytest
 
 import goldgate
 from goldgate.cli import COMMANDS, EXTRAS, main
+from goldgate.places import PACKAGE
 
 ROOT = Path(__file__).parents[1]
 
@@ -97,3 +98,19 @@ def test_every_extra_is_one_of_the_project() -> None:
 
     for extra in set(EXTRAS.values()):
         assert f"\n{extra} = [" in declared
+
+
+@pytest.mark.parametrize("command", [["signoff"], ["gsm8k", "--base-url", "http://127.0.0.1:9"]])
+@pytest.mark.parametrize("folder", ["signoff", "evals", "goldgate"])
+def test_no_command_writes_into_goldgates_own_folders(
+    command: list[str], folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of goldgate's modules is refused by name before anything is written."""
+    path = PACKAGE if folder == "goldgate" else (PACKAGE / folder).resolve()
+    before = sorted(one.name for one in path.iterdir())
+
+    status = main([*command, "--out", str(path)])
+
+    assert status == 2
+    assert f"--out {path}: a folder of goldgate's own modules" in capsys.readouterr().err
+    assert sorted(one.name for one in path.iterdir()) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,12 @@ SERVED = ROOT / "fixtures/served/sglang-0.5.15-h200"
 
 
 def document(name: str) -> dict[str, Any]:
-    """Read one of the page's JSON files."""
-    found: dict[str, Any] = json.loads((EVIDENCE / name).read_text("utf-8"))
+    """Read one of the page's JSON files, a large one packed by gzip."""
+    packed = EVIDENCE / f"{name}.gz"
+    raw = (
+        gzip.decompress(packed.read_bytes()) if packed.exists() else (EVIDENCE / name).read_bytes()
+    )
+    found: dict[str, Any] = json.loads(raw)
     return found
 
 

@@ -23,16 +23,15 @@ from goldgate.accuracy.commands.judging import (
     report,
 )
 from goldgate.accuracy.emulated_cases import not_launched
-from goldgate.accuracy.emulated_tasks import (
+from goldgate.accuracy.emulated_plan import (
     Plan,
-    Uncertified,
     beyond,
     coverage,
-    emulated_tasks,
     plan_constructed,
     plan_recordings,
-    statements,
 )
+from goldgate.accuracy.emulated_statements import held_against_each_other, statements
+from goldgate.accuracy.emulated_tasks import Uncertified, emulated_tasks
 from goldgate.accuracy.emulation import workers
 from goldgate.accuracy.report import console
 from goldgate.accuracy.saving import saved, to_save
@@ -117,7 +116,8 @@ def main(options: argparse.Namespace) -> int:
             if options.save_outputs is not None:
                 some_saved = [o for o in judged if (o.kernel, o.recording) in kept]
                 unsaved = saved(options.save_outputs, some_saved)
-    status = report(judged, account(options, left_out), options, unsaved)
+    held = held_against_each_other(judged)
+    status = report(held, account(options, left_out), options, unsaved)
     to = console()
     for line in (*coverage(plan), *statements(judged, loose)):
         to.print(line, markup=False)

@@ -133,8 +133,9 @@ def unjudged(
             supports no recording is no error; None: every kernel that has outputs was asked.
 
     """
-    found = {one.kernel for one in judged}
+    found = {one.kernel for one in judged if not one.unweighed or one.verdict == "FAIL"}
     whys = {note.kernel: note.why for note in not_run if note.recording}
+    whys |= {one.kernel: one.unweighed for one in judged if one.unweighed}
     for kernel, why in whys.items():
         if kernel not in found and (named is None or kernel in named):
             option = "--outputs" if named is None else "--kernel"
@@ -218,6 +219,8 @@ def report(
     verdicts = [one.verdict for one in judged]
     passed, failed = verdicts.count("PASS"), verdicts.count("FAIL")
     counts = f"{passed} passed, {failed} failed, {verdicts.count('REFUSED')} refused"
+    if unweighed := verdicts.count("NOT COVERED"):
+        counts += f"; NOT COVERED: the weights of {unweighed} recordings"
     inputs = {one.recording for one in judged if one.input_verdict == "FAIL"}
     if inputs:
         counts += f"; INPUT FAIL of {len(inputs)} recordings"

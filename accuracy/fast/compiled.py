@@ -1,12 +1,13 @@
 """Compilation, cached in the user's cache folder: an installation stays as it was, read-only too.
 
-numba looks at the time stamp of a function's own file alone, so a function that another file
-changes would be taken from the cache as it was. The folder is therefore named after all sources
-that compiled code is made of.
+numba names a cache after the path of a function's file and its time stamp: every clone and every
+environment would compile again, and a function that another file changes would be taken as it was.
+The folder here is named after all sources that compiled code is made of and the compiler's version.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -14,7 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 from goldgate import reference
 from goldgate.accuracy import systematic_error
@@ -32,16 +35,46 @@ def compiled(*fastmath: str) -> Callable[[Any], Any]:
     options: Any = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath) or False}
 
     def compile_cached(function: Any) -> Any:  # noqa: ANN401
-        before = _config.CACHE_DIR
-        _config.CACHE_DIR = str(cache_folder())
-        try:
-            return numba.njit(function, cache=True, **options)
-        except RuntimeError:  # no folder can be written
-            return numba.njit(function, **options)
-        finally:
-            _config.CACHE_DIR = before
+        found = numba.njit(function, **options)
+        with contextlib.suppress(RuntimeError):  # no folder can be written
+            # What numba's cache=True sets.
+            found._cache = _Cache(function)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        return found
 
     return compile_cached
+
+
+class _Locator(_CacheLocator):
+    """Where a function's compiled code is kept, wherever its source is."""
+
+    def __init__(self, function: Any) -> None:  # noqa: ANN401
+        self._function = function
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder() / self._function.__module__)
+
+    def get_source_stamp(self) -> str:
+        return ""  # the folder's name is that
+
+    def get_disambiguator(self) -> str:
+        return str(self._function.__code__.co_firstlineno)
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> _Locator | None:  # noqa: ANN401, ARG003
+        found = cls(py_func)
+        try:
+            found.ensure_cache_path()  # type: ignore[no-untyped-call]
+        except OSError:
+            return None
+        return found
+
+
+class _Contents(CompileResultCacheImpl):
+    _locator_classes: list[type[object]] = [_Locator]  # noqa: RUF012 - as its base has it
+
+
+class _Cache(FunctionCache):
+    _impl_class = _Contents
 
 
 def cache_folder() -> Path:
@@ -52,7 +85,7 @@ def cache_folder() -> Path:
 
 @functools.cache  # read once: what was imported is what is compiled
 def _sources() -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     files = [
         *Path(__file__).parent.glob("*.py"),
         *Path(str(reference.__file__)).parent.glob("*.py"),

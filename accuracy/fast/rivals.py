@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.thresholds import ERROR64, STEPS
-from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.fast.tile import TILE, ask_for
 from goldgate.accuracy.fast.vectors import EXP_RANGE, exp64
 
 
@@ -51,6 +51,7 @@ def order_chosen(tile: Any, error64: float) -> None:  # noqa: ANN401 - Tile
 @compiled()
 def reject_rivalled(
     tile: Any,  # noqa: ANN401 - Tile
+    stored: Any,  # noqa: ANN401 - float32, or 16 bits of a float
     logits: NDArray[np.float32],
     start: int,
     bias: NDArray[np.float64],
@@ -60,22 +61,32 @@ def reject_rivalled(
 ) -> None:
     """Make rows unsound where another expert comes near the chosen ones.
 
-    For sigmoid scores and one group; `base` and `least` are `accuracy.thresholds`'.
+    For sigmoid scores and one group; `base` and `least` are `accuracy.thresholds`'. `logits` are
+    the rows of the tile, `stored` those of the whole recording.
     """
     cut, sound = tile.cut, tile.sound
     experts, k = logits.shape[1], ids.shape[1]
     for t in range(len(logits)):
+        # Half of a row ahead, between two rows: all of it would keep the loop waiting.
+        ask_for(stored, start + TILE + t, start + TILE + t + 1, experts // 2)
         above = cut[t] - base
         if not (sound[t] and above >= 0.0):
             sound[t] = 0
             continue
         step = min(int(math.sqrt(above) * STEPS), STEPS - 1)
-        near = np.int32(0)
-        for i in range(experts):
-            near += np.int32(logits[t, i] >= least[step, i])
+        near = _reaching(logits[t], least[step])
         # Every chosen expert reaches its own threshold, so others do if more than k reach theirs.
         if near > k:
             sound[t] = _all_beaten(logits[t], bias, ids[start + t], least[step], cut[t])
+
+
+@compiled("reassoc")
+def _reaching(row: NDArray[np.float32], least: NDArray[np.float32]) -> float:
+    """Count the logits that reach their thresholds: in float32, whose additions vectorise best."""
+    near = np.float32(0)
+    for i in range(len(row)):
+        near += np.float32(1) if row[i] >= least[i] else np.float32(0)
+    return float(near)
 
 
 @compiled()

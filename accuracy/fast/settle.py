@@ -57,9 +57,10 @@ def settle(
     added = 0
     for start in range(0, rows, TILE):
         stop = min(start + TILE, rows)
-        ask_for(stored, stop, stop + TILE)
         logits = load(stored, start, stop, tile.logits)  # type: ignore[no-untyped-call]
         gather(tile, logits, start, bias, ids, weights, skip)
+        if softmax or stay < groups:
+            ask_for(stored, stop, stop + TILE, experts)
         if softmax:
             transpose(tile, logits)
             softmax_lines(tile, start, stop - start, bias, ids, figures)
@@ -77,7 +78,7 @@ def settle(
                     tile, tile.across, start, stop - start, ids, groups, stay, group_terms, error
                 )
             else:
-                reject_rivalled(tile, logits, start, bias, base, least, ids)
+                reject_rivalled(tile, stored, logits, start, bias, base, least, ids)
         bound_scores(tile, softmax, figures)
         bound_weights(tile, figures)
         compare_weights(tile, softmax)

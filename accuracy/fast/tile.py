@@ -130,11 +130,10 @@ def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa
 
 
 @compiled()
-def ask_for(stored: Any, start: int, stop: int) -> None:  # noqa: ANN401
-    """Fetch rows ahead of their use, whole: chosen experts lie about in them, each another line."""
-    step = 64 // stored.itemsize
+def ask_for(stored: Any, start: int, stop: int, columns: int) -> None:  # noqa: ANN401
+    """Fetch the first columns of rows ahead of their use: chosen experts lie about in them."""
     for t in range(start, min(stop, len(stored))):
-        for i in range(0, stored.shape[1], step):
+        for i in range(0, columns, 64 // stored.itemsize):
             prefetch(stored, t, i)  # type: ignore[call-arg]
 
 

@@ -71,7 +71,7 @@ class _Journaling:
         self._broken: EvalError | None = None
         self._stop = asyncio.Event()
         self._remedy = ""
-        self._first: dict[str, str] = {}
+        self._first: dict[str, str | None] = {}
         # Unix time by a clock that no one sets during a session.
         self._epoch = _unix_time() - time.perf_counter()
 
@@ -97,14 +97,14 @@ class _Journaling:
 
     def _check_journal(self) -> None:
         for what, named in _IDENTITY.items():
-            seen = {named(answer) for answer in self.journal.answers.values()} - {None}
+            seen = {named(answer) for answer in self.journal.answers.values()} - {_NOT_SEEN}
             if len(seen) > 1:
                 raise EvalError(
                     f"{self.journal.path}: holds answers of several {what}s "
-                    f"({', '.join(sorted(map(str, seen)))}); no run can mix them: "
+                    f"({', '.join(sorted(one or 'none' for one in seen))}); no run can mix them: "
                     "choose another --out"
                 )
-            self._first.update((what, str(one)) for one in seen)
+            self._first.update((what, one) for one in seen)
 
     async def _ask_all(self, pending: deque[Any]) -> None:
         self._stop = asyncio.Event()
@@ -142,13 +142,11 @@ class _Journaling:
     def _check_identity(self, answer: Answer) -> None:
         for what, named in _IDENTITY.items():
             now = named(answer)
-            if now is None:
-                continue
             first = self._first.setdefault(what, now)
             if now != first:
                 raise EvalError(
-                    f"question {answer.doc_id} was answered by {what} {now!r}, "
-                    f"earlier ones by {first!r}: one run needs one {what}"
+                    f"question {answer.doc_id} was answered by {_shown(what, now)}, "
+                    f"earlier ones by {_shown(what, first)}: one run needs one {what}"
                 )
 
     async def _ask(self, session: aiohttp.ClientSession, instance: Any) -> Answer | None:  # noqa: ANN401 - lm-eval's Instance
@@ -245,6 +243,14 @@ _IDENTITY: dict[str, Callable[[Answer], str | None]] = {
     "system_fingerprint": lambda answer: answer.fingerprint,
     "server build": lambda answer: answer.build,
 }
+
+
+#: What a journal's line of an earlier version has for a name that it did not look for.
+_NOT_SEEN = ""
+
+
+def _shown(what: str, name: str | None) -> str:
+    return f"no {what} that it names" if name is None else f"{what} {name!r}"
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

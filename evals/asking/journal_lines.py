@@ -26,7 +26,8 @@ class Answer:
     clock tells it that no one sets while a session lasts, `errors` names the attempts that failed
     before it. `usage_refused` names counts of tokens that were none. `reasoning` is the thought
     that the server sent apart from the text, `fingerprint` its system_fingerprint, `build` the
-    headers that name its program; `session` counts from 1.
+    headers that name its program: None where it named none, empty in lines of an earlier version
+    that did not look; `session` counts from 1.
     """
 
     repeat: int
@@ -150,7 +151,7 @@ def _parse(line: bytes, where: str) -> Answer | Failure | Sighting | Mapping[str
             record.pop("attempts")
             tuples = ("errors", "usage_refused")
             listed = {name: tuple(record.get(name, ())) for name in tuples}
-            return Answer(**{**record, **listed})
+            return Answer(**{"fingerprint": "", "build": "", **record, **listed})
         elif kind == "server":
             return Sighting(record["at"], dict(record["identity"]))
         else:

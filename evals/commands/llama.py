@@ -1,7 +1,8 @@
 """Run GSM8K against llama-cpp-python's server with SmolLM2-135M, a third-party server.
 
-The server answers one request at a time, so the defaults differ from those below: --limit 20,
---concurrency 2, --max-tokens 128.
+The questions are GSM8K's, which are downloaded from the hub; without a network pass --data DIR, or
+--data fixtures/standin/data --own-data for the stand-in's. The server answers one request at a
+time, so the defaults differ from those below: --limit 20, --concurrency 2, --max-tokens 128.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ import numpy as np
 from goldgate.evals.asking.journal_lines import read_journal
 from goldgate.evals.comparing import reading
 from goldgate.evals.comparing.compatibility import Rules, checks_of, two_runs
+from goldgate.evals.comparing.looking import ends_as, further_level, look_at
 from goldgate.evals.comparing.reading import Reading
 from goldgate.evals.comparing.throughput import Ratio, compare_throughput
 from goldgate.evals.errors import EvalError
 from goldgate.evals.records.folder import JOURNAL, read_run, sha256
 from goldgate.evals.records.foreign import read_foreign
-from goldgate.evals.records.looks import Look, data_of, read_looks, record
+from goldgate.evals.records.looks import Look, read_looks, record
 from goldgate.evals.stats import paired as verdict
-from goldgate.evals.stats import spending
 from goldgate.junit import Check
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def compare(
     again = read_arm(control) if control is not None else None
     looks = read_looks(candidate) if candidate.is_dir() else []
     found = compare_runs(base, cand, again, rules, looks)
-    if found.look is not None and found.look not in looks:
+    if found.look is not None and found.look.number > len(looks):
         more = {"verdict": found.verdict, "baseline": str(baseline), "filter": found.decides}
         if not (candidate.is_dir() and record(candidate, found.look, more)):
             found = replace(found, look=replace(found.look, recorded=False))
@@ -129,10 +129,8 @@ def compare_runs(
     checks += reading.checks(base, read, decides, rules.min_score)
     refused = not all(check.passed for check in checks)
 
-    look = _look(base, cand, rules, looks)
-    further = spending.level(
-        rules.alpha, [*(one.level for one in looks if one != look), look.level]
-    )
+    look = look_at(base, cand, rules, looks)
+    further = further_level(look, rules, looks)
     arms = _arms(base, cand, [one.filter for one in read])
     noise = _noise(base, again, arms, rules)
     paired = {
@@ -154,11 +152,7 @@ def compare_runs(
         if decided != verdict.PRESERVED:
             why = []
         decided = reading.combine(decided, why)
-        if look.decided is not None:
-            decided, why = look.decided, ["a sequential plan decides on these data"]
-        elif not look.level:
-            decided = verdict.INCONCLUSIVE
-            why = [f"alpha is spent: {len(looks)} looks at this candidate came before"]
+        decided, why = ends_as(decided, why, look, rules, looks)
     timed = timed and not refused and bool(paired)
     return Comparison(
         verdict=decided,
@@ -177,16 +171,6 @@ def compare_runs(
         throughput=_throughput(base, cand) if timed else None,
         control_throughput=_throughput(base, again) if timed and again is not None else None,
     )
-
-
-def _look(base: Run, cand: Run, rules: Rules, looks: Sequence[Look]) -> Look:
-    """Return the look at this data set: the recorded one, else the next."""
-    data = data_of(*(run.facts["hashes"]["samples"] for run in (base, cand)))
-    for look in looks:
-        if look.data == data:
-            return look
-    level = spending.level(rules.alpha, [look.level for look in looks], single=rules.single_look)
-    return Look(len(looks) + 1, data, level, rules.margin)
 
 
 def _arms(

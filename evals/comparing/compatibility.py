@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from goldgate.evals.asking.identity import across_starts, changes
 from goldgate.evals.comparing.reading import ONE_SIDED
 from goldgate.evals.records.differences import differences
+from goldgate.evals.records.named import partly_named
 from goldgate.evals.records.truncation import MAX_TRUNCATED, Truncation, came_to_its_end
 from goldgate.evals.stats import paired as verdict
 from goldgate.junit import Check
@@ -54,13 +55,30 @@ class Rules:
 def checks_of(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:
     """Say what has to hold between the baseline and another run, and whether it does.
 
-    Of files that other programs wrote only what they hold is checked.
+    Of files that other programs wrote only what they hold is checked; a run folder beside one has
+    to be evidence by itself.
     """
     if base.foreign or other.foreign:
+        ours = [(arm, run) for arm, run in (("baseline", base), (name, other)) if not run.foreign]
+        refused = [
+            f"{arm}: {reason}"
+            for arm, run in ours
+            # A candidate that is cut off has answers that are wrong, which the counts hold.
+            for reason in (unfit(run, rules) if run is base else reasons(run))
+        ]
         return [
             two_runs(base, other, f"baseline and {name}"),
+            *(
+                Check(
+                    f"the {arm} is a whole run",
+                    not refused,
+                    "; ".join(refused) or "every question answered, one model id, one server",
+                )
+                for arm, _ in ours
+            ),
             _same_filters(base, other, name),
             _same_prompts(base, other, name),
+            *_same_generation(base, other, name),
         ]
     refused = [
         f"{arm}: {reason}"
@@ -94,14 +112,14 @@ def reasons(run: Run) -> list[str]:
     void = sum(sample["text"] is None and sample["truncated"] is not True for sample in run.samples)
     # Only in runs of an earlier version: today such an answer is a failed request.
     broken_off = sum(not came_to_its_end(sample["finish_reason"]) for sample in run.samples)
+    totals = run.facts["totals"]
     named = [
-        (f"answered by {', '.join(sorted(seen))}")
-        for seen in (
-            _models(run),
-            run.facts["totals"]["fingerprints"],
-            run.facts["totals"]["builds"],
-        )
-        if len(seen) > 1
+        *(
+            f"answered by {', '.join(sorted(seen))}"
+            for seen in (_models(run), totals["fingerprints"], totals["builds"])
+            if len(seen) > 1
+        ),
+        *partly_named(totals).values(),
     ]
     # The first look of all sessions and the last: in between a server may have been started anew,
     # which only a session itself can tell from a change (server.changes_within).
@@ -199,6 +217,24 @@ def _same_prompts(base: Run, other: Run, name: str) -> Check:
         if differing
         else f"{len(prompts[0])} prompt and target hashes are equal",
     )
+
+
+def _same_generation(base: Run, other: Run, name: str) -> list[Check]:
+    """Compare the generation settings of two files that hold them for each question."""
+    ours, theirs = ([sample.get("generation") for sample in run.samples] for run in (base, other))
+    if None in ours or None in theirs:
+        return []
+    differing = [pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]]
+    return [
+        Check(
+            f"baseline and {name} were asked alike",
+            not differing,
+            f"{len(differing)} questions differ, the first: {differing[0][1]}, not "
+            f"{differing[0][0]}"
+            if differing
+            else "equal generation settings with each question",
+        )
+    ]
 
 
 def _truncation(base: Run, other: Run, rules: Rules, name: str) -> list[Check]:

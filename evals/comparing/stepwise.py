@@ -190,8 +190,22 @@ def keep_look(candidate: Path, plan: Bounds, step: Step, found: Comparison) -> N
         return
     level = max(plan.alpha - sum(look.level for look in looks), 0.0)
     decided = step.decided or INCONCLUSIVE
-    look = Look(len(looks) + 1, data, level, plan.margin, decided)
+    look = Look(len(looks) + 1, data, level, plan.margin, decided, alpha=plan.alpha)
     record(candidate, look, {"plan": "sequential", "questions": step.questions})
+
+
+def check_looks(candidate: Path, plan: Bounds) -> None:
+    """Hold that all of alpha is the plan's: no look outside it came before.
+
+    Raises EvalError where a comparison, or a plan at another margin, decided on this candidate.
+    """
+    for look in read_looks(candidate):
+        # One that had nothing to spend, as after the plan's first look, took nothing away.
+        if look.level and (look.decided is None or look.margin != plan.margin):
+            raise EvalError(
+                f"{candidate}: look {look.number} at this candidate was outside the plan and spent "
+                f"{look.level:.2g} of alpha, all of which the plan needs; choose another --out"
+            )
 
 
 def arm_from_run(path: Path, run: Run, order: str) -> AskArm:

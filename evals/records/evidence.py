@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from dataclasses import asdict
@@ -14,10 +15,12 @@ from goldgate.evals.asking import identity as server
 from goldgate.evals.asking.response import split_thought
 from goldgate.evals.hashes import doc_sha256, text_sha256
 from goldgate.evals.records import folder, summary
+from goldgate.evals.records.named import partly_named
 from goldgate.evals.records.truncation import truncated
 from goldgate.evals.swapping.order import asked
 from goldgate.junit import Check, write_junit
 from goldgate.provenance import commit
+from goldgate.sealed import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +87,8 @@ def finish(
 ) -> dict[str, Any]:
     """Write samples.jsonl, run.json and junit.xml of a run that was answered; return run.json.
 
+    run.json is sealed with a digest of its content, which finds what was edited by hand.
+
     `sightings` are those of all sessions, at least one. The status is "refused" where a check did
     not hold, else "complete".
     """
@@ -106,6 +111,8 @@ def finish(
         },
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+    facts = json.loads(json.dumps(facts))  # as it is read: what the digest is of
+    facts["digest"] = digest(facts)
     folder.write_json(out / folder.RUN, facts)
     write_junit(out / folder.JUNIT, f"goldgate.{settings['task']}", checks)
     return facts
@@ -125,6 +132,7 @@ def _checks(
     if started:
         steady += f"; it was started anew between sessions ({'; '.join(started)})"
     models = counted["served_models"]
+    partly = partly_named(counted)
     return [
         Check(
             "every question is answered",
@@ -136,14 +144,16 @@ def _checks(
         ),
         Check(
             "one model id throughout",
-            len(models) <= 1,
-            ", ".join(models) or "the server names no model in its answers",
+            len(models) <= 1 and "served_models" not in partly,
+            partly.get("served_models")
+            or ", ".join(models)
+            or "the server names no model in its answers",
         ),
         *(
             Check(
                 f"one {what} throughout",
-                len(counted[key]) <= 1,
-                ", ".join(counted[key]) or "the server names none",
+                len(counted[key]) <= 1 and key not in partly,
+                partly.get(key) or ", ".join(counted[key]) or "the server names none",
             )
             for key, what in (("fingerprints", "system_fingerprint"), ("builds", "server build"))
         ),

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from goldgate.evals.errors import EvalError
 from goldgate.evals.records.names import JOURNAL, JUNIT, RUN, SAMPLES
 from goldgate.evals.records.schema import check_facts, check_samples, upgraded
+from goldgate.sealed import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-SCHEMA = 2
-_READ = (1, SCHEMA)
+SCHEMA = 3
+_READ = (1, 2, SCHEMA)
+_SEALED = 3  # the first whose run.json has a digest
 
 __all__ = [
     "JOURNAL",
@@ -88,14 +90,19 @@ def read_run(path: Path) -> Run:
     if facts.get("schema") not in _READ:
         raise EvalError(
             f"{path}: run.json has schema {facts.get('schema')!r}, this version reads "
-            f"{' and '.join(map(str, _READ))}"
+            f"{', '.join(map(str, _READ))}"
         )
     if facts.get("status") == "incomplete":
         reasons = facts.get("reasons")
         reason = reasons[0] if reasons and isinstance(reasons, list) else "no reason is given"
         raise EvalError(f"{path}: the run did not finish ({reason}); continue it with --resume")
-    if facts["schema"] == 1:
+    if facts["schema"] < SCHEMA:
         facts = upgraded(facts)
+    if facts["schema"] >= _SEALED and not _is_sealed(facts):
+        raise EvalError(
+            f"{path}: {RUN} does not have the content that its digest is of; it was changed after "
+            "the run"
+        )
     check_facts(facts, path)
     try:
         data = (path / SAMPLES).read_bytes()
@@ -132,6 +139,13 @@ def _read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise EvalError(f"{path / RUN}: holds no JSON object; the folder is damaged")
     return facts
+
+
+def _is_sealed(facts: Mapping[str, Any]) -> bool:
+    try:
+        return bool(facts.get("digest") == digest(facts))
+    except ValueError:  # NaN, which run.json never has
+        return False
 
 
 def write_text(path: Path, text: str) -> None:

@@ -27,12 +27,13 @@ from goldgate.evals.task import INVALID
 #: What a file of each kind cannot show, for people.
 CANNOT_SHOW = {
     "lm-eval samples": (
-        "which model and server answered, answers cut off at the token limit, and requests that "
-        "failed or came back null, which lm-eval scores as wrong"
+        "which model and server answered, how many requests there were at a time, answers cut off "
+        "at the token limit, and requests that failed or came back null, which lm-eval scores as "
+        "wrong"
     ),
     "sglang results": (
-        "which model and server answered, answers cut off at the token limit, failed requests, "
-        "and the labels the answers were compared with"
+        "which model and server answered, the settings of the generation, answers cut off at the "
+        "token limit, failed requests, and the labels the answers were compared with"
     ),
     "evalscope reviews": (
         "which server answered, answers cut off at the token limit, failed requests, and the "
@@ -113,23 +114,33 @@ def _of_lm_eval(records: Sequence[_Record]) -> list[dict[str, Any]]:
         metric = next(one for one in (*_METRICS, None) if one is None or one in record)
         if metric is None:
             raise ValueError(f"has metrics {record['metrics']}; expected {' or '.join(_METRICS)}")
-        sample = found.setdefault(
+        line = _sample(
             record["doc_id"],
-            _sample(
-                record["doc_id"],
-                str(record["prompt_hash"]),
-                str(record["target_hash"]),
-                question=str(record["doc"].get("question", "")),
-                target=str(record["target"]),
-                text=_first(record["resps"]),
-            ),
+            str(record["prompt_hash"]),
+            str(record["target_hash"]),
+            question=str(record["doc"].get("question", "")),
+            target=str(record["target"]),
+            text=_first(record["resps"]),
+            generation=_generation(record),
         )
+        sample = found.setdefault(record["doc_id"], line)
+        # A file that was put together from two runs: one answer has a line a filter.
+        if any(sample[name] != line[name] for name in ("prompt_hash", "target_hash", "text")):
+            raise ValueError(
+                f"question {record['doc_id']} is there with two prompts, targets or answers"
+            )
         name = str(record.get("filter", "none"))
         if name in sample["right"]:
             raise ValueError(f"question {record['doc_id']} is there twice under {name}")
         sample["extracted"][name] = _first(record["filtered_resps"])
         sample["right"][name] = _mark(record[metric])
     return list(found.values())
+
+
+def _generation(record: _Record) -> str | None:
+    """Return the generation settings that lm-eval logged with a question, None where it did not."""
+    logged = record.get("arguments", {}).get("gen_args_0", {}).get("arg_1")
+    return json.dumps(logged, sort_keys=True) if isinstance(logged, dict) else None
 
 
 def _of_sglang(records: Sequence[_Record]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ _DECIDED = (None, "PRESERVED", "DEGRADED", "INCONCLUSIVE")
 class Look:
     """A look: its number from 1, what it spent of alpha, and the margin that it was held to.
 
+    `alpha` is what all looks together were allowed, None in records that do not hold it.
     `decided` is the verdict of a sequential plan that this look belongs to: no other comparison
     decides on its data. `recorded` is False for a look that could not be kept, as in a folder that
     is read-only.
@@ -36,6 +37,7 @@ class Look:
     margin: float
     decided: str | None = None
     recorded: bool = True
+    alpha: float | None = None
 
 
 def data_of(baseline_sha256: str, candidate_sha256: str) -> str:
@@ -69,6 +71,7 @@ def record(run: Path, look: Look, more: Mapping[str, Any]) -> bool:
             "data": look.data,
             "level": look.level,
             "margin": look.margin,
+            "alpha": look.alpha,
             "decided": look.decided,
             **more,
         },
@@ -97,10 +100,17 @@ def _read(path: Path) -> Look:
             float(found["level"]),
             float(found["margin"]),
             None if found["decided"] is None else str(found["decided"]),
+            alpha=None if found.get("alpha") is None else float(found["alpha"]),
         )
         schema = found["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvalError(f"{path}: is no record of a look ({error}); restore it") from error
-    if schema != _SCHEMA or not 0 <= look.level < 1 or look.decided not in _DECIDED:
+    shares = (look.margin, 0.5 if look.alpha is None else look.alpha)
+    if (
+        schema != _SCHEMA
+        or not 0 <= look.level < 1
+        or not all(0 < share < 1 for share in shares)
+        or look.decided not in _DECIDED
+    ):
         raise EvalError(f"{path}: is no record of a look that this version reads")
     return look

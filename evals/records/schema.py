@@ -99,6 +99,7 @@ _FACTS: dict[str, Callable[[object], bool]] = {
     "totals.builds": _counted,
     "totals.cut_by_stop": _counted,
     "totals.usage_refused": _count,
+    "totals.nameless": _counted,
     "totals.thoughts": _counted,
     "totals.served_another_model": _count,
     "speed.tokens_per_s": _or_null(_rate),
@@ -124,7 +125,7 @@ MAX_QUESTIONS = 10**7
 
 
 def upgraded(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return run.json of schema 1 with what schema 2 added, as far as it is known of such runs."""
+    """Return run.json of an earlier schema with what later ones added, as far as it is known."""
     settings, totals = facts.get("settings"), facts.get("totals")
     if not isinstance(settings, dict) or not isinstance(totals, dict):
         return dict(facts)  # check_facts names what is missing
@@ -139,6 +140,7 @@ def upgraded(facts: Mapping[str, Any]) -> dict[str, Any]:
         "builds": {},
         "cut_by_stop": {},
         "usage_refused": 0,
+        "nameless": {},
         "thoughts": {},
     }
     return {**facts, "settings": {**known, **settings}, "totals": {**unseen, **totals}}

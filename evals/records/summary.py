@@ -65,6 +65,11 @@ def count(
             sorted(Counter(a.fingerprint for a in answers if a.fingerprint).items())
         ),
         "builds": dict(sorted(Counter(a.build for a in answers if a.build).items())),
+        "nameless": {
+            "served_models": sum(a.model is None for a in answers),
+            "fingerprints": sum(a.fingerprint is None for a in answers),
+            "builds": sum(a.build is None for a in answers),
+        },
         "usage_refused": sum(bool(a.usage_refused) for a in answers),
         "thoughts": dict(sorted(Counter(s["thought"] for s in samples).items())),
         "served_another_model": sum(a.model not in (None, model) for a in answers),

@@ -18,6 +18,7 @@ from goldgate.evals.comparing.stepwise import (
     AskArm,
     Step,
     arm_from_run,
+    check_looks,
     describe,
     follow,
     keep_look,
@@ -30,7 +31,7 @@ from goldgate.evals.records.folder import Run, read_run, write_text
 from goldgate.evals.records.verdict import VERDICT, write_verdict
 from goldgate.evals.stats.sequential import bounds, looks_of
 from goldgate.evals.swapping.endpoints import Endpoints
-from goldgate.evals.swapping.plan import PLAN, register
+from goldgate.evals.swapping.plan import PLAN, Sweep, register
 from goldgate.evals.swapping.plan import sequential as sequential_plan
 from goldgate.evals.swapping.preflight import (
     check_baseline,
@@ -38,6 +39,7 @@ from goldgate.evals.swapping.preflight import (
     check_listed,
     check_models,
 )
+from goldgate.evals.swapping.sweep import sweep
 from goldgate.junit import write_junit
 
 
@@ -47,10 +49,14 @@ def swap_stepwise(
     out: Path,
     rules: Rules,
     *,
+    swept: Sweep | None = None,
     resume: bool,
     console: Console,
 ) -> int:
-    """Follow a sequential plan: register it, ask look by look, and keep what it ended with."""
+    """Follow a sequential plan: register it, ask look by look, and keep what it ended with.
+
+    The loads of `swept` are asked first; what they do not rule out ends the swap.
+    """
     if not (endpoints.baseline_url or endpoints.baseline_run):
         raise EvalError("--sequential needs a baseline: set BASELINE_URL or BASELINE_RUN")
     if request.runs != 1 or endpoints.control:
@@ -62,9 +68,13 @@ def swap_stepwise(
     console.print("computing the bounds of the plan by enumeration", highlight=False)
     plan = bounds(looks, rules.margin, rules.alpha)
     settings = settings_of(request, "", "", task)
-    registered = sequential_plan(settings, rules, plan)
+    registered = sequential_plan(settings, rules, plan, swept)
     digest = register(out, registered)
+    check_looks(out / "candidate", plan)
     print(f"plan {digest[:12]} ({out / PLAN}): looks at {', '.join(map(str, looks))} questions")
+    ended = sweep(request, endpoints, out, rules, swept, resume=resume, console=console)
+    if ended is not None:
+        return ended
 
     def arm(name: str, url: str) -> AskArm:
         asked = 0

@@ -10,14 +10,16 @@ from rich.console import Console
 
 from goldgate.evals.asking.request import Request, task_of
 from goldgate.evals.asking.run import run
-from goldgate.evals.comparing.compare import compare_runs
+from goldgate.evals.comparing.compare import STATUS, compare_runs
 from goldgate.evals.comparing.compatibility import Rules
-from goldgate.evals.comparing.loads import COLLAPSE, Load, slice_of, sweep_report, worst
+from goldgate.evals.comparing.loads import Load, slice_of, sweep_report, worst
 from goldgate.evals.comparing.stepwise import ORDER_SEED
 from goldgate.evals.errors import EvalError
 from goldgate.evals.records.folder import Run, read_run, write_json
+from goldgate.evals.stats.paired import PRESERVED
 from goldgate.evals.swapping.endpoints import Endpoints
-from goldgate.evals.swapping.preflight import check_complete
+from goldgate.evals.swapping.plan import Sweep
+from goldgate.evals.swapping.preflight import check_complete, check_listed
 from goldgate.text import printable
 
 
@@ -26,19 +28,21 @@ def sweep(
     endpoints: Endpoints,
     out: Path,
     rules: Rules,
-    loads: Sequence[int],
+    planned: Sweep | None,
     *,
-    collapse: float = COLLAPSE,
     resume: bool,
     console: Console,
-) -> str:
-    """Ask, compare and report each load; return the verdict over all of them.
+) -> int | None:
+    """Ask, compare and report each load; return the exit status where that ends the swap.
 
-    Every load has run folders of its own in `out`. Raises EvalError without two servers, and where
-    a run cannot finish.
+    None where every load rules the collapse out, or none is planned. Every load has run folders of
+    its own in `out`. Raises EvalError where the servers serve different models, and where a
+    run cannot finish.
     """
-    if not (endpoints.baseline_url and endpoints.candidate_url):
-        raise EvalError("several loads are asked of both servers: set BASE_URL and BASELINE_URL")
+    if planned is None:
+        return None
+    loads, collapse = planned.loads, planned.collapse
+    check_listed(request, endpoints, rules)
     task = task_of(request)
     # All loads have a part of alpha, and each a single look.
     strict = replace(rules, margin=collapse, alpha=rules.alpha / len(loads), single_look=True)
@@ -78,10 +82,28 @@ def sweep(
                 "concurrency": load.concurrency,
                 "questions": load.questions,
                 "verdict": load.verdict,
+                "lost_beyond_chance": load.small,
                 "paired": {name: asdict(paired) for name, paired in load.found.paired.items()},
             }
             for load in found
         ],
     )
     print(printable(sweep_report(found, collapse)), end="\n\n")
-    return worst(found)
+    ended = worst(found)
+    if ended == PRESERVED:
+        return None
+    # A collapse at one load is the answer, and the cheaper one.
+    print(f"{ended}: at a load of the sweep; the whole comparison was not run.")
+    return STATUS[ended]
+
+
+def planned_sweep(loads: Sequence[int], collapse: float, endpoints: Endpoints) -> Sweep | None:
+    """Return the sweep over these loads, None where there are none.
+
+    Raises EvalError where it has not two servers to ask.
+    """
+    if not loads:
+        return None
+    if not (endpoints.baseline_url and endpoints.candidate_url):
+        raise EvalError("several loads are asked of both servers: set BASE_URL and BASELINE_URL")
+    return Sweep(tuple(loads), collapse)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 #: The architecture and rounding model of `--kernel aiter-emulated`; `goldgate emulate` has all.
-ARCHITECTURE = "gfx942"
+ARCHITECTURE, ROUNDING = "gfx942", "nearest"
 
 #: What outputs and known failures call the kernel: the function that aiter exports.
 NAME = "aiter.biased_grouped_topk"
@@ -34,9 +34,14 @@ def _missing() -> str | None:
 
 
 def _load() -> Loaded:
-    from goldgate.kernels.aiter_emulated.build import build  # noqa: PLC0415 - starts clang
+    from goldgate.kernels.aiter_emulated.build import (  # noqa: PLC0415 - starts clang
+        build,
+        instantiation,
+    )
 
     found = build()
+    # A source that does not compile is no fault of the kernel's: found before a call is judged.
+    found.kernel(instantiation("F32", 256, 8, 1, 1, renormalize=True), ARCHITECTURE)
     findings: dict[str, None] = {}
 
     def route(
@@ -77,10 +82,11 @@ def _load() -> Loaded:
         found.source.version,
         "cpu",
         "conservative",
-        found.note("nearest"),
+        found.note(ROUNDING),
         contiguous=True,
         execution="emulated",
         processor=f"{ARCHITECTURE}, emulated",
+        rounding=ROUNDING,
         findings=findings_until_now,
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.emulator import EmulationError, Memory, Rounding, launch
+from goldgate.emulator import EmulationError, Memory, NotEmulatedError, Rounding, launch
 from goldgate.kernels import KernelError
-from goldgate.kernels.aiter_emulated.build import Build, instantiation
+from goldgate.kernels.aiter_emulated.build import Build, SourceError, instantiation
 
 _BLOCK = 64
 
@@ -66,6 +66,7 @@ def route(
         advance: called with a number of rows whenever so many more are done.
 
     Raises:
+        SourceError: the compiler rejects the source, or it needs what the emulator lacks.
         KernelError: aiter launches nothing for these arguments, or the run ends early.
 
     """
@@ -104,6 +105,8 @@ def route(
             workgroups=rows,
             advance=advance,
         )
+    except NotEmulatedError as error:
+        raise SourceError(f"{build.source.version}: {error}") from None
     except EmulationError as error:
         raise KernelError(str(error)) from None
     return Routed(weights, ids, done.findings)

@@ -153,13 +153,29 @@ def _version(name: str, text: str) -> str:
 
 
 def _commit(folder: Path) -> str:
-    """Return a checkout's commit as far as git knows it."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    except OSError:
+    """Return a checkout's commit; "of unknown commit" where the folder is no repository's root.
+
+    A folder inside of another repository, unpacked there or kept in it, has a commit of its own
+    that nothing there knows.
+    """
+    root = _git(folder, "rev-parse", "--show-toplevel")
+    if not root or Path(root).resolve() != folder.resolve():
         return "of unknown commit"
-    return done.stdout.strip() or "of unknown commit"
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=12") or "of unknown commit"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Return what git prints in a folder; "" where it fails or is missing."""
+    # Variables such as GIT_DIR, which git sets for its hooks, name another repository.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell
+            command, capture_output=True, text=True, check=False, env=environment
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def stage(source: Source, folder: Path) -> None:

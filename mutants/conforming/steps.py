@@ -69,7 +69,13 @@ def exclude(c: Float32, call: Call) -> Float32:
 def largest(c: Float32, k: int) -> Ids:
     """Return the k largest of each row, descending, the lower id first among equals."""
     c = np.where(np.isnan(c), np.float32(-np.inf), c)
-    return np.argsort(-c, axis=1, kind="stable")[:, :k]
+    ids = np.sort(np.argpartition(-c, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(c, ids, axis=1), axis=1, kind="stable")
+    ids = np.take_along_axis(ids, order, axis=1)
+    # A partition takes any of equal values: where the last has an equal outside, a sort decides.
+    tied = np.flatnonzero((c >= np.take_along_axis(c, ids[:, -1:], axis=1)).sum(axis=1) > k)
+    ids[tied] = np.argsort(-c[tied], axis=1, kind="stable")[:, :k]
+    return ids
 
 
 def gather(s: Float32, _c: Float32, _b: Float32, ids: Ids) -> Float32:

@@ -7,8 +7,9 @@ from goldgate.signoff.items.inputs import bias, gate
 from goldgate.signoff.items.judge import judge, provenance
 from goldgate.signoff.items.parity import parity
 from goldgate.signoff.items.release import release
+from goldgate.signoff.items.repeats import determinism
 from goldgate.signoff.items.scores import gsm8k, throughput
-from goldgate.signoff.items.shapes import coverage, determinism, hostile
+from goldgate.signoff.items.shapes import coverage, hostile
 from goldgate.signoff.items.speed import latency
 
 #: Every item by its name, in the order of `goldgate.signoff.rules.ITEMS`.

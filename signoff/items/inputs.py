@@ -7,11 +7,10 @@ from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item, ToDo
 from goldgate.signoff.fit import Miss, files_of, numbers, would_fill
 from goldgate.signoff.gathered import Parity, Recorded
+from goldgate.signoff.items.engines import dispatched_here
 from goldgate.signoff.items.item import across, item
+from goldgate.signoff.rules import NAMES
 from goldgate.signoff.view import View
-
-#: Types as safetensors names them.
-NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 
 
 def bias(view: View) -> Item:
@@ -41,6 +40,12 @@ def bias(view: View) -> Item:
                 f"the bias is {_words(state)}, which routes {one.input.get('rerouted_rows')} of "
                 f"{recorded.rows} rows to other experts: {where}"
             )
+    dispatched = dispatched_here(view)
+    wrong += [
+        f"the dispatch of {one.engine} passes the bias as {one.bias} ({one.file.path})"
+        for one in dispatched
+        if one.bias not in ("", rule.bias)
+    ]
     share = rerouted / rows if rows else 0.0
     if share > rule.most_rerouted and not wrong:
         wrong.append(
@@ -64,7 +69,7 @@ def bias(view: View) -> Item:
         good=f"the bias {how}; {rerouted} of {rows} rows re-route by it{rest}",
         wrong=wrong,
         missing=across(missing),
-        evidence=files_of(one for one, _ in pairs),
+        evidence=files_of([*(one for one, _ in pairs), *dispatched]),
         to_do=_to_do(view, wrong, missing),
         would_fill=would_fill(misses),
     )

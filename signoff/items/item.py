@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from goldgate.signoff.checklist import EvidenceFile, Item, State, ToDo
+from goldgate.signoff.items.next_steps import NEXT_STEP
 from goldgate.signoff.view import View
 
 
@@ -62,4 +63,5 @@ def item(
         () if state is State.PASS else tuple(to_do),
         tuple(not_passing if state is State.PASS else would_fill),
         (*extra, *details),
+        NEXT_STEP[name] if state is State.FAIL else "",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from goldgate.fixtures.output import SERVED
@@ -17,11 +16,11 @@ from goldgate.signoff.fit import (
     recording_reasons,
     would_fill,
 )
-from goldgate.signoff.gathered import Dispatched, Kernel, Parity, Recorded, Scored
-from goldgate.signoff.items.inputs import NAMES
+from goldgate.signoff.gathered import Dispatched, Kernel, Parity, Scored
+from goldgate.signoff.items.engines import dispatched_here, mixed, release_of, server_of
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.scores import counted, fingerprint_of
-from goldgate.signoff.rules import matches
+from goldgate.signoff.rules import matches, named
 from goldgate.signoff.view import View
 
 _TITLE = "what ran is what is released: dispatch, version, source, architecture, engine"
@@ -43,11 +42,11 @@ def release(view: View) -> Item:
         (one, recorded) for one, recorded, reasons in view.on_model() if recorded and not reasons
     ]
     missing: list[tuple[str, str]] = []
-    dispatched = _dispatched_here(view)
+    dispatched = dispatched_here(view)
     wrong = [*_reached(view), *(_other(one) for one in dispatched if not _agrees(view, one))]
     for architecture in policy.architectures:
         if not any(kernel.architecture == architecture for kernel, _ in fitting):
-            missing.append((architecture, "the kernel ran on no such device"))
+            missing.append((architecture, f"no evidence of {named(policy.kernel)}"))
         # Only outputs that a recorder took in the engine show which kernel its dispatch reaches.
         if not any(
             _dispatched(one) and one.kernel.architecture == architecture for one, _ in served
@@ -56,16 +55,11 @@ def release(view: View) -> Item:
                 "no outputs that a recorder took from the engine: they show what it dispatches to"
             )
             missing.append((architecture, text))
-    wrong += _several("versions", ((_release(kernel.version), file) for kernel, file in fitting))
-    wrong += _several(
-        "sources", ((k.source_sha256[:12], file) for k, file in fitting if k.source_sha256)
-    )
-    engines = {(_server(recorded), one.file) for one, recorded in served}
-    wrong += _several("engines", sorted(engines, key=lambda pair: (pair[0], pair[1].path)))
     scored = [one for one in view.facts.scored if not counted(one, policy)]
+    wrong += mixed(view, fitting, served, dispatched, scored)
     mark, unmarked = _engine(view, scored)
     version = next((kernel.version for kernel, _ in fitting), "")
-    engine = next((_server(recorded) for _, recorded in served), "")
+    engine = next((server_of(recorded) for _, recorded in served), "")
     to_do = [
         one
         for architecture in policy.architectures
@@ -79,7 +73,7 @@ def release(view: View) -> Item:
         "release",
         _TITLE,
         good=f"{policy.kernel.names[0]} {version} on {', '.join(policy.architectures)}, reached by "
-        f"the dispatch of {engine}; asked: {mark}",
+        f"the dispatch of {engine}; GSM8K asked {mark}",
         wrong=wrong,
         missing=[*across(missing), *unmarked],
         evidence=[*files, *files_of(dispatched), *files_of(scored)],
@@ -99,10 +93,6 @@ def _ran(view: View) -> Iterable[tuple[Kernel, EvidenceFile]]:
     yield from ((one.kernel, one.file) for one in view.facts.timed if is_kernel(one.kernel, rule))
 
 
-def _server(recorded: Recorded) -> str:
-    return str(recorded.source.get("server") or "an engine without a name")
-
-
 def _dispatched(one: Parity) -> bool:
     return one.kernel.note.startswith(SERVED)
 
@@ -120,27 +110,6 @@ def _reached(view: View) -> list[str]:
     return [f"the engine's dispatch reaches {name} ({path})" for name, path in found.items()]
 
 
-def _release(version: str) -> str:
-    """Return the release in a version, which recorders and commands word differently."""
-    found = re.search(r"\d+\.\d+[\w.]*", version)
-    return found[0] if found else version
-
-
-def _dispatched_here(view: View) -> list[Dispatched]:
-    """Return what the policy's engine was found to reach on this platform, not simulated."""
-    policy = view.policy
-    platforms = {"hip" if name.startswith("gfx") else "cuda" for name in policy.architectures}
-    return [
-        one
-        for one in view.facts.dispatched
-        if matches(one.engine, policy.engine.server)
-        and one.platform in platforms
-        and one.model == policy.model.router
-        and one.gate == NAMES[policy.inputs.logits]
-        and not one.simulated
-    ]
-
-
 def _agrees(view: View, one: Dispatched) -> bool:
     # The baseline's environment reaches the kernel that is replaced.
     return one.catalogue in (view.policy.kernel.command, view.policy.replaces.command)
@@ -153,16 +122,6 @@ def _other(one: Dispatched) -> str:
     )
 
 
-def _several(what: str, found: Iterable[tuple[str, EvidenceFile]]) -> list[str]:
-    """Return a clause where evidence names more than one, with a file of each."""
-    held: dict[str, str] = {}
-    for value, file in found:
-        held.setdefault(value, file.path)
-    if len(held) < 2:
-        return []
-    return [f"{len(held)} {what}: " + ", ".join(f"{one} ({path})" for one, path in held.items())]
-
-
 def _engine(view: View, scored: list[Scored]) -> tuple[str, list[str]]:
     """Return the candidate's fingerprint, and what is missing of it."""
     if not scored:
@@ -173,4 +132,7 @@ def _engine(view: View, scored: list[Scored]) -> tuple[str, list[str]]:
         return "", ["the candidate of the GSM8K run has no fingerprint, build or version"]
     if wanted and not all(matches(mark, wanted) for mark in marks):
         return "", [f"the candidate's engine is {marks[0]}, not {wanted}"]
+    if not wanted and not all(release_of(one.document["runs"]["candidate"]) for one in scored):
+        text = f"the candidate of the GSM8K run states no release ({marks[0]})"
+        return "", [f"{text}: name its fingerprint in the policy"]
     return marks[0], []

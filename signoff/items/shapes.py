@@ -1,49 +1,47 @@
-"""What was called: production's shapes, hostile rows, the same rows again and in other batches."""
+"""What was called: production's shapes and hostile rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from goldgate.signoff import commands
-from goldgate.signoff.checklist import Item, ToDo
-from goldgate.signoff.fit import (
-    Miss,
-    device_reasons,
-    fails,
-    files_of,
-    is_kernel,
-    kernel_reasons,
-    miss,
-    not_passing,
-    numbers,
-    router_reasons,
-    would_fill,
+from goldgate.signoff.checklist import Item
+from goldgate.signoff.fit import files_of, listed, not_passing, numbers, would_fill
+from goldgate.signoff.gathered import Covered
+from goldgate.signoff.items.constructed import (
+    HOSTILE,
+    constructed,
+    cover,
+    covered_by,
+    failures,
+    left_of,
+    passes,
+    unjudged,
 )
-from goldgate.signoff.gathered import Covered, Parity
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.known import not_reviewed
 from goldgate.signoff.view import View
-
-HOSTILE = "hostile"
 
 
 def coverage(view: View) -> Item:
     """Require the policy's tiers, token counts and pairs on each architecture; all of it passes."""
     policy, rule = view.policy, view.policy.coverage
-    covered, misses = _covered(view, "the shapes")
+    covered, misses = covered_by(view, "the shapes")
     tiers = [tier for tier in rule.tiers if tier != HOSTILE]
     # Whichever tier a failure is of, no other item looks at it: recordings that ship, for example.
-    judged, left_out = _constructed(view, lambda tier: tier not in ("", HOSTILE))
+    judged, left_out = constructed(view, lambda tier: tier not in ("", HOSTILE))
     misses += left_out
-    wrong = _failures(judged)
-    wrong += not_reviewed(judged, policy)[0]
-    missing = _unjudged(view)
+    wrong = failures(judged)
+    unreviewed, met = not_reviewed(judged, policy)
+    wrong += unreviewed
+    missing, given_up = unjudged(view)
     details: list[str] = []
     for architecture in policy.architectures:
         here = [one for one in covered if one.kernel.architecture == architecture]
         missing += [(architecture, line) for line in _absent(here, tiers, rule.token_counts)]
-        if unpassed := [tier for tier in tiers if here and not _passes(judged, architecture, tier)]:
+        if unpassed := [tier for tier in tiers if here and not passes(judged, architecture, tier)]:
             missing.append((architecture, f"no call of the tiers {', '.join(unpassed)} passes"))
+        left = [tier for tier in tiers if here and tier not in unpassed]
+        missing += left_of(view, judged, architecture, left)
         share = max((one.pairs_met / max(one.pairs_possible, 1) for one in here), default=0.0)
         if here and share < rule.pairs:
             text = f"{100 * share:.1f} % of the pairs of levels, not {100 * rule.pairs:g} %"
@@ -60,158 +58,60 @@ def coverage(view: View) -> Item:
         view,
         "coverage",
         "production's shapes are covered: tiers, token counts, types, layouts, states",
-        good=f"{rows} rows of the tiers {', '.join(tiers)} pass, with calls of every demanded "
-        "token count",
+        good=f"{rows} rows of every recording of the tiers {', '.join(tiers)}, with calls of every "
+        f"demanded token count, pass{_but(met, covered)}",
         wrong=wrong,
         missing=across(missing),
         evidence=files_of(covered),
-        to_do=_cover(view, wrong, missing),
+        to_do=cover(view, wrong, missing),
         would_fill=would_fill(misses),
-        not_passing=not_passing(misses),
+        not_passing=(*not_passing(misses), *given_up),
         details=details,
     )
+
+
+def _but(known: int, covered: Iterable[Covered]) -> str:
+    """Say what of a coverage that passes does not: known failures, and what was not called."""
+    left = dict.fromkeys(
+        line
+        for one in covered
+        for line in one.not_covered
+        if line.partition(": ")[0] in one.unsupported
+    )
+    rows = f"; {known} rows fail as the policy allows" if known else ""
+    return rows + (f"; not called: {listed(left, 2)}" if left else "")
 
 
 def hostile(view: View) -> Item:
     """Require the hostile rows on each architecture; what fails is known, reviewed and bounded."""
     policy = view.policy
-    judged, misses = _constructed(view, lambda tier: tier == HOSTILE)
-    wrong = _failures(judged)
+    judged, misses = constructed(view, lambda tier: tier == HOSTILE)
+    wrong = failures(judged)
     unreviewed, met = not_reviewed(judged, policy)
     wrong += unreviewed
     missing = [
         (architecture, "no verdict on hostile rows")
         for architecture in policy.architectures
-        if not _passes(judged, architecture, HOSTILE)
+        if not passes(judged, architecture, HOSTILE)
     ]
-    missing += _unjudged(view)
+    for architecture in policy.architectures:
+        if architecture not in dict(missing):
+            missing += left_of(view, judged, architecture, [HOSTILE])
+    missing += unjudged(view)[0]
     return item(
         view,
         "hostile",
         "hostile rows (NaN, infinities, scores beyond float32): known failures are reviewed",
-        good=f"{len(judged)} recordings of hostile rows pass; {met} rows fail as the policy allows",
+        good=f"{len(judged)} verdicts on the {len(view.named.get(HOSTILE, ()))} recordings of "
+        f"hostile rows pass; {met} rows fail as the policy allows",
         wrong=wrong,
         missing=across(missing),
         evidence=files_of(judged),
-        to_do=_cover(view, wrong, missing),
+        to_do=cover(view, wrong, missing),
         would_fill=would_fill(misses),
         not_passing=not_passing(misses),
+        details=[f"{one.row}: {'; '.join(one.reasons)} ({one.file.path})" for one in misses],
     )
-
-
-def determinism(view: View) -> Item:
-    """Require that repeated calls, and the same rows in other batches, give the same bits."""
-    policy = view.policy
-    judged, misses = _constructed(view, lambda tier: tier != HOSTILE)
-    repeated = [one for one in judged if one.repeats > 0 and one.verdict == "PASS"]
-    misses += [
-        Miss(one.file, one.recording, ("its calls were not repeated (--repeats 0)",))
-        for one in judged
-        if not one.repeats
-    ]
-    wrong = [
-        f"{one.recording} on {one.kernel.architecture}: {one.call_faults[0]} ({one.file.path})"
-        for one in judged
-        if one.call_faults
-    ]
-    missing = [
-        (architecture, "no repeated calls")
-        for architecture in policy.architectures
-        if not any(one.kernel.architecture == architecture for one in repeated)
-    ]
-    missing += _unjudged(view)
-    times = min((one.repeats for one in repeated), default=0)
-    notes = dict.fromkeys(note for one in repeated for note in one.call_notes)
-    return item(
-        view,
-        "determinism",
-        "the same rows give the same bits: called again, and in other batches",
-        good=f"calls of {len(repeated)} recordings repeated {times} times and in other batches: "
-        "no bit differs",
-        wrong=wrong,
-        missing=across(missing),
-        evidence=files_of(repeated),
-        to_do=_cover(view, wrong, missing),
-        would_fill=would_fill(misses),
-        not_passing=not_passing(misses),
-        details=[f"not tried: {note}" for note in list(notes)[:5]],
-    )
-
-
-def _covered(view: View, row: str) -> tuple[list[Covered], list[Miss]]:
-    good, misses = [], []
-    for one in view.facts.covered:
-        if not is_kernel(one.kernel, view.policy.kernel):
-            continue
-        reasons = (
-            *kernel_reasons(one.kernel, view.policy.kernel),
-            *device_reasons(one.kernel, view.policy),
-            *_router(one, view),
-        )
-        if reasons:
-            misses.append(Miss(one.file, f"{row} on {one.kernel.architecture or '?'}", reasons))
-        else:
-            good.append(one)
-    # A file of this kernel that counts no coverage: its rows are those of recordings alone.
-    counted = {one.file for one in view.facts.covered}
-    misses += [
-        Miss(one.file, row, ("without coverage",))
-        for one in view.of_kernel()
-        if one.live and one.file not in counted
-    ]
-    return good, misses
-
-
-def _router(one: Covered, view: View) -> list[str]:
-    wanted = view.policy.model.router
-    if one.router == wanted:
-        return []
-    return [f"of the router of {one.router or 'a file'}, not of {wanted}"]
-
-
-def _constructed(view: View, wanted: Callable[[str], bool]) -> tuple[list[Parity], list[Miss]]:
-    """Return the kernel's verdicts on tiers, and those that do not count."""
-    good, misses = [], []
-    for one in view.of_kernel():
-        # Another router's recordings, which a run without --model has too, are no matter here.
-        if not wanted(one.tier) or router_reasons(one.spec, view.policy):
-            continue
-        reasons = view.run_here(one)
-        if one.verdict == "NOT COVERED":
-            reasons = (*reasons, f"NOT COVERED: {one.why}")
-        if not reasons or (one.live and fails(one, reasons)):
-            good.append(one)
-        elif one.tier or one.verdict == "PASS":
-            misses.append(miss(one, one.recording, reasons))
-    return good, misses
-
-
-def _failures(judged: Iterable[Parity]) -> list[str]:
-    return [
-        f"{one.recording} on {one.kernel.architecture}: {one.why} ({one.file.path})"
-        for one in judged
-        if one.verdict != "PASS"
-    ]
-
-
-def _passes(judged: Iterable[Parity], architecture: str, tier: str) -> bool:
-    return any(
-        one.kernel.architecture == architecture and one.tier == tier and one.verdict == "PASS"
-        for one in judged
-    )
-
-
-def _unjudged(view: View) -> list[tuple[str, str]]:
-    """Return what runs that were broken off did not judge: such a recording has no tier."""
-    found: dict[tuple[str, str], list[Parity]] = {}
-    live = {one.file for one in view.facts.covered}
-    for one in view.of_kernel():
-        if one.file in live and one.verdict == "REFUSED" and not one.tier:
-            found.setdefault((one.kernel.architecture, one.file.path), []).append(one)
-    return [
-        (where, f"{len(several)} recordings of {path} were not judged ({several[0].why})")
-        for (where, path), several in found.items()
-    ]
 
 
 def _absent(here: list[Covered], tiers: Iterable[str], counts: Iterable[int]) -> list[str]:
@@ -224,11 +124,3 @@ def _absent(here: list[Covered], tiers: Iterable[str], counts: Iterable[int]) ->
     if uncalled := [n for n in counts if not any(a <= n <= b for a, b in runs)]:
         lines.append(f"no call of {numbers(uncalled)} tokens")
     return lines
-
-
-def _cover(view: View, wrong: list[str], missing: list[tuple[str, str]]) -> list[ToDo]:
-    return [
-        commands.cover(view.policy, architecture)
-        for architecture in view.policy.architectures
-        if wrong or architecture in dict(missing)
-    ]

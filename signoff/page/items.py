@@ -24,6 +24,8 @@ def items_html(items: Sequence[Item]) -> Iterator[str]:
             f'<span class="need">{need}</span></div>'
         )
         yield f"<div><h3>{escaped(item.title)}</h3><p>{escaped(item.found)}</p>"
+        if item.next_step:
+            yield f"<p>What to do: {escaped(item.next_step)}</p>"
         yield from files_html(item.evidence)
         yield from _to_do(item)
         if item.would_fill:

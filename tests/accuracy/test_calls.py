@@ -587,6 +587,23 @@ def test_an_empty_batch_is_a_call() -> None:
     assert set(sizes) == set(range(258))
 
 
+def test_a_fault_in_an_empty_call_leaves_the_others_to_be_judged() -> None:
+    """What a kernel raises for no tokens is a fault that tells so; every other row is there."""
+
+    def launched(x: torch.Tensor, *more: Any) -> None:  # noqa: ANN401
+        if not len(x):
+            raise RuntimeError("CUDA error: invalid argument")
+        route(x, *more)
+
+    ran = run(_loaded(launched), construct("MiniMax-M2.5/tokens_0_to_257"))
+
+    assert [fault.partition(", ")[2] for fault in ran.faults] == [
+        "in a call of 0 tokens: RuntimeError: CUDA error: invalid argument"
+    ]
+    assert ran.output.topk_weights is not None
+    assert not np.isnan(ran.output.topk_weights.rows()).any()
+
+
 def test_states_that_need_a_gpu_are_left_out_by_name() -> None:
     """Without a GPU a side stream, a second device and torch.compile are not covered, by name."""
     for state in ("side stream", "second device", "torch.compile"):

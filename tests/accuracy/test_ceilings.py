@@ -19,10 +19,13 @@ from goldgate.accuracy.known_failures import (
 from goldgate.fixtures import (
     SHIPPED_OUTPUTS,
     SHIPPED_RECORDINGS,
+    KernelInfo,
     Output,
     open_output,
     open_recording,
+    write_recording,
 )
+from goldgate.fixtures.hard_rows import few_selectable
 from goldgate.fixtures.tensorfile import tensor
 from goldgate.reference import PROFILES
 
@@ -97,6 +100,42 @@ def test_a_number_among_nan_weights_must_be_right() -> None:
     worse = _edge("aiter-2026-08-gfx942-emulated", [95], 1.5, column=7)
 
     assert worse.failing.tolist() == [95]
+
+
+def _fused_gate(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return what sglang's Triton moe_fused_gate writes for few numbers: scores, then NaN."""
+    weights, ids = np.full((len(x), 8), np.nan, np.float32), np.empty((len(x), 8), np.int32)
+    for row, logits in enumerate(x):
+        numbers = np.flatnonzero(~np.isnan(logits))
+        ids[row] = np.r_[numbers, np.flatnonzero(np.isnan(logits))[: 8 - len(numbers)]]
+        scores = 1 / (1 + np.exp(-logits[numbers].astype(np.float64)))
+        weights[row, : len(numbers)] = scores / (scores.sum() if len(numbers) == 8 else 1)
+    return weights, ids
+
+
+@pytest.mark.parametrize(
+    ("version", "weight", "failing"),
+    [("0.5.15", None, []), ("0.5.15", 1.5, [1]), ("0.5.18", None, None)],
+)
+def test_the_live_moe_fused_gate_may_be_nan_where_few_logits_are_numbers(
+    version: str, weight: float | None, failing: list[int] | None, tmp_path: Path
+) -> None:
+    """80 of 90 rows of few_selectable are known of 0.5.15, up to weights of 1; of no other."""
+    path = tmp_path / "few_selectable.safetensors"
+    write_recording(path, few_selectable("few_selectable"))
+    held = open_recording(path)
+    weights, ids = _fused_gate(np.array(held.logits()))
+    if weight is not None:
+        weights[1, 0] = weight
+    kernel = KernelInfo("sglang Triton moe_fused_gate", version, "H200", "hardware", "fast_math")
+    output = Output(kernel, tensor(weights), tensor(ids))
+    few = [row for row in range(90) if row % 9 != 8]
+
+    found = judge(held, output, PROFILES["fast_math"], known_failures=read_known_failures(SHIPPED))
+
+    assert found.failing.tolist() == (few if failing is None else failing)
+    assert found.known == len(few) - len(found.failing)
+    assert found.stale == ()
 
 
 def test_every_shipped_known_failure_has_a_ceiling() -> None:

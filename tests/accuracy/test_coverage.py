@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
+from goldgate.accuracy.account import Account, exit_status, missing
 from goldgate.accuracy.calls import Uncovered
+from goldgate.accuracy.commands.judging import unjudged
 from goldgate.accuracy.coverage import RECORDED, coverage, looked_at, runs
+from goldgate.accuracy.document import SCHEMA_FILE
+from goldgate.accuracy.evaluate import judge
+from goldgate.accuracy.evidence import Judged
+from goldgate.accuracy.selection import Verdict
 from goldgate.cli import main
-from goldgate.fixtures import open_recording
+from goldgate.fixtures import KernelInfo, Output, open_recording
 from goldgate.fixtures.constructed import Entry, construct, entries, find
 from goldgate.fixtures.factors import FACTORS, combined, pairwise
 from goldgate.fixtures.routers import RouterError, read_router
+from goldgate.fixtures.tensorfile import tensor
+from goldgate.reference import PROFILES, route
 
 _LIMITED = """
 from goldgate.kernels.torch_eager import route as honest
@@ -36,9 +47,11 @@ def refuses(*_):
     raise NotImplementedError("nothing at all")
 """
 
-
 #: A recording that a conforming kernel passes.
 OFFSET = Path(__file__).parents[2] / "fixtures" / "recordings" / "offset.safetensors"
+
+#: Hostile rows of which no weight has a bound: every score may have been flushed.
+_UNBOUNDED = Entry("DeepSeek-V4-Flash/deep_negative", "hostile", "", construct)
 
 
 def test_all_pairs_are_met_by_the_covering_array() -> None:
@@ -293,6 +306,78 @@ def test_a_named_kernel_of_which_nothing_was_judged_is_exit_2(
     assert "--kernel limited:refuses: nothing was judged" in capsys.readouterr().err
     summary = held["summary"]
     assert (summary["passed"], summary["failed"]) == (1, 0)  # type: ignore[index]
+
+
+def test_hostile_rows_without_a_bound_are_not_covered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their ids are judged and their weights stated as not covered; the rest decides the exit."""
+    some = [_UNBOUNDED]
+    monkeypatch.setattr("goldgate.accuracy.commands.parity.entries", lambda _=None: some)
+    command = ("parity", "--kernel", "torch-eager", "--coverage", "full", "--repeats", "0")
+    evidence = tmp_path / "e.json"
+
+    status = main([*command, "--recordings", str(OFFSET), "--json", str(evidence)])
+
+    held = json.loads(evidence.read_text("utf-8"))
+    said = capsys.readouterr().out
+    assert [one["verdict"] for one in held["results"]] == ["PASS", "NOT COVERED"]
+    assert status == 0
+    assert "its ids are judged, its weights are not" in held["results"][1]["not_covered"]
+    assert held["summary"]["not_covered"] == 1
+    assert f"NOT COVERED torch-eager on hostile/{_UNBOUNDED.name}: no weight of it has" in said
+    jsonschema.validate(held, json.loads(SCHEMA_FILE.read_text("utf-8")))
+
+
+def test_wrong_ids_fail_where_no_weight_has_a_bound() -> None:
+    """What is not covered is the weights alone: an expert that is chosen twice is a failure."""
+    assert _unbounded(repeated=True).verdict == "FAIL"
+
+
+def test_a_run_of_nothing_but_weights_without_a_bound_is_exit_2() -> None:
+    """NOT COVERED is no pass: alone it is exit 2, and it meets neither --kernel nor --require."""
+    unbounded = _unbounded()
+
+    assert unbounded.verdict == "NOT COVERED"
+    assert exit_status([unbounded], Account({})) == 2
+    (line,) = missing([unbounded], Account({}, required=("k",)))
+    assert line.startswith("--require k: it was not run: nothing was judged")
+    (line,) = unjudged([unbounded, replace(unbounded, kernel="l", looked=None)], (), ["k", "l"])
+    assert line.startswith("--kernel k: nothing was judged")
+
+
+@pytest.mark.parametrize("tier", ["recorded", "ordinary", None])
+def test_weights_without_a_bound_are_refused_elsewhere(tier: str | None) -> None:
+    """A recording that is not hostile on purpose and of which nothing is judged is refused."""
+    unbounded = _unbounded()
+    assert unbounded.looked is not None
+    looked = replace(unbounded.looked, tier=tier) if tier else None
+
+    assert replace(unbounded, looked=looked).verdict == "REFUSED"
+
+
+def test_hostile_rows_that_are_all_padding_are_refused() -> None:
+    """Where not even ids are judged the verdict stays a refusal."""
+    unbounded = _unbounded()
+    result = unbounded.result
+    assert result is not None
+    counts = dict.fromkeys(Verdict, 0) | {Verdict.PADDING: result.rows}
+
+    assert replace(unbounded, result=replace(result, counts=counts)).verdict == "REFUSED"
+
+
+@cache
+def _unbounded(*, repeated: bool = False) -> Judged:
+    """Return the verdict on golden answers, or on one expert repeated, where none has a bound."""
+    held = construct(_UNBOUNDED.name)
+    found = route(held.logits(), held.bias(), held.spec)
+    ids = np.where(repeated, found.ids[:, :1], found.ids)
+    weights = tensor(np.nan_to_num(found.weights).astype(np.float32))
+    answer = Output(
+        KernelInfo("k", "1", "cpu", "hardware", "ieee"), weights, tensor(ids.astype(np.int32))
+    )
+    result = judge(held, answer, PROFILES["ieee"])
+    return Judged("k", "r", result, "ieee", answer, looked=looked_at("hostile", held))
 
 
 def test_models_are_named_in_the_refusal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from goldgate.accuracy.bench_device import disagreement
 from goldgate.accuracy.blocks import judge_block
-from goldgate.accuracy.device import Device
+from goldgate.accuracy.device import FRACTION, Device
+from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.fast.weigh import UNSETTLED
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.cli import main
-from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
+from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, KernelInfo, Output
 from goldgate.fixtures.constructed import construct
-from goldgate.fixtures.tensorfile import Stored
+from goldgate.fixtures.tensorfile import Stored, tensor
 from goldgate.reference import PROFILES, RoutingSpec, route
+from tests.accuracy.sums_bound import sums_bound
 
 _JUDGE = ("judge", "--recordings", str(SHIPPED_RECORDINGS), "--outputs", str(SHIPPED_OUTPUTS))
 
@@ -56,7 +61,10 @@ def test_a_device_judges_as_the_processor(
     np.testing.assert_allclose(there.over_bound, here.over_bound, rtol=1e-7, atol=1e-8)
     assert there.sums.rows == here.sums.rows
     np.testing.assert_array_equal(there.sums.sums[:, :, 0], here.sums.sums[:, :, 0])
-    np.testing.assert_allclose(there.sums.sums, here.sums.sums, rtol=1e-6, atol=2e-4)
+    counts = here.sums.sums[:, :, 0]
+    # The device adds in fixed point, which rounds each term by half of its last bit at the most.
+    allowed = sums_bound(rows, contract, counts) + counts[:, :, None] * 2.0 ** -(FRACTION + 1)
+    assert (np.abs(there.sums.sums - here.sums.sums) <= allowed).all()
 
 
 def test_a_device_settles_ordinary_rows() -> None:
@@ -70,6 +78,39 @@ def test_a_device_settles_ordinary_rows() -> None:
     found = Device("cpu").screen(rows, Contract(held.spec, PROFILES["ieee"]))
 
     assert (found.codes == UNSETTLED).mean() < 0.05
+
+
+def test_several_parts_are_screened_as_one_processor_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Parts in several threads of one device give the processor's verdict, counts and histogram."""
+    monkeypatch.setattr("goldgate.accuracy.parts.PART_LOGITS", 1 << 12)
+    monkeypatch.setattr("goldgate.accuracy.evaluate.os.cpu_count", lambda: 8)
+    held = construct("tokens_1024")
+    golden = route(held.logits(), held.bias(), held.spec)
+    weights, ids = golden.weights.astype(np.float32), golden.ids.astype(np.int32)
+    ids[[70, 700], 0] = ids[[70, 700], 1]
+    info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
+    output = Output(info, tensor(weights), tensor(ids))
+
+    here = judge(held, output, PROFILES["ieee"])
+    there = judge(held, output, PROFILES["ieee"], device=Device("cpu"))
+
+    assert here.failing.tolist() == [70, 700]
+    assert disagreement([here, there]) == ""
+
+
+def test_a_disagreement_is_said_with_what_differs() -> None:
+    """The benchmark's check names the first thing that differs and both sides of it."""
+    held = construct("tokens_65")
+    golden = route(held.logits(), held.bias(), held.spec)
+    weights, ids = golden.weights.astype(np.float32), golden.ids.astype(np.int32)
+    info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
+    result = judge(held, Output(info, tensor(weights), tensor(ids)), PROFILES["ieee"])
+
+    apart = disagreement([result, result, replace(result, failing=np.array([7]))])
+
+    assert apart == "failing rows of results 0 and 2: [] and [7]"
 
 
 def test_a_device_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

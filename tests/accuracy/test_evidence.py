@@ -76,6 +76,16 @@ def test_every_field_of_a_result_is_described(evidence: Path) -> None:
         assert set(result) <= set(schema["$defs"]["result"]["properties"])
 
 
+def test_schema_has_every_verdict() -> None:
+    """The schema's verdicts are those that a judge gives, NOT COVERED among them."""
+    schema = json.loads(SCHEMA_FILE.read_text("utf-8"))
+
+    given = {Judged("k", "r", not_covered="x").verdict, Judged("k", "r", refusal="x").verdict,
+             Judged("k", "r", faults=("x",)).verdict, "PASS"}  # fmt: skip
+
+    assert set(schema["$defs"]["result"]["properties"]["verdict"]["enum"]) == given
+
+
 def test_evidence_of_a_live_kernel_is_in_the_schema(tmp_path: Path) -> None:
     """`goldgate parity` writes what the schema describes: coverage, notes and skipped calls too."""
     schema = json.loads(SCHEMA_FILE.read_text("utf-8"))

@@ -16,6 +16,7 @@ from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.random_error import jackknives
 from goldgate.accuracy.random_findings import ALL, RandomError
 from goldgate.accuracy.random_sums import variance
+from goldgate.accuracy.rounding_models import profile_for
 from goldgate.accuracy.rows import Contract
 from goldgate.accuracy.systematic_error import jackknife
 from goldgate.fixtures import KernelInfo, Output, Recording
@@ -25,7 +26,15 @@ from goldgate.fixtures.tensorfile import tensor
 from goldgate.mutants.conforming.distributions import CASES, Case
 from goldgate.mutants.conforming.kernels import COMPILED, Honest
 from goldgate.mutants.faults.scatter import Change, leaning, mantissa
-from goldgate.reference import MINIMAX_M2_5, PROFILES, Routing, RoutingSpec, U, route
+from goldgate.reference import (
+    MINIMAX_M2_5,
+    PROFILES,
+    Routing,
+    RoutingSpec,
+    U,
+    route,
+    scale_rounding,
+)
 
 Float64 = NDArray[np.float64]
 IEEE = KernelInfo("k", "1", "cpu", "hardware", "ieee")
@@ -150,6 +159,35 @@ def test_top_1_is_looked_at_too() -> None:
     assert "all" in kinds(leaning(lambda w, _: np.full_like(w, 4.0)))
     assert "expert" in kinds(leaning(lambda _, i: 4.0 * (1.0 - 2.0 * (i % 2))))
     assert grid(mantissa(21)) == 21
+
+
+@pytest.mark.parametrize("scale", [2.446, 2.827])
+def test_the_scales_rounding_counts_for_top_1_in_its_own_direction(scale: float) -> None:
+    """A mean of 2.1 u on the side that the scale as float32 is not on leans; on its own, not."""
+    spec = dataclasses.replace(TOP_1, routed_scaling_factor=scale)
+    away = float(np.sign(scale_rounding(spec)))
+
+    def leans(mean: float) -> bool:
+        found = _judge(leaning(lambda w, _: np.full_like(w, mean)), "fast_math", spec, 20000)
+        return any(group.kind == "all" for group in found.random_error.groups)
+
+    assert abs(scale_rounding(spec)) > 0.5 * U
+    assert leans(-2.1 * away)
+    assert not leans(2.1 * away)
+
+
+def test_a_rounding_model_widens_no_groups_limit() -> None:
+    """Experts that lean by 4.5 u from the others are found under "below" as under "nearest"."""
+    held, golden = _golden()
+    change = leaning(lambda _, i: 4.5 * (1.0 - 2.0 * (i % 2)) - 1.5)
+    weights = tensor(change(golden.weights, golden.ids).astype(np.float32))
+    info = KernelInfo("k", "1", "gfx942", "emulated", "conservative", rounding="below")
+    output = Output(info, weights, tensor(golden.ids.astype(np.int32)))
+
+    result = judge(held, output, profile_for("conservative", info, held.spec))
+
+    assert not result.systematic_error.found
+    assert {group.number for group in result.random_error.groups if "modulo 2" in group.kind}
 
 
 def test_few_weights_prove_little() -> None:

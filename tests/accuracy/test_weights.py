@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from goldgate.accuracy.chosen import Chosen
+from goldgate.accuracy.rounding_models import profile_for, shift_of
 from goldgate.accuracy.rows import Contract
 from goldgate.accuracy.systematic_error import (
     ResidualSums,
@@ -19,6 +20,9 @@ from goldgate.accuracy.systematic_error import (
     systematic_error,
 )
 from goldgate.accuracy.weights import WeightVerdicts, expected_weights, judge_weights, ulp_histogram
+from goldgate.emulator import Rounding
+from goldgate.emulator.rounding import evaluate
+from goldgate.fixtures import KernelInfo
 from goldgate.reference import (
     FLOAT32,
     FORMATS,
@@ -301,6 +305,97 @@ def test_what_the_scale_rounds_by_is_no_drift() -> None:
     assert not found(0.8, 2.446)
     assert found(0.8, 2.827)
     assert found(1.6, 2.446)
+
+
+@pytest.mark.parametrize("own", [-4.5, -1.5, 0.0, 1.5, 4.5])
+@pytest.mark.parametrize(("model", "moved"), [("below", -1.5), ("above", 1.5)])
+def test_a_rounding_model_moves_what_is_expected_and_widens_nothing(
+    model: str, moved: float, own: float
+) -> None:
+    """With the model's move in the mean, a drift of the kernel's own is found whatever its sign."""
+    info = KernelInfo("k", "1", "gfx942", "emulated", "conservative", rounding=model)
+    profile = profile_for("conservative", info, MINIMAX_M2_5)
+    rng = np.random.default_rng(6)
+    z, s = rng.normal(0, 1, (1000, 8)), rng.random((1000, 8))
+    r = moved + own + rng.normal(0, 0.5, (1000, 8))
+
+    found = _drift(r, z, s, profile)
+
+    # The move is within half a u of the interval's ends: more than the limit beyond is certain.
+    assert found.found == (abs(own) > 1.25 + 0.5)
+    assert found.expected_mean == ((-2.0, -1.0) if model == "below" else (1.0, 2.0))
+
+
+def test_a_rounding_model_excuses_no_mean_of_the_other_sign() -> None:
+    """Under "below" a mean of +1.5 u is drift, and of -1.5 u under "above"."""
+    rng = np.random.default_rng(7)
+    z, s = rng.normal(0, 1, (1000, 8)), rng.random((1000, 8))
+    noise = rng.normal(0, 0.5, (1000, 8))
+
+    def found(model: str, mean: float) -> bool:
+        info = KernelInfo("k", "1", "gfx942", "emulated", "rcp_exp2", rounding=model)
+        return _drift(mean + noise, z, s, profile_for("rcp_exp2", info, MINIMAX_M2_5)).found
+
+    assert found("below", 1.5)
+    assert found("above", -1.5)
+    assert not found("below", -1.5)
+    assert not found("above", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("execution", "arithmetic", "rounding", "renormalize", "shift"),
+    [
+        ("emulated", "rcp_exp2", "below", True, (-2.0, -1.0)),
+        ("emulated", "conservative", "above", True, (1.0, 2.0)),
+        ("emulated", "rcp_exp2", "below", False, (-2.0, 1.0)),
+        ("emulated", "rcp_exp2", "above", False, (-1.0, 2.0)),
+        ("emulated", "rcp_exp2", "nearest", True, (0.0, 0.0)),
+        ("emulated", "rcp_exp2", "random (seed 3)", True, (0.0, 0.0)),
+        ("emulated", "rcp_exp2", "", True, (0.0, 0.0)),
+        ("emulated", "expf_div_subtract", "below", True, (0.0, 0.0)),
+        ("hardware", "rcp_exp2", "below", True, (0.0, 0.0)),
+    ],
+)
+def test_only_a_one_sided_model_of_an_emulated_reciprocal_moves_the_mean(
+    execution: str,
+    arithmetic: str,
+    rounding: str,
+    renormalize: bool,
+    shift: tuple[float, float],
+) -> None:
+    """An ulp, u to 2 u, in the model's direction; nothing for a division or on hardware."""
+    kernel = KernelInfo("k", "1", "gfx942", execution, arithmetic, rounding=rounding)
+
+    assert shift_of(kernel, RoutingSpec(16, 2, renormalize=renormalize)) == shift
+
+
+@pytest.mark.parametrize("model", ["below", "above"])
+@pytest.mark.parametrize("renormalize", [True, False])
+def test_a_float32_kernel_with_moved_reciprocals_has_the_expected_mean(
+    model: str,
+    renormalize: bool,
+) -> None:
+    """The interval holds a kernel's mean error that the emulator's own functions computed."""
+    rounding, rng = Rounding(model), np.random.default_rng(8)
+    x = rng.normal(0.0, 2.0, (20000, 8)).astype(np.float32)
+
+    def moved(name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return evaluate(name, values, rounding, flushing=True)
+
+    power = moved("v_exp_f32", (x.astype(np.float64) * -np.log2(np.e)).astype(np.float32))
+    s = moved("v_rcp_f32", np.float32(1) + power)
+    exact = 1.0 / (1.0 + np.exp(-x.astype(np.float64)))
+    weights, golden = s, exact
+    if renormalize:
+        weights = s * moved("v_rcp_f32", s.sum(axis=1, keepdims=True, dtype=np.float32))
+        golden = exact / exact.sum(axis=1, keepdims=True)
+    kernel = KernelInfo("k", "1", "gfx942", "emulated", "rcp_exp2", rounding=model)
+    low, high = shift_of(kernel, RoutingSpec(16, 8, renormalize=renormalize))
+
+    mean = float(np.average((weights / golden - 1.0) / U, weights=golden))
+
+    assert low <= mean <= high
+    assert not -high <= mean <= -low or not renormalize
 
 
 def test_insignificant_drift_is_none() -> None:

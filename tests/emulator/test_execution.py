@@ -18,6 +18,7 @@ from goldgate.emulator import (
     prepare,
 )
 from goldgate.emulator.decode import decode
+from goldgate.emulator.instructions import compare, scalar, vector_float, vector_integer
 from goldgate.emulator.waves import UNDEFINED
 from tests.emulator.programs import kernel, program, run, text
 
@@ -164,6 +165,16 @@ def test_mode_changes_apply_from_the_next_instruction() -> None:
     assert after.v(10, "f4")[0] == 0
     assert after.v(11, "f4")[0] == tiny[0]
     assert after.v(12, "f4")[0] == tiny[0]
+
+
+def test_every_instruction_of_the_table_has_a_source() -> None:
+    """The ISA, LLVM, an experiment or another instruction; each is there once."""
+    tables = (compare, scalar, vector_float, vector_integer)
+    entries = [one for table in tables for one in table.OPERATIONS]
+
+    assert len(entries) > 100
+    assert all(one.source.startswith(("ISA", "LLVM", "experiment", "as v_")) for one in entries)
+    assert len({one.name for one in entries}) == len(entries)
 
 
 def test_registers_start_undefined() -> None:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from goldgate.evals.records.folder import sha256
+from goldgate.sealed import digest
 from tests.evals.support import facts_of
 
 if TYPE_CHECKING:
@@ -17,4 +18,10 @@ def write_samples(run: Path, samples: list[Any]) -> None:
     (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
     facts = facts_of(run)
     facts["hashes"]["samples"] = sha256(run / "samples.jsonl")
-    (run / "run.json").write_text(json.dumps(facts))
+    write_facts(run, facts)
+
+
+def write_facts(run: Path, facts: dict[str, Any]) -> None:
+    """Replace run.json and its digest."""
+    facts = {**facts, "digest": digest(facts)}
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goldgate.cli import main
+from tests.evals.folders import write_facts
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def test_band_needs_to_know_what_was_cut(
     ask(server.url, tmp_path)
     facts = facts_of(tmp_path)
     facts["data"] = "GSM8K"
-    (tmp_path / "run.json").write_text(json.dumps(facts))
+    write_facts(tmp_path, facts)
 
     said = one_line(capsys, ["band", str(tmp_path), "--published", "93.3", "93.4"])
 

@@ -11,7 +11,7 @@ import pytest
 
 from goldgate.cli import main
 from goldgate.evals.task import FILTERS
-from tests.evals.folders import write_samples
+from tests.evals.folders import write_facts, write_samples
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_damaged_run_json_is_refused_or_makes_no_difference(
         if name[0] in UNREAD and len(name) > 1:
             continue
         for value in ((), *((other,) for other in REPLACED)):
-            (run / "run.json").write_text(json.dumps(changed(whole, name, *value)))
+            write_facts(run, changed(whole, name, *value))
 
             assert verdict(arms / "one", run, capsys) in (0, 2), (name, value)
             if not value:
@@ -153,6 +153,7 @@ def test_marks_that_run_json_does_not_count_are_refused(
     ("name", "value", "named"),
     [
         (("totals", "served_models"), {"m": 20, "n": 20}, "answered by m, n"),
+        (("totals", "nameless"), {"served_models": 7}, "7 of 40 answers name no model id"),
         (("server", "at_end"), {}, "is gone"),
     ],
 )
@@ -165,10 +166,39 @@ def test_run_that_claims_to_be_whole_is_looked_at(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Status "complete" is no proof where the run's own fields say otherwise."""
-    (run / "run.json").write_text(json.dumps(changed(facts_of(run), name, value)))
+    write_facts(run, changed(facts_of(run), name, value))
 
     assert main(["compare", str(arms / "one"), str(run), "--models-differ"]) == 2
     assert named in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (("hashes", "journal"), "0" * 64),  # a copy that is to pass for a second run
+        (("settings", "generation", "temperature"), 0.7),
+        (("speed", "tokens_per_s"), float("nan")),
+        (("digest",), None),
+    ],
+)
+def test_run_json_that_was_edited_is_refused(
+    arms: Path, run: Path, name: tuple[str, ...], value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """run.json is sealed: an edit by hand is named, whatever field it is of."""
+    (run / "run.json").write_text(json.dumps(changed(facts_of(run), name, value)))
+
+    assert verdict(arms / "one", run, capsys) == 2
+    assert main(["compare", str(arms / "one"), str(run)]) == 2
+    assert "it was changed after the run" in capsys.readouterr().err
+
+
+def test_run_of_schema_2_is_read(arms: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run folder of before run.json was sealed gives the verdict that it gave."""
+    facts = {**facts_of(run), "schema": 2}
+    del facts["digest"], facts["totals"]["nameless"]
+    (run / "run.json").write_text(json.dumps(facts))
+
+    assert verdict(arms / "one", run, capsys) == 0
 
 
 @pytest.mark.parametrize("command", ["compare", "band"])
@@ -179,7 +209,7 @@ def test_answer_that_was_broken_off_is_none_in_an_older_run_either(
     samples = read_samples(run)
     samples[3]["finish_reason"] = "abort"
     write_samples(run, samples)
-    (run / "run.json").write_text(json.dumps({**facts_of(run), "data": "GSM8K"}))
+    write_facts(run, {**facts_of(run), "data": "GSM8K"})
     rest = ["--published", "93.3", "93.4"] if command == "band" else [str(arms / "one")]
 
     assert main([command, str(run), *rest]) == 2

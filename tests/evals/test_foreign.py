@@ -11,7 +11,8 @@ import pytest
 from goldgate.cli import main
 from goldgate.evals.hashes import text_sha256
 from goldgate.evals.records.foreign import read_foreign
-from tests.evals.support import Server, problem
+from tests.evals.folders import write_facts
+from tests.evals.support import Server, facts_of, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,8 +120,65 @@ def test_samples_of_lm_eval_pair_with_a_run_of_ours(
     """A run folder's questions are lm-eval's: prompts and targets pair by their hashes."""
     with Server({row["question"]: row["answer"] for row in problems}) as server:
         ask(server.url, tmp_path / "run")
-    lines = (tmp_path / "run" / "samples.jsonl").read_text(encoding="utf-8").splitlines()
-    logged = [
+    file = write(tmp_path / "samples_gsm8k.jsonl", logged_as(tmp_path / "run"))
+
+    assert main(["compare", file, str(tmp_path / "run"), "--margin", "14"]) == 0
+
+
+@pytest.mark.parametrize("part", ["baseline", "candidate"])
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"model": "n"}, "answered by m, n"),
+        ({"system_fingerprint": "b"}, "answers name no system_fingerprint, the others b"),
+    ],
+)
+def test_run_of_ours_beside_a_file_is_evidence_by_itself(
+    problems: list[dict[str, str]],
+    ask: Ask,
+    tmp_path: Path,
+    part: str,
+    body: dict[str, str],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A run that its own fields refuse is refused beside a file of another program too."""
+    with Server({row["question"]: row["answer"] for row in problems}) as server:
+        ask(server.url, tmp_path / "run")
+        file = write(tmp_path / "samples_gsm8k.jsonl", logged_as(tmp_path / "run"))
+    facts = facts_of(tmp_path / "run")
+    if "model" in body:
+        facts["totals"]["served_models"] = {"m": 20, "n": 20}
+    else:
+        facts["totals"] |= {"fingerprints": {"b": 20}, "nameless": {"fingerprints": 20}}
+    write_facts(tmp_path / "run", facts)
+    arms = [str(tmp_path / "run"), file]
+
+    status = main(["compare", *(arms if part == "baseline" else arms[::-1]), "--margin", "14"])
+
+    assert status == 2
+    assert f"{part} is a whole run: no" in (printed := capsys.readouterr().out)
+    assert named in printed
+
+
+def test_baseline_of_ours_beside_a_file_keeps_its_limits(
+    problems: list[dict[str, str]], ask: Ask, tmp_path: Path
+) -> None:
+    """A baseline whose answers the token limit cut is no measure of a file's answers either."""
+    with Server({row["question"]: row["answer"] for row in problems}) as server:
+        server.change = lambda number, body: (
+            body["choices"][0].update(finish_reason="length") if number < 4 else None
+        )
+        ask(server.url, tmp_path / "run")
+    file = write(tmp_path / "samples_gsm8k.jsonl", logged_as(tmp_path / "run"))
+
+    assert main(["compare", str(tmp_path / "run"), file, "--margin", "14"]) == 2
+
+
+def logged_as(run: Path) -> list[dict[str, Any]]:
+    """Write a run folder's answers as lm-eval would have logged them."""
+    lines = (run / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    return [
         {
             "doc_id": sample["doc_id"],
             "doc": {"question": sample["question"]},
@@ -135,22 +193,34 @@ def test_samples_of_lm_eval_pair_with_a_run_of_ours(
         for name in FILTERS
         for sample in map(json.loads, lines)
     ]
-    file = write(tmp_path / "samples_gsm8k.jsonl", logged)
-
-    assert main(["compare", file, str(tmp_path / "run"), "--margin", "14"]) == 0
 
 
 def test_other_questions_are_not_paired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Another prompt for one question is refused by its number, and so is another kind of file."""
     one = write(tmp_path / "one.jsonl", lm_eval("one"))
     changed = lm_eval("two")
-    changed[7]["prompt_hash"] = "0" * 64
+    for line in (7, QUESTIONS + 7):  # a line a filter
+        changed[line]["prompt_hash"] = "0" * 64
     two = write(tmp_path / "two.jsonl", changed)
     other = write(tmp_path / "other.jsonl", sglang("two"))
 
     assert main(["compare", one, two]) == 2
     assert "1 questions differ, the first: 7" in capsys.readouterr().out
     assert main(["compare", one, other]) == 2
+
+
+def test_files_of_lm_eval_that_were_asked_otherwise_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The generation settings that lm-eval logs with each question are part of what is asked."""
+    one = write(tmp_path / "one.jsonl", lm_eval("one"))
+    changed = lm_eval("two")
+    for record in changed:
+        record["arguments"]["gen_args_0"]["arg_1"]["temperature"] = 1.0
+    two = write(tmp_path / "two.jsonl", changed)
+
+    assert main(["compare", one, two]) == 2
+    assert '300 questions differ, the first: {"temperature": 1.0' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -161,6 +231,9 @@ def test_other_questions_are_not_paired(tmp_path: Path, capsys: pytest.CaptureFi
         (lambda records: records.append(records[0]), "question 0 is there twice"),
         (lambda records: records[0].update(doc_id="a"), "has no whole number"),
         (lambda records: records[0].pop("target_hash"), "a line has no 'target_hash'"),
+        (lambda records: records[-1].update(prompt_hash="0"), "is there with two prompts"),
+        (lambda records: records[-1].update(target_hash="0"), "is there with two prompts"),
+        (lambda records: records[-1].update(resps=[["other"]]), "is there with two prompts"),
         (lambda records: records[5].pop("exact_match"), "expected exact_match or acc"),
         (lambda records: records[0].clear(), "expected a run folder, or"),
         (lambda records: records.clear(), "holds no results"),

@@ -11,7 +11,7 @@ import pytest
 from goldgate.cli import main
 from goldgate.evals.servers.replay_server import read_completions
 from goldgate.evals.task import TASK_HASHES, load_task
-from tests.evals.folders import write_samples
+from tests.evals.folders import write_facts, write_samples
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def test_band_of_a_truncated_run_is_refused(
     run = shutil.copytree(runs["6b_verification"], tmp_path / "cut")
     facts = facts_of(run)
     facts["totals"]["truncated"] = 100
-    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    write_facts(run, facts)
     lines = (run / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     samples = [json.loads(line) for line in lines]
     for sample in samples[:100]:

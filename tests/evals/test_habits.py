@@ -310,14 +310,15 @@ def test_server_that_names_no_build_is_said(
     assert "candidate: the server offers nothing" not in compared
 
 
+@pytest.mark.parametrize("names", ["ab", "a-", "-a"])
 @pytest.mark.parametrize("what", ["system_fingerprint", "model"])
 def test_build_that_changes_within_a_run_ends_it(
-    base: str, right: dict[str, str], ask: Ask, tmp_path: Path, what: str
+    base: str, right: dict[str, str], ask: Ask, tmp_path: Path, what: str, names: str
 ) -> None:
-    """Answers of two builds are no evidence: the run ends, and no comparison takes it."""
+    """Answers of two builds, or of one and none, are no evidence: the run ends there."""
 
     def swap(number: int, body: dict[str, Any]) -> None:
-        body[what] = "a" if number < 20 else "b"
+        body[what] = {"a": "a", "b": "b", "-": None}[names[number >= 20]]
 
     with Server(right) as server:
         server.change = swap

@@ -93,7 +93,7 @@ def test_collapse_at_one_load_is_degraded(
 
 
 def test_small_loss_at_a_load_is_a_caution(
-    right: dict[str, str], swap: Swap, capsys: pytest.CaptureFixture[str]
+    right: dict[str, str], swap: Swap, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fewer lost answers than a collapse are named and go on to the whole comparison."""
     some = {q: text if n % 7 else "#### 0" for n, (q, text) in enumerate(right.items())}
@@ -101,8 +101,42 @@ def test_small_loss_at_a_load_is_a_caution(
         status = swap(candidate, baseline, "--concurrency", "20,19")
 
     printed = capsys.readouterr().out
+    loads = json.loads((tmp_path / "out" / "loads.json").read_text(encoding="utf-8"))
     assert status == 1  # the whole comparison sees it
+    assert [load["lost_beyond_chance"] for load in loads] == [True, True]
     assert "answers are lost beyond chance, less than a collapse" in printed
+
+
+def test_sweep_is_part_of_the_plan_that_comes_first(
+    right: dict[str, str], swap: Swap, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan is there before the sweep's first question; another collapse is another plan."""
+    plans: list[dict[str, Any]] = []
+
+    async def look(_: int, __: object) -> None:
+        plans.append(json.loads((tmp_path / "out" / "plan.json").read_text(encoding="utf-8")))
+
+    with Server(right) as baseline, Server(right) as candidate:
+        baseline.fault = look
+        first = swap(candidate, baseline)
+        asked = len(candidate.asked)
+        again = swap(candidate, baseline, "--resume", "--collapse", "90")
+
+        assert (first, again, len(candidate.asked)) == (0, 2, asked)
+    assert plans[0]["sweep"] == {"loads": [1, 4, 8], "collapse": 0.4}
+    assert plans[0]["rules"]["margin"] == 0.14
+    assert "registers another plan (sweep.collapse: 0.4, not 0.9)" in capsys.readouterr().err
+
+
+def test_sweep_compares_model_ids_before_it_asks(
+    right: dict[str, str], swap: Swap, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No load is asked of a candidate that serves another model."""
+    with Server(right) as baseline, Server(right, model="other") as candidate:
+        status = swap(candidate, baseline)
+
+        assert (status, baseline.asked, candidate.asked) == (2, [], [])
+    assert "the baseline serves m, the candidate other" in capsys.readouterr().err
 
 
 def test_several_loads_are_a_sweep_of_swap_alone(

@@ -21,6 +21,7 @@ from goldgate.evals.stats.paired import DEFAULT_ALPHA, DEFAULT_MARGIN
 from goldgate.evals.stats.power import paired_power
 from goldgate.evals.stats.spending import level
 from goldgate.evals.stats.tango import tango_score
+from tests.evals.folders import write_facts
 from tests.evals.support import Server
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def another_baseline(arms: Path, name: str) -> None:
     )
     facts = json.loads((copy / "run.json").read_text(encoding="utf-8"))
     facts["hashes"]["samples"] = sha256(copy / "samples.jsonl")
-    (copy / "run.json").write_text(json.dumps(facts))
+    write_facts(copy, facts)
 
 
 def test_levels_never_add_up_to_more_than_alpha() -> None:
@@ -164,6 +165,7 @@ def test_a_comparison_is_recorded_beside_what_it_reads(arms: Path) -> None:
         "margin": 0.14,
         "decided": None,
         "recorded": True,
+        "alpha": 0.05,
     }
     assert after["baseline"] == before["baseline"]
     assert {name: after["candidate"][name] for name in before["candidate"]} == before["candidate"]
@@ -222,7 +224,7 @@ def test_a_refusal_is_no_look(arms: Path) -> None:
     """Runs that cannot be compared spend nothing; the counts are shown as information."""
     facts = json.loads((arms / "candidate" / "run.json").read_text(encoding="utf-8"))
     facts["settings"]["concurrency"] = 3
-    (arms / "candidate" / "run.json").write_text(json.dumps(facts))
+    write_facts(arms / "candidate", facts)
 
     status, found = compare(arms)
 
@@ -234,15 +236,87 @@ def test_a_refusal_is_no_look(arms: Path) -> None:
 def test_another_margin_for_the_same_data_is_named(
     arms: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A margin that changes after the data were judged is said, with the exact size of a look."""
+    """A wider margin after a look is said, with the exact size of a look, and passes nothing."""
     compare(arms, *MARGIN)
     capsys.readouterr()
 
-    compare(arms, "--margin", "20")
+    status, found = compare(arms, "--margin", "20")
 
     printed = capsys.readouterr().out
+    assert (status, found["verdict"]) == (3, "INCONCLUSIVE")
+    assert "judged before at a margin of 14 points, and a wider one, 20, decides nothing" in printed
     assert "judged before at a margin of 14 points, now at 20" in printed
     assert "one look passes a true loss of the margin with probability 0.0" in printed
+
+
+def test_margin_of_any_earlier_look_binds(arms: Path) -> None:
+    """Other data of the same candidate take no wider margin either; a narrower one may pass."""
+    compare(arms, "--margin", "30")
+    another_baseline(arms, "second")
+    another_baseline(arms, "third")
+
+    wider, _ = compare(arms, "--margin", "40", baseline="second")
+    narrower, _ = compare(arms, "--margin", "20", "--single-look", baseline="third")
+
+    assert (wider, narrower) == (3, 0)
+
+
+def test_alpha_that_grows_after_a_look_passes_nothing(
+    arms: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What all looks may spend is fixed by the first."""
+    compare(arms, "--margin", "20")
+    another_baseline(arms, "second")
+
+    status, found = compare(arms, "--margin", "20", "--alpha", "0.3", baseline="second")
+
+    assert (status, found["verdict"]) == (3, "INCONCLUSIVE")
+    assert "judged before at alpha 0.05, and a larger one, 0.3" in capsys.readouterr().out
+
+
+def test_look_at_a_larger_alpha_spends_no_more_than_the_rules_have(arms: Path) -> None:
+    """Data that were judged at a larger alpha are judged again within the smaller one."""
+    compare(arms, "--alpha", "0.3", *MARGIN)
+
+    _, found = compare(arms, *MARGIN)
+
+    assert found["look"]["level"] == 0.05
+    assert found["next_level"] == 0.0
+    assert found["paired"]["strict-match"]["alpha"] == 0.05
+
+
+@pytest.mark.parametrize("level", [0.04, 0.99])
+def test_recorded_pass_makes_no_candidate_preserved(
+    problems: list[dict[str, str]], ask: Ask, arms: Path, level: float
+) -> None:
+    """A record that claims a plan's PRESERVED, or more alpha than there is, turns no verdict."""
+    shutil.rmtree(arms / "candidate")
+    with Server({row["question"]: "#### 0" for row in problems}) as wrong:
+        assert ask(wrong.url, arms / "candidate") == 0
+    assert compare(arms, *MARGIN)[1]["verdict"] == "DEGRADED"
+    path = arms / "candidate" / "looks" / "0001.json"
+    held = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**held, "decided": "PRESERVED", "level": level}))
+
+    status, found = compare(arms, *MARGIN)
+
+    assert (status, found["verdict"]) == (3, "INCONCLUSIVE")
+    assert found["look"]["level"] <= 0.05
+    assert "these counts do not bear out" in found["withheld"][0]
+
+
+def test_plan_decides_at_its_own_margin_alone(arms: Path) -> None:
+    """PRESERVED of a sequential plan is none at a margin that the plan did not have."""
+    compare(arms, "--margin", "20")
+    path = arms / "candidate" / "looks" / "0001.json"
+    held = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**held, "decided": "PRESERVED", "level": 0.05}))
+
+    narrower, found = compare(arms, *MARGIN)
+    same, _ = compare(arms, "--margin", "20")
+
+    assert (narrower, same) == (3, 0)
+    assert "with a margin of 20 points" in found["withheld"][0]
 
 
 def test_folder_that_cannot_be_written_to_is_named(
@@ -268,6 +342,8 @@ def test_looks_that_were_removed_are_noticed(tmp_path: Path) -> None:
     with pytest.raises(EvalError, match="looks are missing"):
         read_looks(tmp_path)
 
-    (tmp_path / "looks" / "0001.json").write_text("{}")
-    with pytest.raises(EvalError, match="is no record of a look"):
-        read_looks(tmp_path)
+    text = (tmp_path / "looks" / "0002.json").read_text(encoding="utf-8")
+    for wrong in ("{}", "[]", text.replace("0.015", "NaN"), text.replace("0.04", "-1")):
+        (tmp_path / "looks" / "0001.json").write_text(wrong)
+        with pytest.raises(EvalError, match="is no record of a look"):
+            read_looks(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,6 +229,30 @@ def test_no_other_comparison_decides_on_a_plans_data(
     assert looks[0].level == 0.05
     assert sum(look.level for look in looks) == 0.05
     assert {look.decided for look in looks} == {"INCONCLUSIVE"}
+
+
+def test_plan_takes_no_candidate_that_was_judged_before(
+    right: dict[str, str],
+    swap: Swap,
+    ask: Ask,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All of alpha is the plan's: a candidate that had a look outside it is refused."""
+    order = ("--order-seed", "17", "--limit", "8")
+    out = tmp_path / "out"
+    with Server(right) as baseline, Server(right) as candidate:
+        assert ask(baseline.url, tmp_path / "before", *order) == 0
+        assert ask(candidate.url, tmp_path / "judged", *order) == 0
+        main(["compare", str(tmp_path / "before"), str(tmp_path / "judged")])
+        arms = {"BASE_URL": candidate.url, "BASELINE_URL": baseline.url}
+        shutil.copytree(tmp_path / "judged" / "looks", out / "candidate" / "looks")
+        asked = len(candidate.asked)
+
+        status = swap("--resume", **arms)
+
+        assert (status, len(candidate.asked)) == (2, asked)
+    assert "look 1 at this candidate was outside the plan" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [("--runs", "2"), ("--control",)])

@@ -15,6 +15,7 @@ from goldgate.evals.servers import local_servers
 from goldgate.evals.swapping import demonstration
 from goldgate.evals.swapping.endpoints import one_server
 from goldgate.evals.task import FILTERS
+from tests.evals.folders import write_facts
 from tests.evals.support import Server, facts_of
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def test_earlier_run_of_another_task_is_named_before_asking(
     ask(server.url, tmp_path / "earlier")
     facts = facts_of(tmp_path / "earlier")
     facts["settings"][setting] = "another"
-    (tmp_path / "earlier" / "run.json").write_text(json.dumps(facts))
+    write_facts(tmp_path / "earlier", facts)
     server.asked.clear()
 
     status = swap(BASE_URL=server.url, BASELINE_RUN=str(tmp_path / "earlier"))
@@ -259,6 +260,21 @@ def test_plan_is_registered_before_the_first_question(
     assert plans[0]["rules"]["margin"] == 0.1
     assert len(plans[0]["sha256"]) == 64
     assert again == 2
+
+
+def test_plan_is_not_written_after_the_candidate_was_asked(
+    server: Server, baseline: Server, swap: Swap, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plan that was removed to choose another margin is missed, and nothing is asked."""
+    arms = {"BASE_URL": server.url, "BASELINE_URL": baseline.url}
+    swap(**arms)
+    (tmp_path / "out" / "plan.json").unlink()
+    asked = len(server.asked)
+
+    status = swap("--resume", "--margin", "20", **arms)
+
+    assert (status, len(server.asked)) == (2, asked)
+    assert "a plan comes before the first question" in capsys.readouterr().err
 
 
 def test_candidate_with_null_answers_has_no_verdict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import subprocess
 import sys
 import zipfile
 from contextlib import nullcontext
@@ -25,6 +26,7 @@ from goldgate.kernels.aiter_emulated.build import instantiation
 from goldgate.kernels.aiter_emulated.route import cast
 from goldgate.kernels.aiter_emulated.shape import CUT, TEMPLATE, read_shape
 from goldgate.kernels.aiter_emulated.source import Source, stage
+from tests.emulator import programs
 
 # The shape of aiter's file, with nothing of its contents.
 _PARAMETERS = """
@@ -119,6 +121,54 @@ def test_a_checkout_is_read_with_its_headers(tmp_path: Path) -> None:
     assert found.headers == {"opus/opus.hpp": b"// a header\n"}
 
 
+def _repository(folder: Path) -> str:
+    """Make a repository of a folder with one commit; return the commit."""
+    name = ("-c", "user.name=a", "-c", "user.email=a@b")
+    git = ("git", "-C", str(folder), *name)
+    for command in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "one")):
+        subprocess.run((*git, *command), check=True)
+    done = subprocess.run((*git, "rev-parse", "HEAD"), check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def _checkout(folder: Path) -> Path:
+    kernel = folder / "csrc" / "kernels" / "topk_softmax_kernels_group.cu"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(_TEXT)
+    return folder
+
+
+def test_a_checkouts_version_is_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository's root is named by its commit, with -dirty where it was edited."""
+    folder = _checkout(tmp_path / "aiter")
+    commit = _repository(folder)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))  # as in a hook of another repository
+
+    assert sources.from_checkout(folder).version.startswith(f"checkout {commit[:12]}, ")
+
+    (folder / "csrc" / "kernels" / "topk_softmax_kernels_group.cu").write_text(_TEXT + "//")
+    assert sources.from_checkout(folder).version.startswith(f"checkout {commit[:12]}-dirty, ")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_unpacked_folder_is_not_named_by_the_repository_around_it(
+    kept: bool, tmp_path: Path
+) -> None:
+    """A source inside of another repository, in its commit or not, has an unknown commit."""
+    (tmp_path / "other.txt").write_text("other")
+    if kept:
+        folder = _checkout(tmp_path / "third_party" / "aiter")
+        commit = _repository(tmp_path)
+    else:
+        commit = _repository(tmp_path)
+        folder = _checkout(tmp_path / "third_party" / "aiter")
+
+    version = sources.from_checkout(folder).version
+
+    assert version.startswith("checkout of unknown commit, ")
+    assert commit[:7] not in version
+
+
 def test_the_shim_stands_over_headers_of_the_same_name(tmp_path: Path) -> None:
     """Headers of the source are kept, except those that the shim has."""
     held = Source("", "", {"own.h": b"own", "ck_tile/core.hpp": b"theirs"})
@@ -166,6 +216,52 @@ def test_a_source_that_does_not_compile_is_an_error_and_no_verdict(
     (line,) = (line for line in seen.err.splitlines() if "error" in line)
     assert status == 2
     assert "kernel.hip:7:9: error: undeclared name; expected a source that clang 22.1.8" in line
+    assert "FAIL" not in seen.out + seen.err
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (
+            programs.text(["v_mov_b32_e32 v0, 0", "v_goldgate_f32 v0, v0"]),
+            ("v_goldgate_f32", "instructions in the emulator's table"),
+        ),
+        (
+            programs.text(
+                ["s_nop 0"],
+                [
+                    *[(8, "global_buffer")] * 4,
+                    *((8, "by_value"), *[(4, "by_value")] * 5, (8, "hidden_heap_v1")),
+                ],
+            ),
+            ("program: argument hidden_heap_v1: not emulated",),
+        ),
+    ],
+    ids=["instruction", "argument"],
+)
+def test_what_is_not_emulated_is_an_error_and_no_verdict(
+    program: str,
+    words: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An unknown instruction or argument is one line with exit status 2: nothing is guessed."""
+    monkeypatch.setenv(sources.CHECKOUT, "")
+    folder = _checkout(tmp_path / "aiter")
+    held = tmp_path / "tokens_3.safetensors"
+    write_recording(held, construct("tokens_3"))
+    monkeypatch.setattr(builds, "compile_hip", lambda *_: program)
+    monkeypatch.setattr(builds, "find_compiler", lambda: Compiler(("true",), "22.1.8"))
+    monkeypatch.setattr(emulate, "workers", lambda: nullcontext(map))
+
+    status = main(["emulate", "--aiter", str(folder), "--recordings", str(held)])
+
+    seen = capsys.readouterr()
+    (line,) = (line for line in seen.err.splitlines() if words[0] in line)
+    assert status == 2
+    assert line.startswith("goldgate emulate: checkout of unknown commit, ")
+    assert all(word in line for word in words)
     assert "FAIL" not in seen.out + seen.err
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from goldgate.kernels import call_sites, find, load, registry
+from goldgate.reference import MODELS
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,3 +69,14 @@ def test_each_server_has_its_own_kernels_and_aiters() -> None:
         assert sites[-len(shared) :] == shared
         own = {site.package.partition("-")[0] for site in sites[: -len(shared)]}
         assert own == {server}
+
+
+def test_vllm_s_topk_sigmoid_takes_a_float32_bias_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls with another type of bias are beyond it, by name, and so no failure of it."""
+    monkeypatch.setattr("goldgate.kernels.vllm.operators", object)
+    refusal = registry()["vllm-topk-sigmoid"].load().adapter.refusal
+
+    assert refusal(MODELS["MiniMax-M2.5"].spec, 4, "BF16", "F32") is None
+    assert (
+        refusal(MODELS["MiniMax-M2.5"].spec, 4, "BF16", "BF16") == "takes a float32 bias, not BF16"
+    )

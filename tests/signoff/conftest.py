@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from goldgate.mutants.matrix import fault_line
 from goldgate.mutants.trial import FAULTS
 from goldgate.reference import MINIMAX_M2_5
 from goldgate.sealed import sealed
+from goldgate.signoff import tiers
 from goldgate.signoff.policy import POLICIES
 from tests.evals.support import QUESTIONS, Server, problem
 
@@ -111,14 +113,20 @@ def _recorded(folder: Path) -> None:
     assert main(["judge", *where, "--json", str(folder / "host-a" / "parity.json")]) == 0
 
 
-def _covered(folder: Path) -> None:
-    """Run the kernel on a recording of each tier."""
+@cache
+def _chosen() -> tuple[Entry, ...]:
+    """Return the smallest recording of each tier: here a tier holds no other."""
     chosen: dict[str, Entry] = {}
     for entry in sorted(entries(DEFAULT_MODEL), key=lambda one: (one.rows, one.name)):
         if entry.name != "not_a_number":  # torch's known failure there is a test of its own
             chosen.setdefault(entry.tier, entry)
+    return tuple(chosen.values())
+
+
+def _covered(folder: Path) -> None:
+    """Run the kernel on a recording of each tier."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parity, "entries", lambda _model: iter(chosen.values()))
+        patch.setattr(parity, "entries", lambda _model: iter(_chosen()))
         options = ("--coverage", "full", "--model", "MiniMax-M2.5", "--repeats", "2")
         where = ("--recordings", str(folder / "host-a" / "recordings"))
         to = ("--json", str(folder / "host-b" / "deep" / "coverage.json"))
@@ -187,12 +195,15 @@ def _killed(folder: Path) -> None:
 
 
 @pytest.fixture
-def signoff(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Return a function that decides on the evidence of a folder with a policy."""
+def signoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Yield a function that decides on the evidence of a folder with a policy."""
     monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setattr(tiers, "entries", lambda _model: iter(_chosen()))
+    tiers.recordings_of.cache_clear()
 
     def run(root: Path, *more: str) -> int:
         common = ("--policy", str(root / "policy.toml"), "--evidence", str(root / "evidence"))
         return main(["signoff", *common, *more])
 
-    return run
+    yield run
+    tiers.recordings_of.cache_clear()

@@ -68,6 +68,10 @@ POLICY = Policy(
 )
 
 
+#: Tango's bound of 5 losses and 4 gains among 1,319 questions at 0.05.
+LOWER = -0.005098615410471119
+
+
 def a_file(path: str, kind: str, made: str = MADE) -> EvidenceFile:
     """Return a file of evidence whose hash follows from its path."""
     return EvidenceFile(path, path.encode().hex()[:64].ljust(64, "0"), kind, made, "")
@@ -124,8 +128,8 @@ def a_verdict(**more: object) -> dict[str, Any]:
         "cautions": [], "withheld": [],
         "rules": {"margin": 0.015, "alpha": 0.05},
         "paired": {"strict-match": {
-            "questions": 1319, "losses": 5.0, "gains": 4.0, "difference": -0.0008,
-            "lower": -0.005, "discordance": 0.007,
+            "questions": 1319, "losses": 5.0, "gains": 4.0, "difference": -1 / 1319,
+            "lower": LOWER, "discordance": 9 / 1319,
         }},
         "noise_floor": {"discordance": 0.006}, "throughput": {"ratio": 1.02, "low": 1.0,
                                                               "high": 1.04},
@@ -203,6 +207,9 @@ FACTS = Gathered(
 )  # fmt: skip
 
 
+#: The recordings of each tier.
+NAMED = {"ordinary": ("ordinary/tokens",), "pairs": ("pairs/0",), "hostile": ("hostile/few",)}
+
 FIELDS = (
     *("recordings", "parity", "covered", "compared", "timed", "scored", "killed", "dispatched"),
 )
@@ -215,8 +222,8 @@ def with_files(facts: Gathered) -> Gathered:
 
 
 def decided(facts: Gathered = FACTS, policy: Policy = POLICY) -> Checklist:
-    """Decide on facts, as of `NOW` and with the judge `JUDGE`."""
-    return decide(policy, with_files(facts), NOW, judge=JUDGE)[0]
+    """Decide on facts, as of `NOW`, with the judge `JUDGE` and one recording a tier."""
+    return decide(policy, with_files(facts), NOW, judge=JUDGE, named=NAMED)[0]
 
 
 def item_of(name: str, facts: Gathered = FACTS, policy: Policy = POLICY) -> Item:

@@ -34,13 +34,14 @@ def test_forged_verdict_is_unusable(
     """A verdict that was edited and sealed again is not what judging again finds."""
     path = copied / "evidence" / "host-a" / "parity.json"
     held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    held["results"][1]["failing"] = 3
+    one = held["results"][1]
+    one |= {"exact": one["exact"] - 3, "admissible": one["admissible"] + 3}
     path.write_text(sealed(held), encoding="utf-8")
 
     assert signoff(copied) == 2
 
     printed = capsys.readouterr().out
-    assert "evidence/host-a/parity.json states (failing rows 3 there, 0 here)" in printed
+    assert "evidence/host-a/parity.json states (row verdicts {'exact': " in printed
     assert signoff(copied, "--again", "none") == 0
 
 

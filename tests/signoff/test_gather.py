@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -46,6 +48,9 @@ def _parity(number: int = 0, **more: object) -> dict[str, Any]:
     return held | more
 
 
+_PACKED = gzip.compress(sealed(_parity()).encode(), mtime=0)
+
+
 def test_kernel_is_described_by_its_device(tmp_path: Path) -> None:
     """A kernel whose evidence names the device alone has the device's architecture."""
     (tmp_path / "a.json").write_text(sealed(_parity()), encoding="utf-8")
@@ -54,6 +59,36 @@ def test_kernel_is_described_by_its_device(tmp_path: Path) -> None:
 
     assert (one.kernel.name, one.kernel.architecture, one.rows) == ("new.kernel", "gfx942", 7)
     assert (one.judge_sha256, one.file.path) == ("j", f"{tmp_path.name}/a.json")
+
+
+def test_compressed_evidence_is_read(tmp_path: Path) -> None:
+    """A document that gzip packed is evidence with the hash of the packed file."""
+    (tmp_path / "a.json.gz").write_bytes(_PACKED)
+
+    found = _gathered(tmp_path)
+
+    assert [one.recording for one in found.parity] == ["layer0"]
+    assert [one.sha256 for one in found.files] == [hashlib.sha256(_PACKED).hexdigest()]
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"{}",
+        b"",
+        gzip.compress(sealed(_parity()).encode())[:-9],
+        gzip.compress(bytes(300 * 2**20), 1),
+    ],
+    ids=["not packed", "empty", "cut short", "too large"],
+)
+def test_broken_compressed_evidence_is_refused(packed: bytes, tmp_path: Path) -> None:
+    """What gzip did not pack, or not whole, or what unpacks without measure is unusable."""
+    (tmp_path / "a.json.gz").write_bytes(packed)
+
+    [one] = _gathered(tmp_path).refused
+
+    assert one.unusable
+    assert "expected whole JSON" in one.why
 
 
 @pytest.mark.parametrize(

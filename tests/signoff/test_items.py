@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from goldgate.emulator import ROUNDINGS
 from goldgate.fixtures import SHIPPED_RECORDINGS
 from goldgate.fixtures.recorder.checkpoint import locate
 from goldgate.signoff.checklist import State
 from goldgate.signoff.gathered import DISPATCH, Dispatched, Gathered, Interval
 from goldgate.signoff.items import DECIDED_BY
+from goldgate.signoff.other_facts import dispatch_facts
 from goldgate.signoff.parity_facts import parity_of
 from goldgate.signoff.rules import ITEMS, EngineRule, InputRule
 from goldgate.signoff.standin import standin_revision
@@ -79,6 +81,14 @@ def _run(**more: object) -> dict[str, Any]:
     return {**runs, "candidate": {**runs["candidate"], **more}}
 
 
+def _on(mark: str, arm: str = "candidate", version: str = "") -> dict[str, Any]:
+    """Return the runs of a paired verdict, one of them of an engine with that fingerprint."""
+    runs = a_scored().document["runs"]
+    server = {"at_start": {"/info.version": version} if version else {}, "at_end": {}}
+    totals = {"served_models": {"org/Model": 1319}, "fingerprints": {mark: 1319}}
+    return {**runs, arm: {**runs[arm], "totals": totals, "server": server}}
+
+
 def _source(**more: object) -> Change:
     return first("recordings", source={**RECORDINGS[0].source, **more})
 
@@ -93,6 +103,7 @@ def kernels(architecture: str = "gfx942", **more: str) -> Change:
     return every("parity", kernel=a_kernel("new.kernel", architecture, **more))
 
 
+_OLD = "2 versions of the kernel that is replaced: 1."
 _UNLIKE = {"name": "one model", "passed": False}
 _SYNTHETIC = {"kind": "synthetic", "name": "normal"}
 _OTHER_ROUTER = {**RECORDINGS[0].spec, "top_k": 6}
@@ -133,6 +144,15 @@ FAILS: list[tuple[str, Change, str]] = [
         ),
         "dispatch reaches x",
     ),
+    ("release", first("compared", old=a_kernel("old.kernel", "gfx942", version="1.5")), _OLD),
+    ("release", first("timed", baseline=a_kernel("old.kernel", "gfx942", version="1.5")), _OLD),
+    ("release", every("compared", old=a_kernel("old.kernel", "gfx942", package="p"),
+                      new=a_kernel("new.kernel", "gfx942", package="p")), "of one package, p"),
+    ("release", every("parity", kernel=a_kernel("new.kernel", "gfx942", package="sglang")),
+     "new.kernel 2.1 (e/gfx942/parity.json) and recorded in sglang 0.5.15"),
+    ("release", scored(runs=_on("sglang-0.5.14")), "the candidate of GSM8K asked 0.5.14"),
+    ("release", scored(runs=_on("sglang-0.5.14", "baseline")), "the baseline of GSM8K asked 0.5"),
+    ("release", scored(runs=_on("fp_1", version="0.5.16")), "the candidate of GSM8K asked 0.5.16"),
     ("parity", first("parity", verdict="FAIL", why="7 of 4096 rows fail"), "7 of 4096 rows fail"),
     ("parity", first("parity", known=_NEW_REASON), "policy does not allow"),
     ("bias", first("parity", input=_INPUT), "another than the checkpoint's"),
@@ -202,6 +222,7 @@ MISSING: list[tuple[str, Change, str]] = [
     ("determinism", every("parity", **_NOT_COVERED), "no repeated calls"),
     ("release", without("parity"), "gfx942, gfx950: no outputs that a recorder took"),
     ("release", scored(runs=_run(totals={"served_models": {"org/Model": 1}})), "no fingerprint"),
+    ("release", scored(runs=_on("fp_1")), "states no release (fp_1)"),
     ("parity", lambda f: replace(f, parity=(*MODEL_PARITY[1:], *CONSTRUCTED)), "on layers 0"),
     ("parity", every("parity", rows=99), "gfx942, gfx950: layers 0 to 1 have fewer than 100 rows"),
     ("parity", every("parity", counts={"padding": 4000}), "layers 0 to 1 have fewer than 100 rows"),
@@ -282,6 +303,7 @@ def test_item_fails(name: str, change: Change, words: str) -> None:
 
     assert found.state is State.FAIL
     assert words in found.found
+    assert found.next_step
     assert decided(change(FACTS)).status == 1
 
 
@@ -318,17 +340,29 @@ def test_another_routers_constructed_rows_do_not_matter() -> None:
     assert decided(replace(FACTS, parity=(*FACTS.parity, other))).status == 0
 
 
-def test_emulated_evidence_informs() -> None:
-    """Emulated verdicts fill the advisory item and never a required one."""
+@pytest.mark.parametrize("roundings", [ROUNDINGS, ROUNDINGS[:1]])
+def test_emulated_evidence_informs(roundings: tuple[str, ...]) -> None:
+    """Verdicts under each rounding model fill the advisory item alone; one model does not."""
     emulated = tuple(
-        a_parity(arch, "edge", "9" * 64, kernel=a_kernel("new.kernel", arch, execution="emulated"))
+        a_parity(
+            arch, "edge", "9" * 64,
+            kernel=a_kernel(
+                "new.kernel", arch, execution="emulated", version=f"2.1, {name}",
+                note=f"emulated; rounding of exp and rcp: {name}",
+            ),
+        )
         for arch in POLICY.architectures
-    )
+        for name in roundings
+    )  # fmt: skip
 
     alone = decided(Gathered(parity=emulated))
 
-    states = {one.name: one.state for one in alone.items}
-    assert states.pop("emulated") is State.PASS
+    items = {one.name: one for one in alone.items}
+    states = {name: one.state for name, one in items.items()}
+    assert (states.pop("emulated") is State.PASS) is (roundings == ROUNDINGS)
+    assert ("not under the rounding models below, above" in items["emulated"].found) is (
+        roundings != ROUNDINGS
+    )
     assert states.pop("agreement") is State.PASS
     assert set(states.values()) == {State.MISSING}
 
@@ -397,6 +431,7 @@ def test_a_demonstration_says_so() -> None:
         ({}, State.PASS),
         ({"catalogue": "old"}, State.PASS),
         ({"catalogue": "third"}, State.FAIL),
+        ({"engine": "sglang 0.5.14"}, State.FAIL),
         ({"catalogue": "third", "simulated": True}, State.PASS),
         ({"catalogue": "third", "platform": "cuda"}, State.PASS),
         ({"catalogue": "third", "engine": "sglang 0.6.0"}, State.PASS),
@@ -404,7 +439,7 @@ def test_a_demonstration_says_so() -> None:
     ],
 )
 def test_dispatch_of_the_engine(changes: dict[str, Any], state: State) -> None:
-    """An engine whose own code reaches a third kernel fails the release; a simulation informs."""
+    """Dispatch to a third kernel, or in another release, fails; a simulation informs."""
     file = a_file("e/dispatch.json", DISPATCH)
     one = Dispatched(
         "sglang 0.5.15",
@@ -420,7 +455,24 @@ def test_dispatch_of_the_engine(changes: dict[str, Any], state: State) -> None:
     found = item_of("release", replace(FACTS, dispatched=(replace(one, **changes),)))
 
     assert found.state is state
-    assert ("dispatch of sglang 0.5.15 on hip reaches" in found.found) == (state is State.FAIL)
+    assert ("e/dispatch.json" in found.found) == (state is State.FAIL)
+
+
+@pytest.mark.parametrize(("bias", "state"), [("float32", State.PASS), ("bfloat16", State.FAIL)])
+def test_bias_that_the_dispatch_passes(bias: str, state: State) -> None:
+    """The type of the bias in the engine's own call has to be the policy's."""
+    arguments = {"0": "float32[4, 256]", "1": f"{bias}[256]", "2": "8"}
+    document = {
+        "scenario": {"engine": "sglang", "platform": "hip", "gate": "F32"}, "version": "0.5.15",
+        "model": "MiniMax-M2.5", "kernel": "new:route", "catalogue": "new", "simulated": False,
+        "arguments": arguments,
+    }  # fmt: skip
+    reached = dispatch_facts(document, a_file("e/dispatch.json", DISPATCH)).dispatched
+
+    found = item_of("bias", replace(FACTS, dispatched=reached))
+
+    assert found.state is state
+    assert ("passes the bias as bfloat16 (e/dispatch.json)" in found.found) is (state is State.FAIL)
 
 
 def test_sequential_plan_counts_where_the_policy_asks_for_it() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.cli import main
 from goldgate.reference.models import MODELS
 from goldgate.signoff.policy import POLICIES, find_policy, read_policy, shipped_policies
@@ -29,6 +30,19 @@ def test_shipped_policy_is_whole(name: str) -> None:
     assert policy.gsm8k.questions == 1319
     assert policy.advisory == ("emulated",)
     assert policy.demonstration == name.endswith("standin")
+
+
+def test_the_demonstration_allows_what_is_known_of_its_kernel_and_no_more() -> None:
+    """Each failure that nvidia-standin allows has as many known rows, and each known one is in."""
+    policy = read_policy(POLICIES / "nvidia-standin.toml")
+    known = [one for one in read_known_failures(SHIPPED) if one.kernel in policy.kernel.names]
+
+    listed = {
+        (Path(one.recording).name, one.reason, one.most_rows) for one in policy.allowed_failure
+    }
+
+    assert listed == {(one.recording, one.reason, len(one.rows)) for one in known}
+    assert {one.recording for one in known} == {"edge", "few_selectable"}
 
 
 def test_release_policy_is_the_default(tmp_path: Path) -> None:

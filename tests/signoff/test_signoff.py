@@ -39,6 +39,9 @@ def test_complete_evidence_of_a_demonstration(
         "advisory: emulated MISSING, throughput MISSING"
     )
     assert f"SIGN-OFF {yes}" in printed
+    statement = tmp_path / "signoff.intoto.json"
+    assert f"cosign sign-blob --bundle {statement}.sigstore.json {statement}" in printed
+    assert f"gpg --armor --detach-sign {statement}" in printed
     assert _document(tmp_path)["verdict"] == yes
     for name in ("signoff.md", "signoff.html", "signoff.intoto.json", "signoff.xml"):
         assert "DEMONSTRATION" in (tmp_path / name).read_text(encoding="utf-8"), name
@@ -222,7 +225,11 @@ def test_contradiction_names_both_files(
 
     path = copied / "evidence" / "old-new.json"
     held = json.loads(path.read_text(encoding="utf-8"))
-    held["results"][0]["verdict"] = "UNEXPLAINED"
+    one = held["results"][0]
+    one |= {"verdict": "UNEXPLAINED", "new_wrong": 1}
+    largest = max(("same", "other_weights", "order", "tie"), key=lambda name: int(one[name]))
+    one[largest] -= 1
+    held["summary"] |= {"explained": held["summary"]["explained"] - 1, "unexplained": 1}
     (path.parent / "other.json").write_text(sealed(held), encoding="utf-8")
 
     assert signoff(copied) == 1

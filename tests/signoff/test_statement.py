@@ -14,15 +14,15 @@ from goldgate.cli import main
 from goldgate.signoff.checklist import Checklist, Refused
 from goldgate.signoff.decide import decide
 from goldgate.signoff.gathered import Gathered, Interval
-from goldgate.signoff.statement import to_statement
-from tests.signoff.facts import FACTS, JUDGE, NOW, POLICY, a_file, a_scored, with_files
+from goldgate.signoff.statement import to_statement, verified
+from tests.signoff.facts import FACTS, JUDGE, NAMED, NOW, POLICY, a_file, a_scored, with_files
 
 SignOff = Callable[..., int]
 
 
 def _statement(facts: Gathered = FACTS, **changes: Any) -> tuple[Checklist, dict[str, Any]]:  # noqa: ANN401 - a field's value
     policy = replace(POLICY, **changes)
-    checklist, left = decide(policy, with_files(facts), NOW, judge=JUDGE)
+    checklist, left = decide(policy, with_files(facts), NOW, judge=JUDGE, named=NAMED)
     held: dict[str, Any] = json.loads(to_statement(checklist, left))
     return checklist, held
 
@@ -134,6 +134,72 @@ def test_verify_at_the_same_place_and_elsewhere(
     assert main(["signoff", "verify", statement]) == 2
     assert "evidence/old-new.json: not at hand" in capsys.readouterr().out
     assert main(["signoff", "verify", statement, "--partial"]) == 0
+
+
+def test_verify_without_recordings_and_samples_at_hand(
+    copied: Path, signoff: SignOff, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was known by its hash alone is named, with how to supply it, and is no error."""
+    evidence = copied / "evidence"
+    kept = {name: copied / name for name in ("recordings", "outputs", "candidate")}
+    for name, folder in (("recordings", "host-a"), ("outputs", "host-a"), ("candidate", "gsm8k")):
+        (evidence / folder / name).rename(kept[name])
+    signoff(copied, "--out", str(copied / "out"))
+    statement = str(copied / "out" / "signoff.intoto.json")
+    where = ("--evidence", str(evidence), "--evidence", str(copied / "policy.toml"))
+    capsys.readouterr()
+
+    assert main(["signoff", "verify", statement, *where]) == 0
+    printed = capsys.readouterr().out
+    assert "not checked: 3 recordings that the evidence names by hash (recording standin" in printed
+    assert "not checked: 1 journals that the evidence names by hash (journal of the cand" in printed
+    assert "give --evidence what `goldgate record --out` wrote" in printed
+
+    more = [part for folder in kept.values() for part in ("--evidence", str(folder))]
+    assert main(["signoff", "verify", statement, *where, *more]) == 0
+    assert "not checked" not in capsys.readouterr().out
+
+
+def test_verify_finds_what_changed_in_a_folder_that_was_renamed(
+    copied: Path, signoff: SignOff, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of evidence under another name, deeper in: its files keep their places."""
+    signoff(copied, "--out", str(copied / "out"))
+    (copied / "archive").mkdir()
+    (copied / "evidence").rename(copied / "archive" / "release-7")
+    path = copied / "archive" / "release-7" / "old-new.json"
+    path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    capsys.readouterr()
+
+    status = main(
+        [
+            "signoff",
+            "verify",
+            str(copied / "out" / "signoff.intoto.json"),
+            "--evidence",
+            str(copied),
+        ]
+    )
+
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert "evidence/old-new.json (now " in printed
+    assert "archive/release-7/old-new.json): CHANGED" in printed
+    assert " 1 changed, 0 not at hand" in printed
+
+
+def test_verify_takes_no_file_of_another_place_for_a_changed_one() -> None:
+    """Where several files may be a subject's, or the one there is another's, it is absent."""
+    about = {"old/a.json": "1" * 64, "old/b/a.json": "2" * 64}
+    statement = {
+        "subject": [{"name": name, "digest": {"sha256": one}} for name, one in about.items()]
+    }
+
+    several = verified(statement, [("x/a.json", "3" * 64), ("y/a.json", "4" * 64)])
+    other = verified(statement, [("new/b/a.json", "2" * 64)])
+
+    assert [one.found for one in several] == ["absent", "absent"]
+    assert [one.found for one in other] == ["absent", "same"]
 
 
 def test_verify_names_a_changed_file(

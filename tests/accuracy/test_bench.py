@@ -1,0 +1,68 @@
+"""`goldgate bench`: every ratio of one run, with the machine; no figure is judged here."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+
+from goldgate.accuracy import bench, bench_plot
+from goldgate.accuracy.bench_inputs import DEEPSEEK_V3_SHAPE, inputs
+from goldgate.accuracy.commands import bench as command
+from goldgate.cli import main
+from goldgate.reference import MINIMAX_M2_5
+
+#: What the document has; each is the median of a ratio with its range beside it.
+RATIOS = (
+    "judge_fraction_of_memory_read",
+    "judge_over_torch_float64",
+    "files_over_slower_of_judge_and_hash",
+    "groups_over_one_group",
+    "softmax_over_sigmoid",
+)
+
+
+def test_every_ratio_is_printed_and_written_with_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ratios, their ranges, peak memory and the machine are in the text and in the document."""
+    monkeypatch.setattr(bench, "_TURNS", 3)
+    monkeypatch.setattr(bench_plot, "_LOGITS", 1 << 14)
+    monkeypatch.setattr(bench_plot, "EXPERTS", (32, 64))
+    monkeypatch.setattr(command, "_emulator", lambda: None)  # starts a compiler
+    document, picture = tmp_path / "new" / "bench.json", tmp_path / "new" / "bench.png"
+
+    status = main(
+        [
+            *("bench", "--rows", "2048", "--threads", "1"),
+            *("--json", str(document), "--plot", str(picture)),
+        ]
+    )
+
+    printed = capsys.readouterr().out
+    held = json.loads(document.read_text(encoding="utf-8"))
+    assert status == 0
+    for name in RATIOS:
+        low, high = held["spread"][name]
+        assert 0.0 < low <= held[name] <= high
+        assert f"{name} " in printed
+    assert held["peak_mib"] > 10
+    assert f"peak_mib {held['peak_mib']:.0f}".split() == next(
+        line.split() for line in printed.splitlines() if line.startswith("peak_mib")
+    )
+    assert held["machine"]["threads"] == 1
+    assert held["machine"]["processor"] in printed
+    assert (held["rows"], held["experts"]) == (2048, 256)
+    assert matplotlib.image.imread(picture).std() > 0.0
+
+
+def test_a_kernel_that_does_not_pass_is_not_measured() -> None:
+    """Where the judge finds fault with what it should pass, there is no rate but an error."""
+    _, output = inputs(MINIMAX_M2_5, 64)
+    grouped, _ = inputs(DEEPSEEK_V3_SHAPE, 64)  # which other ids are right for
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="does not pass"):
+        bench._judge(grouped, output, pool)
