@@ -340,7 +340,7 @@ def test_a_kernel_that_dies_fails_where_it_died_and_nowhere_else(tmp_path: Path)
     )
     assert found.pop("tokens_31") == (
         "FAIL",
-        ["mine:route on tokens_31: RuntimeError: illegal memory access"],
+        ["mine:route on tokens_31, in a call of 31 tokens: RuntimeError: illegal memory access"],
     )
     assert set(found) == {"tokens_1", "tokens_32", "tokens_127"}
     assert all(one == ("PASS", []) for one in found.values())
