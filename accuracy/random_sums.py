@@ -123,8 +123,7 @@ def variance(chosen: Chosen, contract: Contract) -> Float64:
     divide = third if profile.divide <= 1.0 else profile.divide**2
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         if spec.scoring != "sigmoid":
-            # Whatever the operations, no error is larger; a score that nothing bounds says nothing.
-            own = np.minimum((chosen.error / (s * U)) ** 2, _LARGEST)
+            own = (chosen.error / (s * U)) ** 2  # whatever the operations, no error is larger
         elif profile.tanh:
             own = (0.5 * profile.tanh * np.abs(1.0 - 2.0 * s) / s) ** 2 + third
         else:
@@ -134,6 +133,9 @@ def variance(chosen: Chosen, contract: Contract) -> Float64:
             own = (1.0 - s) ** 2 * (exponent**2 + function**2) + third + divide
         if profile.recovered:
             own = own + third * ((s + chosen.bias) ** 2 + s**2) / s**2
+        # A score that nothing bounds says nothing, nor one that vanishes in float64 (0 / 0, hence
+        # fmin), which has no share of the sum either.
+        own = np.fmin(own, _LARGEST)
         inexact = (scale_rounding(spec) / U) ** 2
         if not spec.renormalize:
             return np.asarray(own + 2.0 * third + inexact)

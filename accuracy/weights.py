@@ -145,7 +145,7 @@ def signed_errors(
     weights: NDArray[np.float32], expected: Float64, bound: Float64, profile: Profile
 ) -> Float64:
     """Return r = (weight / expected - 1) / u, [n, k]; NaN where rounding has no small bound."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         sharp = bound < expected * sharpness(profile)
         r = (weights.astype(np.float64) / expected - 1.0) / U
     return np.where(sharp & np.isfinite(r), r, np.nan)

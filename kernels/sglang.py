@@ -120,6 +120,11 @@ def one_group_sigmoid(spec: RoutingSpec) -> str | None:
     return None
 
 
+def float32_bias(_spec: RoutingSpec, _rows: int, _gate: str, bias: str) -> str | None:
+    """Refuse calls with another type of bias, as the launchers of `topk_sigmoid` do."""
+    return None if bias == "F32" else f"takes a float32 bias, not {bias}"
+
+
 def imported(function: str, *modules: str) -> Callable[..., Any]:
     """Import a function from the first module that can be imported.
 
@@ -149,7 +154,10 @@ def _topk_sigmoid(
 
         release = distribution_version(*distributions)
         profile = origin.arithmetic_of(release).profile
-        return Loaded(taking(call), name, release, "cuda", profile, contiguous=True)
+        adapter = Adapter(supports=float32_bias)
+        return Loaded(
+            taking(call), name, release, "cuda", profile, contiguous=True, adapter=adapter
+        )
 
     return load
 

@@ -27,7 +27,7 @@ from goldgate.kernels.kernel import (
     sigmoid_only,
 )
 from goldgate.kernels.origin import Origin
-from goldgate.kernels.sglang import one_group_sigmoid
+from goldgate.kernels.sglang import float32_bias, one_group_sigmoid
 from goldgate.reference import RoutingSpec
 
 _HOST = "an NVIDIA host with vLLM (such as its container)"
@@ -82,12 +82,7 @@ def _load_topk_sigmoid() -> Loaded:
         rows = torch.empty_like(a.ids)  # token_expert_indices, which routing does not use
         held.topk_sigmoid(a.weights, a.ids, rows, a.logits, a.renormalize, a.bias)
 
-    # Its launcher refuses any other type of bias (0.25.1 on an H200).
-    return _loaded(call, "vLLM topk_sigmoid", Adapter(supports=_float32_bias))
-
-
-def _float32_bias(_spec: RoutingSpec, _rows: int, _gate: str, bias: str) -> str | None:
-    return None if bias == "F32" else f"takes a float32 bias, not {bias}"
+    return _loaded(call, "vLLM topk_sigmoid", Adapter(supports=float32_bias))
 
 
 def _load_grouped_topk() -> Loaded:

@@ -20,6 +20,7 @@ from goldgate.accuracy.rounding_models import profile_for
 from goldgate.accuracy.rows import Contract
 from goldgate.accuracy.systematic_error import jackknife
 from goldgate.fixtures import KernelInfo, Output, Recording
+from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.plan import Plan
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import tensor
@@ -258,6 +259,21 @@ def test_the_variance_of_roundings_is_not_exceeded() -> None:
     r = (weights / golden.weights - 1.0) / U
 
     assert np.mean(r**2) < np.mean(allowed) < 16 * np.mean(r**2)
+
+
+@pytest.mark.parametrize("name", ["Qwen3-MoE/huge", "DeepSeek-V2/huge"])
+def test_scores_of_zero_leave_the_random_error_a_number(name: str) -> None:
+    """Experts whose softmax vanishes even in float64 take no part, whatever a kernel writes."""
+    held = construct(name)
+    golden = route(held.logits(), held.bias(), held.spec)
+    weights = golden.weights.astype(np.float32)
+    weights[::3] = np.finfo(np.float32).max
+    output = Output(IEEE, tensor(weights), tensor(golden.ids.astype(np.int32)))
+
+    found = judge(held, output, PROFILES["conservative"]).random_error
+
+    assert found.weights
+    assert np.isfinite(found.rms_over_limit)
 
 
 @pytest.mark.parametrize("rows", [1, RUN, SAMPLE, SAMPLE + 1, 10 * SAMPLE, 524288])
