@@ -15,31 +15,38 @@ from goldgate.cli import main
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/swap-on-a-gpu.md").read_text("utf-8")
 EVIDENCE = ROOT / "docs/measurements/swap-h200"
+H100 = ROOT / "docs/measurements/swap-h100"
 ARMS = ("baseline", "candidate", "control")
 SERVED = ROOT / "fixtures/served/sglang-0.5.15-h200"
 
 
-def document(name: str) -> dict[str, Any]:
+def document(name: str, folder: Path = EVIDENCE) -> dict[str, Any]:
     """Read one of the page's JSON files, a large one packed by gzip."""
-    packed = EVIDENCE / f"{name}.gz"
-    raw = (
-        gzip.decompress(packed.read_bytes()) if packed.exists() else (EVIDENCE / name).read_bytes()
-    )
+    packed = folder / f"{name}.gz"
+    raw = gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / name).read_bytes()
     found: dict[str, Any] = json.loads(raw)
     return found
 
 
 @pytest.mark.parametrize(
-    ("title", "name"),
+    ("title", "name", "folder"),
     [
-        ("topk_sigmoid, eager", "record-topk-sigmoid"),
-        ("moe_fused_gate, eager", "record-moe-fused-gate"),
+        ("topk_sigmoid, eager", "record-topk-sigmoid", EVIDENCE),
+        ("moe_fused_gate, eager", "record-moe-fused-gate", EVIDENCE),
+        ("topk_sigmoid, eager, H100", "record-topk-sigmoid", H100),
+        ("moe_fused_gate, eager, H100", "record-moe-fused-gate", H100),
+        ("topk_sigmoid, in graphs, H100", "graphs-topk-sigmoid", H100),
+        ("moe_fused_gate, in graphs, H100", "graphs-moe-fused-gate", H100),
     ],
 )
-def test_a_recordings_line_is_what_was_judged(title: str, name: str) -> None:
+def test_a_recordings_line_is_what_was_judged(
+    title: str, name: str, folder: Path, tmp_path: Path
+) -> None:
     """Rows, replays, verdicts and the largest error are the evidence's, whose digest holds."""
-    read_evidence(EVIDENCE / f"{name}.json")
-    found = document(f"{name}.json")
+    found = document(f"{name}.json", folder)
+    unpacked = tmp_path / "evidence.json"
+    unpacked.write_text(json.dumps(found), "utf-8")
+    read_evidence(unpacked)
     results = found["results"]
     replays = sum(
         one["rows"]
@@ -63,9 +70,11 @@ def test_the_comparison_is_the_evidences() -> None:
     assert "the 64,332 recorded rows with both kernels: 0 rows route differently" in PAGE
 
 
-def test_the_score_is_the_verdicts() -> None:
+@pytest.mark.parametrize(("folder", "part"), [(EVIDENCE, 0), (H100, 1)])
+def test_the_score_is_the_verdicts(folder: Path, part: int) -> None:
     """Verdict, changed answers, bound, counts and throughput are those of verdict.json."""
-    found = document("verdict.json")
+    page = PAGE.split("\n## 6. ")[part]
+    found = document("verdict.json", folder)
     decided = found["paired"][found["decides"]]
     losses, gains = decided["losses"], decided["gains"]
     right = [found["runs"][arm]["totals"]["right"][found["decides"]][0] for arm in ARMS]
@@ -77,13 +86,13 @@ def test_the_score_is_the_verdicts() -> None:
     )
 
     assert decided["margin"] == 0.015
-    assert all(line in PAGE for line in lines)
+    assert all(line in page for line in lines)
     for title, name in (("candidate", "throughput"), ("control", "control_throughput")):
         ratio = found[name]
         assert (
             f"| throughput, {title} over baseline | {ratio['ratio']:.3f} ({ratio['low']:.3f} to "
             f"{ratio['high']:.3f}) |"
-        ) in PAGE
+        ) in page
 
 
 @pytest.mark.parametrize("kernel", ["topk-sigmoid", "moe-fused-gate"])

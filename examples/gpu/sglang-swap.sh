@@ -40,10 +40,10 @@ wait_until_up() { # PID LOG
   exit 2
 }
 
-stop() { # PID [SIGNAL]: the server and its workers
-  kill "-${2:-INT}" "$1" 2>/dev/null || true
-  for _ in $(seq 60); do kill -0 "$1" 2>/dev/null || return 0; sleep 1; done
-  kill -KILL "$1"
+stop() { # PID|-GROUP [SIGNAL]: one process, or all of a group; the whole group is killed after 60 s
+  kill "-${2:-INT}" -- "$1" 2>/dev/null || true
+  for _ in $(seq 60); do kill -0 -- "$1" 2>/dev/null || return 0; sleep 1; done
+  kill -KILL -- "-${1#-}" 2>/dev/null || true
 }
 
 serve() { # NAME SWITCH PORT MEMORY: start a server with CUDA graphs on; its number in $server
@@ -83,8 +83,9 @@ for one in "$old" "$new"; do
 done
 status=0
 BASELINE_URL=$old BASE_URL=$new goldgate swap --control "${asked[@]}" --out "$out/gsm8k" || status=$?
-# Started in the background by a script, they ignore an interrupt.
-stop "$baseline" TERM
-stop "$candidate" TERM
+# Started in the background by a script, they ignore an interrupt. setsid makes each the first of a
+# group, and its workers outlive a signal to the first alone.
+stop "-$baseline" TERM
+stop "-$candidate" TERM
 [ "$status" -ne 0 ] || status=$parity
 exit "$status"
