@@ -117,7 +117,8 @@ def main(options: argparse.Namespace) -> int:
                 some_saved = [o for o in judged if (o.kernel, o.recording) in kept]
                 unsaved = saved(options.save_outputs, some_saved)
     held = held_against_each_other(judged)
-    status = report(held, account(options, left_out), options, unsaved)
+    # What no variant executes stands under the name that they share: it is of no kernel alone.
+    status = report(held, account(options, left_out), options, unsaved, named=())
     to = console()
     for line in (*coverage(plan), *statements(judged, loose)):
         to.print(line, markup=False)

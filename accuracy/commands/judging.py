@@ -186,19 +186,24 @@ def report(
     about: Account,
     options: argparse.Namespace,
     unsaved: Sequence[str] = (),
+    named: Sequence[str] | None = None,
 ) -> int:
     """Write the evidence, print the table, and return the exit status.
+
+    `named` is what `unjudged` takes; None where the options name kernels, or none can be named.
 
     A file that cannot be written, or could not (`unsaved`, a line each), is named after the table
     and makes a pass exit with 2. What a kernel does not support was not run: it is no verdict.
     """
     beyond = [NotRun(o.kernel, o.recording, o.not_covered) for o in judged if o.not_covered]
     looked_at, notes = coverages(judged), about.not_run
+    if named is None:
+        named = getattr(options, "kernel", None)
     judged = [one for one in judged if not one.not_covered]
     about = replace(
         about,
         shortfalls=(
-            *unjudged(judged, (*notes, *beyond), getattr(options, "kernel", None)),
+            *unjudged(judged, (*notes, *beyond), named),
             *below(looked_at, getattr(options, "require_coverage", None)),
         ),
         not_run=(*notes, *beyond),

@@ -435,6 +435,22 @@ def test_the_command_executes_judges_and_keeps_outputs(
         assert saved.kernel.device in ("gfx942, emulated", "gfx950, emulated")
 
 
+def test_recordings_beyond_the_package_leave_a_pass_a_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What aiter has no kernel for is named, and the exit status is that of the others."""
+    for name in ("tokens_3", "routers/groups_16_8"):
+        path = tmp_path / f"{name.replace('/', '-')}.safetensors"
+        write_recording(path, construct(name))
+
+    status = main(["emulate", "--recordings", str(tmp_path)])
+
+    seen = capsys.readouterr()
+    assert "8 passed, 0 failed, 0 refused; 1 not run" in seen.out
+    assert "nothing was judged" not in seen.err
+    assert status == 0
+
+
 def test_every_kernel_of_the_file_passes_under_every_model(tmp_path: Path) -> None:
     """Expert counts that integers are divided by, and the sorting kernel with its reciprocals."""
     for name in ("shape_60_4", "shape_384_8", "groups_4_of_8"):
