@@ -189,8 +189,11 @@ def _choice(outputs: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     choices = outputs.get("choices")
     if not isinstance(choices, list) or not all(isinstance(one, dict) for one in choices):
         raise _malformed(excerpt(body))
-    # A lone choice without an index is the one that was asked for.
-    first = [one for one in choices if one.get("index", 0 if len(choices) == 1 else None) == 0]
+    # A lone choice without an index is the one that was asked for; false is no number.
+    numbers = [one.get("index", 0 if len(choices) == 1 else None) for one in choices]
+    first = [
+        one for one, n in zip(choices, numbers, strict=True) if n == 0 and not isinstance(n, bool)
+    ]
     if len(first) != 1:
         raise _malformed(f"{len(first)} choices with index 0 in {excerpt(body)}")
     found: dict[str, Any] = first[0]

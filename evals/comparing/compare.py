@@ -45,7 +45,8 @@ class Comparison:
     `decides` is the filter that decides, None where no filter qualifies; `withheld` says why counts
     that read PRESERVED do not make the verdict. `look` is the look at the candidate that this
     comparison is, None in a refusal; `next_level` is what a further look may spend. `noise` is the
-    control's for the filter that decides. The throughputs are ratios to the baseline's.
+    control's for the filter that decides. The throughputs are ratios to the baseline's. `loads`
+    has a caution for each load of a sweep at which answers were lost, if less than a collapse.
     """
 
     verdict: str
@@ -63,6 +64,7 @@ class Comparison:
     noise: NoiseFloor | None
     throughput: Ratio | None
     control_throughput: Ratio | None
+    loads: tuple[str, ...] = ()
 
     @property
     def status(self) -> int:

@@ -18,6 +18,9 @@ from goldgate.evals.stats.sample_size import questions_needed
 COLLAPSE = 0.2
 #: The largest share of answers that was seen to change between two runs of one server.
 DISCORDANCE = 0.14
+#: The file in a swap's folder with what a sweep found.
+LOADS = "loads.json"
+
 #: The load of the full comparison, where a sweep has it.
 USUAL = 32
 
@@ -82,8 +85,13 @@ def sweep_report(loads: Sequence[Load], collapse: float) -> str:
             )
         lines.append(f"  {load.concurrency:>4} at a time    {counts}; {load.verdict}")
         if load.small:
-            lines.append(
-                f"  caution           at {load.concurrency} at a time answers are lost beyond "
-                "chance, less than a collapse: ask the whole comparison at this load"
-            )
+            lines.append(f"  caution           {small_loss(load.concurrency)}")
     return "\n".join(lines)
+
+
+def small_loss(concurrency: int) -> str:
+    """Say what a load shows at which answers are lost, if fewer than in a collapse."""
+    return (
+        f"at {concurrency} at a time answers are lost beyond chance, less than a collapse: ask the "
+        "whole comparison at this load"
+    )

@@ -42,6 +42,7 @@ def cautions(found: Comparison) -> Iterator[str]:
                 f"{speed.correlation:.2f}); the interval is widened for it and may still be too "
                 "narrow"
             )
+    yield from found.loads
     yield from _looks(found)
     for name, run in found.runs():
         if run.facts["data"] != "GSM8K":

@@ -12,7 +12,7 @@ from goldgate.evals.asking.request import Request, task_of
 from goldgate.evals.asking.run import run
 from goldgate.evals.comparing.compare import STATUS, compare_runs
 from goldgate.evals.comparing.compatibility import Rules
-from goldgate.evals.comparing.loads import Load, slice_of, sweep_report, worst
+from goldgate.evals.comparing.loads import LOADS, Load, slice_of, sweep_report, worst
 from goldgate.evals.comparing.stepwise import ORDER_SEED
 from goldgate.evals.errors import EvalError
 from goldgate.evals.records.folder import Run, read_run, write_json
@@ -76,7 +76,7 @@ def sweep(
             )
         )
     write_json(
-        out / "loads.json",
+        out / LOADS,
         [
             {
                 "concurrency": load.concurrency,

@@ -104,7 +104,11 @@ def test_small_loss_at_a_load_is_a_caution(
     loads = json.loads((tmp_path / "out" / "loads.json").read_text(encoding="utf-8"))
     assert status == 1  # the whole comparison sees it
     assert [load["lost_beyond_chance"] for load in loads] == [True, True]
-    assert "answers are lost beyond chance, less than a collapse" in printed
+    lost = "answers are lost beyond chance, less than a collapse"
+    assert lost in printed
+    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text(encoding="utf-8"))
+    assert sum(lost in caution for caution in verdict["cautions"]) == 2
+    assert lost in (tmp_path / "out" / "verdict.html").read_text(encoding="utf-8")
 
 
 def test_sweep_is_part_of_the_plan_that_comes_first(

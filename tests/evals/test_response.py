@@ -55,6 +55,7 @@ def test_choice_with_index_0_is_the_answer() -> None:
     [
         [],
         [{"index": 1, "text": "a"}],
+        [{"index": False, "text": "a"}],
         [{"index": 0, "text": "a"}, {"index": 0, "text": "b"}],
         [{"text": "a"}, {"text": "b"}],
         [{"index": 0, "message": "a"}],
