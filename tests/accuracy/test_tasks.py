@@ -49,14 +49,14 @@ def test_the_loop_gives_the_verdicts_of_the_command(tmp_path: Path) -> None:
     assert sum(rows) == sum(task.rows for task in tasks)
 
 
-@pytest.mark.parametrize(("options", "status"), [((), 1), (("--weights-dtype", "bfloat16"), 0)])
+@pytest.mark.parametrize(("options", "status"), [((), 2), (("--weights-dtype", "bfloat16"), 0)])
 def test_narrow_weights_of_files_need_an_option(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     options: tuple[str, ...],
     status: int,
 ) -> None:
-    """Files of bfloat16 weights fail with a line that names what declares them, which passes."""
+    """Files of bfloat16 weights are refused; the line names what declares them, which passes."""
     held = construct("tokens_64")
     golden = route(held.logits(), held.bias(), held.spec)
     weights = tensor(narrowed(golden.weights.astype(np.float32), "bfloat16"), "BF16")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -382,7 +383,7 @@ def test_a_float32_kernel_with_moved_reciprocals_has_the_expected_mean(
     def moved(name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         return evaluate(name, values, rounding, flushing=True)
 
-    power = moved("v_exp_f32", (x.astype(np.float64) * -np.log2(np.e)).astype(np.float32))
+    power = moved("v_exp_f32", (x.astype(np.float64) * -math.log2(math.e)).astype(np.float32))
     s = moved("v_rcp_f32", np.float32(1) + power)
     exact = 1.0 / (1.0 + np.exp(-x.astype(np.float64)))
     weights, golden = s, exact
