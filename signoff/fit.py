@@ -128,19 +128,11 @@ def not_passing(misses: Iterable[Miss]) -> tuple[str, ...]:
     return would_fill(one for one in misses if one.verdict)
 
 
-def would_fill(misses: Iterable[Miss], already: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return a sentence for each set of reasons: which files, which rows, why not.
-
-    Args:
-        misses: what does not count.
-        already: rows that other evidence fills, of which nothing has to be told.
-
-    """
-    filled = set(already)
+def would_fill(misses: Iterable[Miss]) -> tuple[str, ...]:
+    """Return a sentence for each set of reasons: which files, which rows, why not."""
     groups: dict[tuple[str, tuple[str, ...]], list[Miss]] = {}
     for one in misses:
-        if one.row not in filled:
-            groups.setdefault((one.verdict, one.reasons), []).append(one)
+        groups.setdefault((one.verdict, one.reasons), []).append(one)
     return tuple(
         f"{_files(some)} {f'states {verdict} of' if verdict else 'would have filled'} "
         f"{listed([one.row for one in some])}; not counted: {'; '.join(reasons)}"

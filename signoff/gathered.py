@@ -41,6 +41,7 @@ class Kernel:
         source_sha256: of the file that defines it.
         architecture: gfx942, sm_90 and the like.
         note: what else its outputs say.
+        rounding: of an emulated kernel, the rounding model, such as "below" or "random (seed 0)".
 
     """
 
@@ -53,6 +54,7 @@ class Kernel:
     source_sha256: str = ""
     architecture: str = ""
     note: str = ""
+    rounding: str = ""
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ def kernel_of(info: Mapping[str, Any], arithmetic: str = "") -> Kernel:
         source_sha256=str(info.get("source_sha256") or ""),
         architecture=str(info.get("architecture") or "") or architecture_of(device),
         note=str(info.get("note") or ""),
+        rounding=str(info.get("rounding") or ""),
     )
 
 

@@ -12,7 +12,6 @@ from goldgate.signoff.fit import (
     kernel_reasons,
     numbers,
     recording_reasons,
-    would_fill,
 )
 from goldgate.signoff.gathered import Compared
 from goldgate.signoff.items.item import across, item
@@ -73,7 +72,7 @@ def old_new(view: View) -> Item:
         missing=across(missing),
         evidence=files_of(good),
         to_do=to_do,
-        would_fill=would_fill(misses),
+        misses=misses,
     )
 
 

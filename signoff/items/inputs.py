@@ -5,7 +5,7 @@ from __future__ import annotations
 from goldgate.accuracy.inputs import NARROW
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item, ToDo
-from goldgate.signoff.fit import Miss, files_of, numbers, would_fill
+from goldgate.signoff.fit import Miss, files_of, numbers
 from goldgate.signoff.gathered import Parity, Recorded
 from goldgate.signoff.items.engines import dispatched_here
 from goldgate.signoff.items.item import across, item
@@ -71,7 +71,7 @@ def bias(view: View) -> Item:
         missing=across(missing),
         evidence=files_of([*(one for one, _ in pairs), *dispatched]),
         to_do=_to_do(view, wrong, missing),
-        would_fill=would_fill(misses),
+        misses=misses,
     )
 
 
@@ -103,7 +103,7 @@ def gate(view: View) -> Item:
         missing=across(missing),
         evidence=files_of(one for one, _ in pairs),
         to_do=_to_do(view, wrong, missing),
-        would_fill=would_fill(misses),
+        misses=misses,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from goldgate.signoff.checklist import EvidenceFile, Item, State, ToDo
+from goldgate.signoff.fit import Miss, not_passing, would_fill
 from goldgate.signoff.items.next_steps import NEXT_STEP
 from goldgate.signoff.view import View
 
@@ -27,9 +28,9 @@ def item(
     missing: Sequence[str] = (),
     evidence: Iterable[EvidenceFile] = (),
     to_do: Sequence[ToDo] = (),
-    would_fill: Sequence[str] = (),
+    misses: Sequence[Miss] = (),
     details: Sequence[str] = (),
-    not_passing: Sequence[str] = (),
+    told: Sequence[str] = (),
 ) -> Item:
     """Return an item: FAIL where something is wrong, else MISSING where something is, else PASS.
 
@@ -42,9 +43,10 @@ def item(
         missing: what there is no evidence for, a clause each.
         evidence: the files that decide.
         to_do: what is to be run where something is missing or wrong.
-        would_fill: sentences on what does not count; left out where nothing is missing.
+        misses: what does not count. Where the item passes, those on a FAIL or REFUSED alone are
+            told.
         details: further lines.
-        not_passing: those of `would_fill` on a FAIL or REFUSED, kept where the item passes.
+        told: sentences for a reader of an item that passes, beside these.
 
     """
     state = State.FAIL if wrong else State.MISSING if missing else State.PASS
@@ -61,7 +63,7 @@ def item(
         found,
         tuple(dict.fromkeys(evidence)),
         () if state is State.PASS else tuple(to_do),
-        tuple(not_passing if state is State.PASS else would_fill),
+        (*not_passing(misses), *told) if state is State.PASS else would_fill(misses),
         (*extra, *details),
         NEXT_STEP[name] if state is State.FAIL else "",
     )

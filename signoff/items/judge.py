@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item
-from goldgate.signoff.fit import Miss, files_of, recording_reasons, would_fill
+from goldgate.signoff.fit import Miss, files_of, recording_reasons
 from goldgate.signoff.gathered import Recorded
 from goldgate.signoff.items.item import item
 from goldgate.signoff.view import View
@@ -61,7 +61,7 @@ def judge(view: View) -> Item:
         missing=missing,
         evidence=files_of(killed),
         to_do=[commands.plant_faults(view.policy)],
-        would_fill=would_fill(misses),
+        misses=misses,
     )
 
 
@@ -95,7 +95,7 @@ def provenance(view: View) -> Item:
         missing=[] if used else [f"no recording of {view.policy.model.title}"],
         evidence=[one.file for one in used.values()],
         to_do=commands.record(view.policy, view.policy.architectures[0]),
-        would_fill=would_fill(misses),
+        misses=misses,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item
-from goldgate.signoff.fit import Miss, fails, files_of, miss, not_passing, numbers, would_fill
+from goldgate.signoff.fit import Miss, fails, files_of, miss, numbers
 from goldgate.signoff.gathered import Parity
 from goldgate.signoff.items.item import across, item
 from goldgate.signoff.items.known import not_reviewed
@@ -78,8 +78,7 @@ def parity(view: View) -> Item:
         missing=across(missing),
         evidence=files_of((*good, *failing)),
         to_do=to_do,
-        would_fill=would_fill(misses),
-        not_passing=not_passing(misses),
+        misses=misses,
         details=details,
     )
 

@@ -14,7 +14,6 @@ from goldgate.signoff.fit import (
     is_kernel,
     kernel_reasons,
     recording_reasons,
-    would_fill,
 )
 from goldgate.signoff.gathered import Dispatched, Kernel, Parity, Scored
 from goldgate.signoff.items.engines import dispatched_here, mixed, release_of, server_of
@@ -78,7 +77,7 @@ def release(view: View) -> Item:
         missing=[*across(missing), *unmarked],
         evidence=[*files, *files_of(dispatched), *files_of(scored)],
         to_do=to_do,
-        would_fill=would_fill(misses),
+        misses=misses,
         details=[
             f"{one.engine} on {one.platform} reaches {one.kernel} for {one.model} ({one.file.path})"
             for one in dispatched

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from goldgate.signoff.checklist import Item
-from goldgate.signoff.fit import Miss, files_of, not_passing, would_fill
+from goldgate.signoff.fit import Miss, files_of
 from goldgate.signoff.gathered import Parity
 from goldgate.signoff.items.constructed import HOSTILE, constructed, cover, left_of, unjudged
 from goldgate.signoff.items.item import across, item
@@ -56,8 +56,7 @@ def determinism(view: View) -> Item:
         missing=across(missing),
         evidence=files_of(repeated),
         to_do=cover(view, wrong, missing),
-        would_fill=would_fill(misses),
-        not_passing=not_passing(misses),
+        misses=misses,
         details=[f"{one.recording}: {note}" for one in repeated for note in one.call_notes],
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item
-from goldgate.signoff.fit import Miss, files_of, would_fill
+from goldgate.signoff.fit import Miss, files_of
 from goldgate.signoff.gathered import Scored
 from goldgate.signoff.items.item import item
 from goldgate.signoff.rules import Policy, is_standin, matches
@@ -45,7 +45,7 @@ def gsm8k(view: View) -> Item:
         missing=missing,
         evidence=files_of(scored),
         to_do=[commands.swap(view.policy)],
-        would_fill=would_fill(misses),
+        misses=misses,
         details=details,
     )
 
@@ -71,7 +71,7 @@ def throughput(view: View) -> Item:
         missing=[] if measured else ["no runs whose throughput can be compared"],
         evidence=files_of(measured),
         to_do=[commands.swap(view.policy)],
-        would_fill=would_fill(misses),
+        misses=misses,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from goldgate.signoff.checklist import Item
-from goldgate.signoff.fit import files_of, listed, not_passing, numbers, would_fill
+from goldgate.signoff.fit import files_of, listed, numbers
 from goldgate.signoff.gathered import Covered
 from goldgate.signoff.items.constructed import (
     HOSTILE,
@@ -64,8 +64,8 @@ def coverage(view: View) -> Item:
         missing=across(missing),
         evidence=files_of(covered),
         to_do=cover(view, wrong, missing),
-        would_fill=would_fill(misses),
-        not_passing=(*not_passing(misses), *given_up),
+        misses=misses,
+        told=given_up,
         details=details,
     )
 
@@ -108,8 +108,7 @@ def hostile(view: View) -> Item:
         missing=across(missing),
         evidence=files_of(judged),
         to_do=cover(view, wrong, missing),
-        would_fill=would_fill(misses),
-        not_passing=not_passing(misses),
+        misses=misses,
         details=[f"{one.row}: {'; '.join(one.reasons)} ({one.file.path})" for one in misses],
     )
 

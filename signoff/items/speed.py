@@ -11,7 +11,6 @@ from goldgate.signoff.fit import (
     is_kernel,
     kernel_reasons,
     router_reasons,
-    would_fill,
 )
 from goldgate.signoff.gathered import Timed
 from goldgate.signoff.items.item import across, item
@@ -81,7 +80,7 @@ def latency(view: View) -> Item:
         missing=across(missing),
         evidence=files_of(used),
         to_do=to_do,
-        would_fill=would_fill(misses),
+        misses=misses,
         details=details,
     )
 

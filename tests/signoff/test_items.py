@@ -348,7 +348,7 @@ def test_emulated_evidence_informs(roundings: tuple[str, ...]) -> None:
             arch, "edge", "9" * 64,
             kernel=a_kernel(
                 "new.kernel", arch, execution="emulated", version=f"2.1, {name}",
-                note=f"emulated; rounding of exp and rcp: {name}",
+                rounding="random (seed 0)" if name == "random" else name,
             ),
         )
         for arch in POLICY.architectures
@@ -365,6 +365,18 @@ def test_emulated_evidence_informs(roundings: tuple[str, ...]) -> None:
     )
     assert states.pop("agreement") is State.PASS
     assert set(states.values()) == {State.MISSING}
+
+
+def test_emulated_rows_count_once() -> None:
+    """A run's verdict and that of its saved outputs, at hand beside it, are on the same rows."""
+    kernel = a_kernel("new.kernel", "gfx942", execution="emulated", rounding="nearest")
+    run = a_parity("gfx942", "edge", "9" * 64, kernel=kernel)
+    saved = replace(run, kernel=replace(kernel, note="as saved"), output_sha256="8" * 64)
+    policy = replace(POLICY, architectures=("sm_90",))  # of which no rounding model is asked
+
+    assert item_of("emulated", Gathered(parity=(run, saved)), policy).found.startswith(
+        f"{run.rows} rows pass, emulated"
+    )
 
 
 def test_intended_cast_of_the_bias_passes_and_is_counted() -> None:
