@@ -1,9 +1,9 @@
 """The routing methods of FlashInfer's fused MoE, called alone: `trtllm_gen_routing`.
 
 The fused MoE (`trtllm_*_moe`) routes inside its experts' launch, by a `RoutingMethodType`, and
-returns no weights. Since 0.7 `flashinfer.fused_moe.trtllm_gen_routing` runs the same routing kernels
-alone. They are compiled for compute capability 10.x and 12.x, so that Hopper has no routing of the
-fused MoE at all: there it takes ids (`cutlass_fused_moe`). Weights are bfloat16 for every method.
+returns no weights. Since 0.7 `flashinfer.fused_moe.trtllm_gen_routing` runs the same kernels alone.
+They are compiled for compute capability 10.x and 12.x, so that Hopper has no routing of the fused
+MoE at all: there it takes ids (`cutlass_fused_moe`). Weights are bfloat16 for every method.
 
 Read in the wheel of flashinfer-python 0.7.2.post1 (flashinfer/fused_moe/trtllm_gen_routing.py;
 flashinfer/data: csrc/trtllm_fused_moe_routing_binding.cu, csrc/fused_moe/trtllm_backend,
@@ -76,13 +76,9 @@ class Method:
 
     def supports(self, spec: RoutingSpec) -> str | None:
         """Return why a router is beyond the method, or None; limits are the launchers' own."""
+        if why := self._other_weights(spec):
+            return why
         experts, top_k = self.most
-        if spec.scoring != self.scoring:
-            return f"scores with {self.scoring}, not {spec.scoring}"
-        if spec.renormalize != self.renormalize:
-            return "always renormalises" if self.renormalize else "does not renormalise"
-        if spec.routed_scaling_factor != 1.0 and not self.scaled:
-            return "applies no scaling factor"
         if spec.num_experts > experts or spec.top_k > top_k:
             return f"takes {experts} experts and top-{top_k} at the most"
         if self.top_k not in (None, spec.top_k):
@@ -90,6 +86,14 @@ class Method:
         if spec.num_expert_group > 1 and not self.grouped:
             return "knows no expert groups"
         return _deepseek(spec) if self.grouped else None
+
+    def _other_weights(self, spec: RoutingSpec) -> str | None:
+        if spec.scoring != self.scoring:
+            return f"scores with {self.scoring}, not {spec.scoring}"
+        if spec.renormalize != self.renormalize:
+            return "always renormalises" if self.renormalize else "does not renormalise"
+        scales = spec.routed_scaling_factor != 1.0
+        return "applies no scaling factor" if scales and not self.scaled else None
 
 
 #: Whose member does not split into words at its capitals.
@@ -149,7 +153,9 @@ def missing() -> str | None:
 
     major, minor = torch.cuda.get_device_capability()
     if major not in _ARCHITECTURES:
-        return f"compiled for compute capability 10.x and 12.x alone, and this GPU has {major}.{minor}"
+        return (
+            f"compiled for compute capability 10.x and 12.x alone, and this GPU has {major}.{minor}"
+        )
     return None
 
 

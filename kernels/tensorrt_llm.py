@@ -1,4 +1,4 @@
-"""TensorRT-LLM's routing operators: `noaux_tc_op`, `renorm_moe_routing_op`, `default_moe_routing_op`.
+"""TensorRT-LLM's routers: `noaux_tc_op`, `renorm_moe_routing_op`, `default_moe_routing_op`.
 
 `import tensorrt_llm` registers them under `torch.ops.trtllm`. Schemas and checks were read in
 NVIDIA/TensorRT-LLM: cpp/tensorrt_llm/thop/noAuxTcOp.cpp and customMoeRoutingOp.cpp (commit

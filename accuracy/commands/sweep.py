@@ -1,7 +1,8 @@
 """Run all 2**32 float32 inputs through a kernel's scoring and compare with float64.
 
 This measures the constants of an arithmetic profile on this device: minutes on a GPU, hours on a
-CPU. --out keeps each finished part, and the same command resumes; --shard divides the work.
+CPU. A kernel that refuses as many experts as slots without renormalisation cannot be swept. --out
+keeps each finished part, and the same command resumes; --shard divides the work.
 """
 
 from __future__ import annotations
@@ -19,9 +20,18 @@ from rich.table import Table
 
 from goldgate.accuracy.calls import device_name
 from goldgate.accuracy.report import console as report_console
-from goldgate.accuracy.sweep import CALL, CALLS, Swept, by_binade, over_bound, sweep
+from goldgate.accuracy.sweep import (
+    CALL,
+    CALLS,
+    SCORINGS,
+    Swept,
+    by_binade,
+    over_bound,
+    spec_of,
+    sweep,
+)
 from goldgate.errors import GoldgateError
-from goldgate.kernels import Loaded, load
+from goldgate.kernels import KernelError, Loaded, find, load
 from goldgate.progress import progress
 from goldgate.reference import PROFILES
 
@@ -52,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         + ", ".join(sorted(PROFILES))
         + " (default: the kernel's own)",
     )
+    parser.add_argument(
+        "--scoring",
+        choices=SCORINGS,
+        default=SCORINGS[0],
+        help="what to sweep (default: %(default)s)",
+    )
     parser.add_argument("--device", help="torch device for your own kernel, such as cuda:1")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
 
@@ -60,6 +76,9 @@ def main(options: argparse.Namespace) -> int:
     """Sweep and print; return 1 if an error is beyond the profile's bound."""
     sys.path.insert(0, "")  # your own kernel may lie in the current folder
     kernel = load(options.kernel, options.arithmetic, options.device)
+    known = find(options.kernel)
+    if known and (beyond := known.supports(spec_of(options.scoring))):
+        raise KernelError(f"{options.kernel}: cannot be swept: it {beyond}")
     profile = PROFILES[options.arithmetic or kernel.arithmetic]
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -68,10 +87,11 @@ def main(options: argparse.Namespace) -> int:
     parts = range((index - 1) * each, index * each)
     with progress(Console(stderr=True)) as add_task:
         advance = add_task("inputs", len(parts) * (CALLS // PARTS) * CALL)
-        done = [_part(kernel, number, options.out, advance) for number in parts]
+        done = [_part(kernel, number, options.scoring, options.out, advance) for number in parts]
     swept = Swept(
         done[0].first,
         *(np.concatenate([getattr(one, name) for one in done]) for name in _ARRAYS),
+        scoring=options.scoring,
     )
     ratio = over_bound(swept, profile)
     lines = by_binade(swept, ratio)
@@ -79,6 +99,7 @@ def main(options: argparse.Namespace) -> int:
         "kernel": kernel.name,
         "version": kernel.version,
         "device": device_name(kernel.device),
+        "scoring": options.scoring,
         "shard": f"{index}/{count}",
         "profile": asdict(profile),
         "largest_error_over_bound": float(ratio.max()),
@@ -94,11 +115,11 @@ def main(options: argparse.Namespace) -> int:
 _ARRAYS = ("error", "at", "flushed")
 
 
-def _part(kernel: Loaded, number: int, folder: Path | None, advance: object) -> Swept:
+def _part(kernel: Loaded, number: int, scoring: str, folder: Path | None, advance: object) -> Swept:
     """Return a part of the sweep: from its file where there is one, else by running it."""
     assert callable(advance)  # noqa: S101 - the type of progress's tasks
     calls = CALLS // PARTS
-    about = f"{kernel.name} {kernel.version} on {device_name(kernel.device)}"
+    about = f"{scoring} of {kernel.name} {kernel.version} on {device_name(kernel.device)}"
     path = folder / f"part-{number:02}.npz" if folder is not None else None
     if path is not None and path.exists():
         with np.load(path) as kept:
@@ -107,8 +128,8 @@ def _part(kernel: Loaded, number: int, folder: Path | None, advance: object) -> 
                     f"{path}: a part of {kept['about']}, not of {about}: name another folder"
                 )
             advance(calls * CALL)
-            return Swept(int(kept["first"]), *(kept[name] for name in _ARRAYS))
-    part = sweep(kernel, number * calls, (number + 1) * calls, advance)
+            return Swept(int(kept["first"]), *(kept[name] for name in _ARRAYS), scoring=scoring)
+    part = sweep(kernel, number * calls, (number + 1) * calls, advance, scoring)
     if path is not None:
         aside = path.with_suffix(".tmp.npz")  # a part is whole or not there
         np.savez(aside, about=about, **asdict(part))

@@ -11,8 +11,8 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from types import ModuleType, SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -310,7 +310,7 @@ def test_a_package_that_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyP
         registry()["tensorrt-llm-noaux-tc"].load()
     assert "\n" not in str(caught.value)
 
-    fewer: Any = enum.IntEnum("RoutingMethodType", "Default", start=0)
+    fewer = SimpleNamespace(Default=0)
     monkeypatch.setattr(sys.modules["flashinfer.fused_moe"], "RoutingMethodType", fewer)
-    with pytest.raises(KernelError, match="no RoutingMethodType.MiniMax2"):
+    with pytest.raises(KernelError, match=r"no RoutingMethodType\.MiniMax2"):
         registry()["flashinfer-routing-minimax2"].load()
