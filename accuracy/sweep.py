@@ -11,7 +11,7 @@ upper seven bits of the fraction) are a bucket.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Swept:
     error: NDArray[np.float64]
     at: NDArray[np.float32]
     flushed: NDArray[np.int64]
-    scoring: str = "sigmoid"
+    scoring: str = field(default="sigmoid", kw_only=True)
 
 
 def spec_of(scoring: str) -> RoutingSpec:
@@ -93,7 +93,7 @@ def sweep(
         found = _scored(kernel, inputs, spec)
         error[place], at[place], flushed[place] = _compared(inputs, found, scoring)
         advance(CALL)
-    return Swept(start * per_call, error, at, flushed, scoring)
+    return Swept(start * per_call, error, at, flushed, scoring=scoring)
 
 
 def _inputs(number: int, device: str) -> torch.Tensor:

@@ -186,7 +186,9 @@ def test_a_kernel_that_cannot_be_swept_is_named(refuse: object, why: str) -> Non
 def test_bound_of_a_bucket_is_its_smallest(scoring: str) -> None:
     """The bound a bucket is held against is no larger than the bound at any of its inputs."""
     for first in (0x3F80, 0x4000, 0xBF80, 0xC100, 0xC2A0, 0x3E00):  # buckets on both sides of 0
-        one = Swept(first, np.ones(1), np.zeros(1, np.float32), np.zeros(1, np.int64), scoring)
+        one = Swept(
+            first, np.ones(1), np.zeros(1, np.float32), np.zeros(1, np.int64), scoring=scoring
+        )
         bits = np.arange(first * BUCKET, (first + 1) * BUCKET, 97, dtype=np.uint64)
         x = bits.astype(np.uint32).view(np.float32).astype(np.float64)
         for profile in ("ieee", "fast_math", "conservative", "rcp_exp2"):
