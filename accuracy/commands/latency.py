@@ -174,7 +174,7 @@ def _loaded(named: list[str], spec: RoutingSpec) -> tuple[dict[str, Loaded], lis
             kernel = load(name, None, None)
         except KernelError as error:
             if named:
-                raise
+                raise KernelError(f"{'' if name in str(error) else f'{name}: '}{error}") from None
             notes.append(f"{name}: NOT RUN: {error}")
             continue
         if beyond:

@@ -223,7 +223,7 @@ def test_finished_parts_are_kept(
     monkeypatch.setattr("goldgate.accuracy.commands.sweep.CALLS", 64)  # one call a part
     command = ["sweep", "torch-eager", "--shard", "1/32", "--out", str(tmp_path)]
     assert main([*command, "--json", str(tmp_path / "one.json")]) == 0
-    monkeypatch.setattr("goldgate.accuracy.commands.sweep.sweep", lambda *_: pytest.fail("swept"))
+    monkeypatch.setattr("goldgate.accuracy.commands.sweep.each", lambda *_: pytest.fail("swept"))
 
     assert main([*command, "--json", str(tmp_path / "two.json")]) == 0
     again = (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
@@ -233,6 +233,28 @@ def test_finished_parts_are_kept(
     other = ["sweep", "mine:route", "--shard", "1/32", "--out", str(tmp_path)]
     assert main(other) == 2
     assert "name another folder" in capsys.readouterr().err
+
+
+def test_a_kernel_that_crashes_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends its own process alone: kernel and calls are named, and the status is 2."""
+    text = "import os\n\ndef route(*_):\n    os.kill(os.getpid(), 11)\n"
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["sweep", "mine:route", "--shard", "2/64", "--device", "cpu"]) == 2
+
+    assert "mine:route: sweeping calls 64 to 127 of 4,096: its process died (SIGSEGV)" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_kernel_that_is_not_here_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason alone would not say which kernel was asked for."""
+    assert main(["sweep", "tensorrt-llm-default"]) == 2
+    assert "goldgate sweep: tensorrt-llm-default: no tensorrt_llm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1/7", "x"])
