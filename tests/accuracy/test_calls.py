@@ -493,6 +493,13 @@ def test_a_release_of_sgl_kernel_decides_its_profile(release: str, profile: str)
 
 _NO_SIGMOID = {
     *("aiter-topk-softmax", "sglang-topk-softmax", "vllm-topk-softmax", "transformers-qwen3-moe"),
+    *("flashinfer-routing-renormalize", "flashinfer-routing-renormalize-naive"),
+    "tensorrt-llm-renorm",
+}
+#: They do not renormalise.
+_PLAIN = {
+    *("flashinfer-routing-default", "flashinfer-routing-llama4", "flashinfer-routing-sigmoid"),
+    *("flashinfer-routing-topk-sigmoid", "tensorrt-llm-default"),
 }
 _BIASED = RoutingSpec(256, 8)
 _GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
@@ -503,13 +510,15 @@ _GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
     [
         (
             _BIASED,
-            {*_NO_SIGMOID, "aiter-moe-fused-gate", "aiter-topk-sigmoid"}
+            {*_NO_SIGMOID, *_PLAIN, "aiter-moe-fused-gate", "aiter-topk-sigmoid"}
             | {"flashinfer-fused-topk-deepseek"},
         ),
         (
             _GROUPED,
             {
                 *_NO_SIGMOID,
+                *_PLAIN,
+                *("flashinfer-routing-minimax2", "flashinfer-routing-sigmoid-renorm"),
                 *("aiter-grouped-topk", "aiter-topk-gating", "aiter-topk-sigmoid", "aiter-vllm"),
                 *("mlx-minimax", "sglang-jit-topk-sigmoid", "sglang-topk-sigmoid"),
                 *("sglang-topk-sigmoid-hip", "sglang-torch-native", "transformers-minimax-m2"),

@@ -134,6 +134,12 @@ def test_a_model_without_a_bias_is_refused(model: str, capsys: pytest.CaptureFix
     assert "--model" in capsys.readouterr().err
 
 
+def test_a_named_kernel_that_is_not_here_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason alone would not say which kernel was asked for."""
+    assert main(["latency", "--kernel", "tensorrt-llm-default"]) == 2
+    assert "goldgate latency: tensorrt-llm-default: no tensorrt_llm" in capsys.readouterr().err
+
+
 def test_copy_bandwidth_needs_a_gpu() -> None:
     """A CPU's copy is no floor for a GPU's kernel."""
     with pytest.raises(KernelError, match="cpu"):
