@@ -537,11 +537,14 @@ def test_kernels_refuse_routers_beyond_them(spec: RoutingSpec, refusing: set[str
 @pytest.mark.parametrize(
     ("spec", "taking"),
     [
-        (replace(_GROUPED, group_score="maximum"), {"aiter-grouped-topk", "vllm-fused-topk-bias"}),
+        (
+            replace(_GROUPED, group_score="maximum"),
+            {"aiter-grouped-topk", "vllm-fused-topk-bias", "vllm-torch-grouped-topk"},
+        ),
         (
             RoutingSpec(128, 8, "softmax"),
             {*_NO_SIGMOID, "aiter-grouped-topk", "aiter-topk-gating", "sglang-moe-fused-gate"}
-            | {"sglang-torch-native", "vllm-fused-topk-bias"},
+            | {"sglang-torch-native", "vllm-fused-topk-bias", "vllm-torch-grouped-topk"},
         ),
         (
             RoutingSpec(256, 6, "sqrtsoftplus"),
