@@ -31,8 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Print each kernel with where it comes from and why it cannot run here, if it cannot."""
     # In a process of their own: a package's import may crash or hang.
-    names = list(registry())
-    entries = list(each(named, names, limit_s=_LOADING_S, failed=unloadable))
+    entries = []
+    for entry in each(named, list(registry()), limit_s=_LOADING_S, failed=unloadable):
+        print(f"{entry['name']}: {entry['summary']}\n    {_state(entry)}", flush=True)
+        entries.append(entry)
+    print("package.module:function: a kernel of your own, with aiter's signature")
     if options.json is not None:
         document = {
             "kind": KIND,
@@ -43,9 +46,6 @@ def main(options: argparse.Namespace) -> int:
             "kernels": entries,
         }
         options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    for entry in entries:
-        print(f"{entry['name']}: {entry['summary']}\n    {_state(entry)}")
-    print("package.module:function: a kernel of your own, with aiter's signature")
     return 0
 
 
