@@ -19,9 +19,10 @@ from goldgate.accuracy.commands.judging import (
     report,
 )
 from goldgate.accuracy.isolation import Limits, Runner
+from goldgate.accuracy.live import live_tasks, made
 from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.saving import saved, to_save
-from goldgate.accuracy.tasks import Task, live_tasks, made
+from goldgate.accuracy.tasks import Task
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.fixtures.constructed import Entry, entries
 from goldgate.fixtures.routers import model_named, read_router
