@@ -57,6 +57,20 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What calls on the same rows are given: each call gets a copy, and must leave it so.
+
+    Attributes:
+        logits: [n, E] in the recorded type, contiguous.
+        bias: [E] likewise.
+
+    """
+
+    logits: torch.Tensor
+    bias: torch.Tensor
+
+
+@dataclass(frozen=True)
 class _Buffer:
     """An output: a view of `memory`, with `front` elements before it."""
 
@@ -77,6 +91,7 @@ def call(
     layout: Layout | None = None,
     device: str | None = None,
     pause: Callable[[], object] | None = None,
+    inputs: Given | None = None,
 ) -> Call:
     """Call the kernel once on rows start to stop.
 
@@ -91,20 +106,20 @@ def call(
         device: in place of the kernel's own.
         pause: keeps the current stream busy. It is called before the inputs and outputs are
             written on the device, so that a kernel on another stream comes before them.
+        inputs: what `given` returns for these rows, on this device; None: read for this call.
 
     Raises:
         NotCoveredError: the kernel is not made for this call.
         KernelError: it raised, or there is no torch.
 
     """
-    try:
-        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
-    except ImportError:
-        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
     layout, device = layout or Layout(), device or kernel.device
     spec, adapter = recording.spec, kernel.adapter
     _check_supported(kernel, recording, stop - start, layout)
-    logits, bias = _inputs(recording, start, stop, layout, device, mirrored=mirrored)
+    inputs = inputs or given(kernel, recording, start, stop, mirrored=mirrored, device=device)
+    import torch  # noqa: PLC0415 - kernels need torch, the judge does not
+
+    logits, bias = _placed(inputs, layout)
     if pause is not None:
         pause()
         logits, bias = logits.clone(), bias.clone()
@@ -116,7 +131,6 @@ def call(
         shape, layout.weights_row, layout.offset, POISON_WEIGHTS[turn], weight_type, device
     )
     ids = _buffer(shape, layout.ids_row, layout.offset, POISON_IDS[turn], id_type, device)
-    before = bits(logits).clone(), bits(bias).clone()
     padding = recording.padding(start, stop) & (not mirrored)
     real = _real_rows(padding) if "num_token_non_padded" in adapter.told else None
     kernel.before(logits, spec)
@@ -130,7 +144,7 @@ def call(
         views = _returned(kernel, returned, shape) if adapter.returns else (weights.view, ids.view)
         host = [values.float() if values.is_floating_point() else values for values in views]
         arrays = [values.cpu().numpy().copy() for values in host]
-        faults = _written((logits, bias), before, (weights, ids))
+        faults = _written((logits, bias), inputs, (weights, ids))
     except NotImplementedError as error:
         raise NotCoveredError(one_line(error)) from None
     except FOREIGN as error:
@@ -177,17 +191,46 @@ def _check_supported(kernel: Loaded, recording: Recording, rows: int, layout: La
         raise NotCoveredError(why)
 
 
-def _inputs(
-    recording: Recording, start: int, stop: int, layout: Layout, device: str, *, mirrored: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits and bias in a layout, NaN in between."""
-    logits = to_torch(recording.gating_output, start, stop, device)
-    bias = to_torch(recording.correction_bias, 0, recording.spec.num_experts, device)
+def given(
+    kernel: Loaded,
+    recording: Recording,
+    start: int,
+    stop: int,
+    *,
+    mirrored: bool = False,
+    device: str | None = None,
+) -> Given:
+    """Return the inputs of calls on rows start to stop, for `call`.
+
+    Args:
+        kernel: what is called; its device is theirs.
+        recording: holds the rows.
+        start: the first row.
+        stop: the row behind the last.
+        mirrored: as `call` has it.
+        device: in place of the kernel's own.
+
+    Raises:
+        KernelError: there is no torch.
+
+    """
+    device = device or kernel.device
+    try:
+        logits = to_torch(recording.gating_output, start, stop, device)
+        bias = to_torch(recording.correction_bias, 0, recording.spec.num_experts, device)
+    except ImportError:
+        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
     if mirrored:
         logits, bias = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
-    rows, experts = logits.shape
+    return Given(logits, bias)
+
+
+def _placed(inputs: Given, layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return copies of logits and bias in a layout, NaN in between."""
+    logits, bias = inputs.logits, inputs.bias
     if layout == Layout():
-        return logits, bias
+        return logits.clone(), bias.clone()
+    rows, experts = logits.shape
     stride = (experts + layout.gate_row) * layout.gate_column
     memory = logits.new_full((layout.offset + rows * stride + 1,), float("nan"))
     placed = memory.as_strided((rows, experts), (stride, layout.gate_column), layout.offset)
@@ -251,16 +294,17 @@ def _returned(
 
 
 def _written(
-    inputs: tuple[torch.Tensor, torch.Tensor],
-    before: tuple[torch.Tensor, torch.Tensor],
+    passed: tuple[torch.Tensor, torch.Tensor],
+    inputs: Given,
     outputs: tuple[_Buffer, _Buffer],
 ) -> tuple[str, ...]:
     """Return what was written beside the outputs."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
     faults = []
-    for name, values, was in zip(("gating_output", "correction_bias"), inputs, before, strict=True):
-        if not torch.equal(bits(values), was):
+    was = inputs.logits, inputs.bias
+    for name, values, before in zip(("gating_output", "correction_bias"), passed, was, strict=True):
+        if not torch.equal(bits(values), bits(before)):
             faults.append(f"writes {name}")
     for name, held in zip(("topk_weights", "topk_ids"), outputs, strict=True):
         held.view.fill_(held.poison)

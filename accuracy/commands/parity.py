@@ -24,7 +24,7 @@ from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.saving import saved, to_save
 from goldgate.accuracy.tasks import Task
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
-from goldgate.fixtures.constructed import Entry, entries
+from goldgate.fixtures.constructed import Entry, entries, tabled
 from goldgate.fixtures.routers import model_named, read_router
 from goldgate.options import between, not_negative_int
 from goldgate.reference.models import MODELS, Model
@@ -166,8 +166,10 @@ def _entries(options: argparse.Namespace) -> Iterator[Entry]:
     # What a machine's own kernels pass is known; a quick look at them is what no --kernel asks for.
     quick = not options.kernel or options.recordings is not None
     coverage = options.coverage or ("shipped" if quick and model is None else "ordinary")
-    for entry in entries(model) if _COVERAGE[coverage] else ():
-        if entry.tier in _COVERAGE[coverage]:
+    tiers = _COVERAGE[coverage]
+    table = entries if "pairs" in tiers else tabled
+    for entry in table(model) if tiers else ():
+        if entry.tier in tiers:
             yield entry
 
 
