@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.call_tensors import Given, given
 from goldgate.accuracy.graphs import replayed
-from goldgate.accuracy.one_call import Call, Given, call, given
+from goldgate.accuracy.one_call import Call, call
 from goldgate.accuracy.origin import origin
 from goldgate.accuracy.states import (
     batches,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from goldgate.accuracy.calls import Uncovered
 from goldgate.accuracy.changes import Changes, compare
-from goldgate.accuracy.evidence import undeclared_weights
 from goldgate.accuracy.isolation import DefectError, Runner, UnwrittenError
+from goldgate.accuracy.judged import undeclared_weights
 from goldgate.accuracy.kernel_process import Order
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.live import without

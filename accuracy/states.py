@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.one_call import POISON_IDS, POISON_WEIGHTS, Call, call, given
+from goldgate.accuracy.call_tensors import POISON_IDS, POISON_WEIGHTS, given
+from goldgate.accuracy.one_call import Call, call
 from goldgate.fixtures import Recording
 from goldgate.fixtures.plan import Layout
 from goldgate.fixtures.recording import recording

@@ -6,7 +6,8 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def _nothing() -> None:
     pass
 
 
-def _steps(calls: list[Callable[[], int]]) -> list[Step[int]]:
+def _steps(calls: Sequence[Callable[[], int]]) -> list[Step[int]]:
     return [Step(call, _nothing) for call in calls]
 
 
@@ -73,7 +74,7 @@ def test_no_more_steps_begin_than_are_allowed() -> None:
             enough.set()
         return number
 
-    calls = [lambda n=number: call(n) for number in range(AHEAD + 5)]  # type: ignore[misc]
+    calls = [partial(call, number) for number in range(AHEAD + 5)]
     with ahead(_steps(calls)) as following:
         assert following() == 0
         assert enough.wait(60)
