@@ -24,7 +24,7 @@ from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.saving import saved, to_save
 from goldgate.accuracy.tasks import Task
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
-from goldgate.fixtures.constructed import Entry, entries, tabled
+from goldgate.fixtures.constructed import Entry, entries
 from goldgate.fixtures.routers import model_named, read_router
 from goldgate.options import between, not_negative_int
 from goldgate.reference.models import MODELS, Model
@@ -167,8 +167,7 @@ def _entries(options: argparse.Namespace) -> Iterator[Entry]:
     quick = not options.kernel or options.recordings is not None
     coverage = options.coverage or ("shipped" if quick and model is None else "ordinary")
     tiers = _COVERAGE[coverage]
-    table = entries if "pairs" in tiers else tabled
-    for entry in table(model) if tiers else ():
+    for entry in entries(model, with_pairs="pairs" in tiers) if tiers else ():
         if entry.tier in tiers:
             yield entry
 
