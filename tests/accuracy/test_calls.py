@@ -88,6 +88,22 @@ def test_writes_outside_the_outputs_are_seen(
     assert any(fault in found for found in faults)
 
 
+@pytest.mark.parametrize("repeats", [0, 4])
+def test_each_call_has_inputs_of_its_own(recording: Recording, repeats: int) -> None:
+    """What a call writes into its inputs is its fault, and no later call's different answer."""
+
+    def spoil(x: torch.Tensor, bias: torch.Tensor, *_: object) -> None:
+        x.zero_()
+        bias.add_(1)
+
+    faults = run(_loaded(_after(spoil)), recording, repeats=repeats).faults
+
+    assert {one.removesuffix(", called on strided tensors") for one in faults} == {
+        "writes gating_output",
+        "writes correction_bias",
+    }
+
+
 def test_parity_asserts_what_calls_do_wrong(recording: Recording) -> None:
     """Right answers do not excuse a kernel that writes its inputs."""
     with pytest.raises(AssertionError, match="the call is at fault: writes correction_bias"):
