@@ -15,13 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
-from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.fast.tile import FINE_BUCKETS, TILE, ask_for
 from goldgate.accuracy.systematic_error import BUCKETS
 from goldgate.reference import U, formulas
 from goldgate.reference.formulas import SECOND_ORDER, TINY
-
-#: Buckets counted here: (16, 32] and (32, 64] ulps are one of `weights.ULP_EDGES`.
-FINE_BUCKETS = 9
 
 #: How near to a bound a row is left to the definition, relative: float64 errs by 1e-14.
 _MARGIN = 1e-9
@@ -47,8 +44,8 @@ NEAR_TIE = np.int64(16)
 _SMALL = np.int64(1021 << 52)
 
 
-@compiled("contract")
-def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN401
+@compiled("contract", borrows=True)
+def bound_scores(tile: Any, stored: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN401
     """Bound each chosen score's error, `reference.score_error`; and sum up the row."""
     slope, exp, divide, tanh, recovered, renormalize = figures[:6]
     xs, b, scores, errors, shared = tile.x, tile.b, tile.s, tile.error, tile.shared
@@ -56,6 +53,7 @@ def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN40
     total[:] = 0.0
     moved[:] = 0.0
     for j in range(len(xs)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             s, x = scores[j, t], abs(xs[j, t])
             if softmax:
@@ -78,8 +76,8 @@ def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN40
             moved[t] += errors[j, t]
 
 
-@compiled("contract")
-def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
+@compiled("contract", borrows=True)
+def bound_weights(tile: Any, stored: Any, figures: Any) -> None:  # noqa: ANN401
     """Find the exact weights and their bounds, `reference.weight_error`."""
     divide, renormalize, scale, inexact, sharp = (
         figures[2],
@@ -106,6 +104,7 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
     for t in range(TILE):
         total[t] = scale / total[t]
     for j in range(k):
+        ask_for(stored, tile.asked)
         if renormalize:
             for t in range(TILE):
                 weights[j, t] = scores[j, t] * total[t]
@@ -126,8 +125,8 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
             count[t] += used[j, t]
 
 
-@compiled("contract")
-def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
+@compiled("contract", borrows=True)
+def compare_weights(tile: Any, stored: Any, softmax: bool) -> None:  # noqa: ANN401
     """Compare the kernel's weights with the exact ones."""
     got, weights, bounds, errors = tile.got, tile.w, tile.bound, tile.error
     sound, worst, level, center = tile.sound, tile.worst, tile.level, tile.center
@@ -137,6 +136,7 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
     level[:] = 0.0
     center[:] = 0.0
     for j in range(len(xs)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             errors[j, t] = abs(got[j, t] - weights[j, t]) / bounds[j, t]
         for t in range(TILE):
@@ -155,8 +155,8 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
             center[t] += zs[j, t]
 
 
-@compiled()
-def find_buckets(tile: Any, recovered: bool, softmax: bool) -> None:  # noqa: ANN401
+@compiled(borrows=True)
+def find_buckets(tile: Any, stored: Any, recovered: bool, softmax: bool) -> None:  # noqa: ANN401
     """Find each weight's bucket in the histogram and in the sums.
 
     Bucket n of the histogram holds errors above 2**(n - 2) ulps, up to 2**(n - 1). The sums tell
@@ -165,6 +165,7 @@ def find_buckets(tile: Any, recovered: bool, softmax: bool) -> None:  # noqa: AN
     got, weights, scores, b, xs = tile.got, tile.w, tile.s, tile.b, tile.x
     sound, buckets, hashes = tile.sound, tile.buckets, tile.hashes
     for j in range(len(got)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             w = weights[j, t]
             power = np.float64(np.float32(max(w, TINY))).view(np.int64) & _EXPONENT
@@ -194,9 +195,10 @@ def find_buckets(tile: Any, recovered: bool, softmax: bool) -> None:  # noqa: AN
             hashes[j, t] = np.int64((h ^ (h >> np.uint64(32))) & np.uint64(BUCKETS - 1))
 
 
-@compiled("contract")
+@compiled("contract", borrows=True)
 def add_rows(
     tile: Any,  # noqa: ANN401
+    stored: Any,  # noqa: ANN401
     start: int,
     rows: int,
     codes: NDArray[np.uint8],
@@ -213,9 +215,11 @@ def add_rows(
     hashes, buckets, levels, centers = tile.hashes, tile.buckets, tile.level, tile.center
     k = len(weights)
     # Four histograms: increments of one wait for each other, since few buckets take most.
-    partial = np.zeros((4, FINE_BUCKETS), np.int64)
+    partial = tile.partial
+    partial[:] = 0
     added = 0
     for t in range(rows):
+        ask_for(stored, tile.asked)
         if not sound[t]:
             continue
         codes[start + t] = DESCENDING if descends[t] else UNORDERED
@@ -255,5 +259,6 @@ def add_rows(
         sums[0, row, 4] += all_zz
         sums[0, row, 5] += all_wz
     for i in range(4):
-        histogram += partial[i]
+        for j in range(FINE_BUCKETS):
+            histogram[j] += partial[i, j]
     return added
