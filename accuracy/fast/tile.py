@@ -29,13 +29,13 @@ class Tile(NamedTuple):
         across: of all rows, as float32 [E, TILE]; then their biased scores.
         lines: biased scores as float64, [E, TILE].
         asked: what `ask_for` fetches: the number from which on, where it stops, and how many.
-        partial: four histograms, int64 [4, FINE_BUCKETS].
         mark: the last row that chose an expert, int64 [E].
         x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
         s, inverse, error: their scores, 1 over these, and the bounds on a kernel's scores.
         w, bound: the exact weights, and the bounds on a kernel's.
         r, z: signed errors in u, and sensitivities.
-        hashes, buckets: of the systematic error and of the histogram, int64 [k, TILE].
+        hashes: the buckets of the systematic error, int64 [k, TILE].
+        buckets: how many weights are in each of the histogram's, 7 bits each, int64 [TILE].
         used: whether a weight takes part in the systematic error; taking: how many of a row's do.
         sound: whether the row is settled so far, int64 [TILE].
         descends: whether its ids descend.
@@ -50,7 +50,6 @@ class Tile(NamedTuple):
     lines: Lanes
     mark: NDArray[np.int64]
     asked: NDArray[np.int64]
-    partial: NDArray[np.int64]
     x: Lanes
     b: Lanes
     got: Lanes
@@ -86,7 +85,6 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((experts, TILE)),
         np.full(experts, -1, np.int64),
         np.zeros(3, np.int64),
-        np.zeros((4, FINE_BUCKETS), np.int64),
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
@@ -99,7 +97,7 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((k, TILE)),
         np.zeros((k, TILE), np.int64),
         np.zeros((k, TILE), np.int64),
-        np.zeros((k, TILE), np.int64),
+        np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),

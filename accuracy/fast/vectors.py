@@ -144,6 +144,31 @@ def lowest_bit(_, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     return types.int64(types.int64), generate
 
 
+@intrinsic
+def add_terms(_, sums, side, at, one, two, three, four, five, six):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001, PLR0913, PLR0917
+    """In compiled code: add six numbers to `sums[side, at]`, in two vectors."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        array = context.make_array(signature.args[0])(context, builder, values[0])
+        first = ir.Constant(ir.IntType(64), 0)
+        at = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
+            context, builder, signature.args[0], array, [*values[1:3], first], wraparound=False
+        )
+        for start, stop in ((0, 4), (4, 6)):
+            kind = ir.VectorType(ir.DoubleType(), stop - start)
+            added = ir.Constant(kind, ir.Undefined)
+            for i, value in enumerate(values[3 + start : 3 + stop]):
+                added = builder.insert_element(added, value, ir.Constant(ir.IntType(32), i))
+            offset = builder.gep(at, [ir.Constant(ir.IntType(64), start)])
+            place = builder.bitcast(offset, kind.as_pointer())
+            held = builder.load(place)
+            held.align = 8
+            builder.store(builder.fadd(held, added), place).align = 8
+        return context.get_dummy_value()
+
+    return types.void(sums, types.intp, types.intp, *[types.float64] * 6), generate
+
+
 # numba compares the two signatures, annotations included: there are none.
 def widen(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """In compiled code: a stored logit as float32, exactly.
