@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.settle import settle
 from goldgate.accuracy.fast.thresholds import Thresholds, thresholds
-from goldgate.accuracy.fast.weigh import FINE_BUCKETS, MOST_CHOSEN
+from goldgate.accuracy.fast.tile import FINE_BUCKETS
+from goldgate.accuracy.fast.weigh import MOST_CHOSEN
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.accuracy.weights import ULP_EDGES, expected_weights, sharpness

@@ -25,6 +25,11 @@ from goldgate.accuracy.fast.vectors import (
     set_bits,
 )
 
+# What numba compiles of them takes no context.
+_reached: Any = reached
+_set_bits: Any = set_bits
+_lowest_bit: Any = lowest_bit
+
 
 @compiled("contract", borrows=True)
 def sigmoid_scores(tile: Any, stored: Any) -> None:  # noqa: ANN401 - Tile
@@ -75,7 +80,7 @@ def reject_rivalled(
     the rows of the tile, `stored` those of the whole recording.
     """
     cut, sound = tile.cut, tile.sound
-    experts, k = logits.shape[1], ids.shape[1]
+    k = ids.shape[1]
     for t in range(len(logits)):
         ask_for(stored, tile.asked)
         above = cut[t] - base
@@ -95,7 +100,7 @@ def _reaching(row: NDArray[np.float32], least: NDArray[np.float32]) -> int:
     near = 0
     whole = len(row) - len(row) % LANES
     for i in range(0, whole, LANES):
-        near += set_bits(reached(row, least, i))  # type: ignore[call-arg]
+        near += _set_bits(_reached(row, least, i))
     for i in range(whole, len(row)):
         near += row[i] >= least[i]
     return near
@@ -111,9 +116,9 @@ def _all_beaten(
 ) -> bool:
     whole = len(row) - len(row) % LANES
     for first in range(0, whole, LANES):
-        near = reached(row, least, first)  # type: ignore[call-arg]
+        near = _reached(row, least, first)
         while near:
-            i = first + lowest_bit(near)  # type: ignore[call-arg]
+            i = first + _lowest_bit(near)
             near &= near - 1
             if not _beaten(i, row, bias, ids, cut):
                 return False

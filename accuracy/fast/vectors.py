@@ -145,7 +145,7 @@ def lowest_bit(_, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @intrinsic
-def add_terms(_, sums, side, at, one, two, three, four, five, six):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001, PLR0913, PLR0917
+def add_terms(_, sums, side, at, one, two, three, four, five, six):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
     """In compiled code: add six numbers to `sums[side, at]`, in two vectors."""
 
     def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202

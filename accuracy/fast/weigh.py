@@ -32,6 +32,7 @@ _MARGIN = 1e-9
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
 
+_add_terms: Any = add_terms
 _inline: Any = numba.njit(inline="always")
 _sigmoid_error, _tangent_error = _inline(formulas.sigmoid_error), _inline(formulas.tangent_error)
 _recovery_error, _sum_error = _inline(formulas.recovery_error), _inline(formulas.sum_error)
@@ -248,7 +249,7 @@ def add_rows(
                 continue
             w, r, z, at = weights[j, t] * whole, rs[j, t], zs[j, t], hashes[j, t]
             wr, rz, zz, wz = w * r, (r - level) * (z - center), (z - center) ** 2, w * z
-            add_terms(sums, 1, at, 1.0, w, wr, rz, zz, wz)  # type: ignore[call-arg]
+            _add_terms(sums, 1, at, 1.0, w, wr, rz, zz, wz)
             all_w += w
             all_wr += wr
             all_rz += rz
@@ -256,9 +257,7 @@ def add_rows(
             all_wz += wz
             row += at
         row &= BUCKETS - 1
-        add_terms(  # type: ignore[call-arg]
-            sums, 0, row, np.float64(taking), all_w, all_wr, all_rz, all_zz, all_wz
-        )
+        _add_terms(sums, 0, row, np.float64(taking), all_w, all_wr, all_rz, all_zz, all_wz)
     return added
 
 
