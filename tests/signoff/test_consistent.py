@@ -20,7 +20,7 @@ Edit = Callable[[dict[str, Any]], object]
 
 pytestmark = pytest.mark.skipif(CHECKOUT is None, reason="an installed copy has no documents")
 
-PARITY, CHANGES = "swap-h200/record-moe-fused-gate.json", "swap-h200/old-new.json"
+PARITY, CHANGES = "swap-h200/record-moe-fused-gate.json.gz", "swap-h200/old-new.json.gz"
 SCORES, LATENCY = "swap-h200/verdict.json.gz", "latency-h200.json"
 DISPATCH = "swap-h200/dispatch-sglang.json"
 DOCUMENTS = (PARITY, CHANGES, SCORES, LATENCY, DISPATCH)
