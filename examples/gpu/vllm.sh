@@ -34,7 +34,7 @@ export VLLM_NO_USAGE_STATS=${VLLM_NO_USAGE_STATS:-1} DO_NOT_TRACK=${DO_NOT_TRACK
 # A model's folder needs no hub.
 [ ! -d "$model" ] || export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1}
 
-"${goldgate[@]}" dispatch vllm --json "$out/dispatch-vllm.json"
+"${goldgate[@]}" dispatch vllm --json "$out/dispatch-vllm.json" || parity=$?
 record record-eager "$url" \
   "${goldgate[@]}" record vllm --out "$out/record-eager" -- "${arguments[@]}"
 record record-graphs "$url" \
