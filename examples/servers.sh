@@ -92,3 +92,22 @@ record() { # NAME URL COMMAND...: ask while COMMAND records into OUT/NAME, end i
   stop "$server" INT
   judge "$1"
 }
+
+unrecorded() { # URL RECORDED: ask a server without a recorder what the recorded one was asked, twice
+  ask unrecorded "$1" --limit "${RECORDED:-60}"
+  ask unrecorded-again "$1" --limit "${RECORDED:-60}"
+  same unrecorded "$2"
+  same unrecorded unrecorded-again # the engine's own noise
+}
+
+same() { # ONE OTHER: count the equal texts of two runs of the same questions, in OUT/texts.txt
+  "$python" - "$out" "$1" "$2" <<'END' | tee -a "$out/texts.txt"
+import json
+import sys
+
+out, *runs = sys.argv[1:]
+texts = [[json.loads(line)["text"] for line in open(f"{out}/{run}/samples.jsonl")] for run in runs]
+alike = sum(one == other for one, other in zip(*texts))
+print(f"{alike} of {len(texts[0])} texts are the same: {' and '.join(runs)}")
+END
+}

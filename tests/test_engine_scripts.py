@@ -49,6 +49,8 @@ def serve(words, name):
     signal.signal(signal.SIGINT, end)
     HTTPServer(("127.0.0.1", int(words[words.index("--port") + 1])), Health).serve_forever()
 
+if sys.argv[1] == "-":
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 _, module, *words = sys.argv[1:]
 note(module, *words)
 if module != "goldgate":
@@ -59,6 +61,12 @@ statuses = dict(one.split("=") for one in os.environ.get("STATUS", "").split())
 def main(options):
     if words[0] == "record":
         serve(options.server_arguments, str(options.out))
+    if words[0] == "gsm8k":
+        os.mkdir(options.out)
+        with open(os.path.join(options.out, "samples.jsonl"), "w") as samples:
+            for number in range(4):
+                text = options.out.name if number == 3 else "42"
+                print(json.dumps({{"text": text}}), file=samples)
     return int(statuses.get(words[0], 0))
 held.main = main
 sys.exit(cli.main(words))
@@ -118,7 +126,7 @@ def test_vllm_is_recorded_twice_then_asked_three_times(tmp_path: Path, port: str
     assert ran.status == 0, ran.error
     recorded = ["record", "gsm8k", "ended", "judge"]
     server = "vllm.entrypoints.cli.main"
-    asked = [server, "gsm8k", "gsm8k", "gsm8k", "ended", "compare", "compare"]
+    asked = [server, *["gsm8k"] * 5, "ended", "compare", "compare"]
     assert ran.commands() == ["dispatch", *recorded, *recorded, *asked]
     eager, graphs = (one[one.index("--") + 1 :] for one in ran.named("record"))
     assert ["--cuda-graphs" in one for one in ran.named("record")] == [False, True]
@@ -130,7 +138,11 @@ def test_vllm_is_recorded_twice_then_asked_three_times(tmp_path: Path, port: str
     assert json.loads(settings) == {"mode": 0, "cudagraph_mode": "FULL"}
     assert ran.named(server) == [[server, "serve", *graphs]]
     limits = [one[len(one) - one[::-1].index("--limit")] for one in ran.named("gsm8k")]
-    assert limits == ["60", "60", "200", "200", "200"]
+    assert limits == ["60", "60", "200", "60", "60", "200", "200"]
+    assert (ran.out / "texts.txt").read_text("utf-8").splitlines() == [
+        "3 of 4 texts are the same: unrecorded and record-graphs-answers",
+        "3 of 4 texts are the same: unrecorded and unrecorded-again",
+    ]
     again, engines = ran.named("compare")
     out = str(ran.out)
     assert again[2:4] == [f"{out}/vllm", f"{out}/vllm-again"]
@@ -155,7 +167,7 @@ def test_the_sglang_swap_switches_the_kernel(tmp_path: Path, port: str) -> None:
     assert ran.status == 3, ran.error
     recorded = ["record", "gsm8k", "ended", "judge"]
     server = "sglang.launch_server"
-    served = [server, server, "gsm8k", "gsm8k", "swap", "ended", "ended"]
+    served = [server, server, *["gsm8k"] * 4, "swap", "ended", "ended"]
     assert ran.commands() == [*recorded * 4, "compare-kernels", *served]
     assert [one[-1] for one in ran.named("record")] == ["0", "1", "0", "1"]
     assert ["--cuda-graphs" in one for one in ran.named("record")] == [False, False, True, True]

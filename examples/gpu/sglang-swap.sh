@@ -14,7 +14,8 @@
 # the recorded rows are then routed by both kernels and compared. For the score two servers run beside
 # each other, with graphs on and without a recorder: `goldgate swap` registers its plan, then asks the
 # baseline, the candidate, and the baseline again as the control. All questions are asked of both once
-# before that, so that no run pays for compiling. MEMORY holds the two servers' --mem-fraction-static,
+# before that, so that no run pays for compiling, and the recorded ones of the baseline twice
+# (OUT/texts.txt: whether recording changed a text, beside the server's own noise). MEMORY holds the two servers' --mem-fraction-static,
 # by default "0.2 0.5": sglang counts what the first has taken as used.
 #
 # GSM8K holds options of `goldgate gsm8k` and `goldgate swap`, such as "--limit 200" (default: all
@@ -56,6 +57,7 @@ baseline=$server
 serve candidate 1 "$new" "${memory[1]}"
 candidate=$server
 for one in "$old" "$new"; do ask "warm-${one##*:}" "$one"; done
+unrecorded "$old" graphs-topk-sigmoid-answers
 status=0
 BASELINE_URL=$old BASE_URL=$new "${goldgate[@]}" swap --control "${asked[@]}" \
   --out "$out/gsm8k" || status=$?

@@ -7,8 +7,9 @@
 #     examples/gpu/vllm.sh MODEL OUT [SERVER-ARGUMENTS...]
 #
 # The server is recorded twice, eagerly and inside its CUDA graphs, and judged on the spot. Then it is
-# served with graphs on and without a recorder; it is asked all questions once to warm up, and twice
-# for the comparison, the second time as the control. BASELINE names a run folder of another engine,
+# served with graphs on and without a recorder; it is asked all questions once to warm up, the recorded
+# ones twice (OUT/texts.txt: whether recording changed a text, beside the server's own noise), and all
+# twice for the comparison, the second time as the control. BASELINE names a run folder of another engine,
 # such as that of sglang-swap.sh (OUT/gsm8k/baseline), and is compared with the first of the two.
 #
 # GSM8K holds options of `goldgate gsm8k`, such as "--limit 200" (default: all questions); RECORDED the
@@ -44,6 +45,7 @@ record record-graphs "$url" \
 start plain "$url" \
   "$python" -m vllm.entrypoints.cli.main serve "${arguments[@]}" "${graphs[@]}"
 ask warm "$url"
+unrecorded "$url" record-graphs-answers
 ask vllm "$url"
 ask vllm-again "$url"
 stop "$server"
