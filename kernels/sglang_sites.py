@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from goldgate.kernels.call_site import CallSite
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from goldgate.kernels.call_site import CallSite, UnsupportedCallError
+from goldgate.reference import RoutingSpec
 
 _TOPK = "sglang.srt.layers.moe.topk"
 _SCALE_IF = "apply_routed_scaling_factor_on_output"
@@ -92,6 +96,7 @@ def _topk_sigmoid(module: str) -> CallSite:
         outputs=("topk_weights", "topk_ids"),
         spec={"renormalize": "renormalize", "routed_scaling_factor": "routed_scaling_factor"},
         fixed={"renormalize": False},
+        scale_if="renormalize",  # the kernel scales where it divides by the sum, and nowhere else
         shared="num_fused_shared_experts",
         defined=(module, "topk_sigmoid"),
     )
@@ -138,7 +143,29 @@ TORCH_NATIVE = tuple(
     for function in ("fused_topk_torch_native", "fused_topk_native")
 )
 
-BIASED_GROUPED_TOPK = CallSite(
+
+@dataclass(frozen=True)
+class _ScaledByRelease(CallSite):
+    """A function that scales weights which it does not renormalise in some releases alone."""
+
+    def routing_spec(self, call: Mapping[str, object], experts: int, top_k: int) -> RoutingSpec:
+        """Return the router that a call asked for, as `CallSite.routing_spec`.
+
+        Raises:
+            UnsupportedCallError: a recording cannot describe it, or it asks for a scale and no
+                renormalisation.
+
+        """
+        spec = super().routing_spec(call, experts, top_k)
+        if spec.routed_scaling_factor != 1.0 and not spec.renormalize:
+            raise UnsupportedCallError(
+                f"{self.name} with a scale and no renormalisation: sglang scales then from 0.5.23 "
+                "on, and not before"
+            )
+        return spec
+
+
+BIASED_GROUPED_TOPK = _ScaledByRelease(
     module=_TOPK,
     function="biased_grouped_topk_impl",
     parameters=(

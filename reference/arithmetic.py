@@ -2,8 +2,8 @@
 
 The figures are worst cases that vendors state or that follow from the source code; u = 2**-24.
 "k ulp of the true value" is at most 2k u, "k ulp of the correctly rounded value" (the convention of
-CUDA's tables) at most (2k + 1) u, since half an ulp more goes into the rounding. An exhaustive
-sweep of all float32 inputs on the device would turn a vendor's claim into a measurement.
+CUDA's tables) at most (2k + 1) u, since half an ulp more goes into the rounding. `goldgate sweep`
+measures all float32 inputs on a device; kernels/swept.py lists what was measured within them.
 """
 
 from __future__ import annotations
