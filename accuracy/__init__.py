@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from goldgate.accuracy.evaluate import Result, judge
     from goldgate.accuracy.evidence import Judged
     from goldgate.accuracy.isolation import Runner
+    from goldgate.accuracy.live import live_tasks
     from goldgate.accuracy.recorded import judge_tasks
-    from goldgate.accuracy.tasks import Criteria, Task, live_tasks, work
+    from goldgate.accuracy.tasks import Criteria, Task, work
     from goldgate.accuracy.testing import assert_parity
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -33,7 +34,7 @@ else:
             "assert_parity": "goldgate.accuracy.testing",
             "judge": "goldgate.accuracy.evaluate",
             "judge_tasks": "goldgate.accuracy.recorded",
-            "live_tasks": "goldgate.accuracy.tasks",
+            "live_tasks": "goldgate.accuracy.live",
             "work": "goldgate.accuracy.tasks",
         },
     )

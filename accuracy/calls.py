@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.call_tensors import Given, given
 from goldgate.accuracy.graphs import replayed
 from goldgate.accuracy.one_call import Call, call
 from goldgate.accuracy.origin import origin
@@ -121,7 +122,8 @@ def run(
                 prepared = True
             if plan.state == "another shape between":
                 notes.update(dict.fromkeys(between(kernel, recording)))
-            first = call(kernel, recording, start, stop, 0, layout=layout)
+            inputs = given(kernel, recording, start, stop)
+            first = call(kernel, recording, start, stop, 0, layout=layout, inputs=inputs)
             if plan.state == "another shape between":
                 between(kernel, recording)
         except NotCoveredError as error:
@@ -135,7 +137,7 @@ def run(
         weights[start:stop], ids[start:stop] = first.weights, first.ids
         weight_types[first.weight_type] = None
         faults.update(dict.fromkeys(first.faults))
-        faults.update(dict.fromkeys(_again(kernel, recording, first, start, stop)))
+        faults.update(dict.fromkeys(_again(kernel, recording, first, start, stop, inputs)))
         advance(stop - start)
     _check_any(spans, uncovered)
     left_out = {*empty, *((one.start, one.stop) for one in uncovered)}
@@ -159,13 +161,13 @@ def _check_any(spans: list[tuple[int, int]], uncovered: list[Uncovered]) -> None
 
 
 def _again(
-    kernel: Loaded, recording: Recording, first: Call, start: int, stop: int
+    kernel: Loaded, recording: Recording, first: Call, start: int, stop: int, inputs: Given
 ) -> tuple[str, ...]:
     """Make a call again over other poison; return its faults and what differs from the first."""
     layout = LAYOUTS[(plan_of(recording.source) or Plan()).layout]
     where = f"of rows {start} to {stop}"
     try:
-        second = call(kernel, recording, start, stop, 1, layout=layout)
+        second = call(kernel, recording, start, stop, 1, layout=layout, inputs=inputs)
     except NotCoveredError as error:  # what it answered before is judged all the same
         return (f"answers a call {where}, and refuses the same call the second time: {error}",)
     return second.faults + tuple(_between(first, second, where))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from goldgate.accuracy.calls import Uncovered
+from goldgate.accuracy.judged import Looked
 from goldgate.fixtures import Recording
 from goldgate.fixtures.constructed import TIERS
 from goldgate.fixtures.covering import pairs
@@ -18,27 +19,6 @@ from goldgate.fixtures.plan import Plan, plan_of
 
 #: The tier of a recording that is not constructed.
 RECORDED = "recorded"
-
-#: The tier of rows that no bound may hold for.
-HOSTILE = "hostile"
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What one verdict looked at.
-
-    Attributes:
-        tier: one of `TIERS`, or `RECORDED`.
-        levels: the recording's level of each factor but tokens.
-        tokens: rows of each call that was judged.
-        not_covered: the calls that were not: their rows and why.
-
-    """
-
-    tier: str
-    levels: Mapping[str, object]
-    tokens: tuple[int, ...]
-    not_covered: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.thresholds import ERROR64, STEPS, thresholds
+from goldgate.accuracy.fast.tile import FINE_BUCKETS
 from goldgate.accuracy.fast.vectors import EXP_RANGE
 from goldgate.accuracy.fast.weigh import (
     DESCENDING,
-    FINE_BUCKETS,
     NEAR_EDGE,
     NEAR_TIE,
     UNORDERED,

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.settle import settle
 from goldgate.accuracy.fast.thresholds import Thresholds, thresholds
-from goldgate.accuracy.fast.weigh import FINE_BUCKETS
+from goldgate.accuracy.fast.tile import FINE_BUCKETS
+from goldgate.accuracy.fast.weigh import MOST_CHOSEN
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.accuracy.weights import ULP_EDGES, expected_weights, sharpness
@@ -50,8 +51,8 @@ class Screened:
 
 
 def applies(spec: RoutingSpec) -> bool:
-    """Say whether rows of this router can be screened: sigmoid or softmax scores."""
-    return spec.scoring in ("sigmoid", "softmax")
+    """Say whether rows of this router can be screened: sigmoid or softmax, few experts a token."""
+    return spec.scoring in ("sigmoid", "softmax") and spec.top_k <= MOST_CHOSEN
 
 
 def screen(rows: Rows, contract: Contract) -> Screened:

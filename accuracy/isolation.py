@@ -8,32 +8,23 @@ in a child, which is replaced after any failure; outputs come back as files.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from goldgate.accuracy.blame import defect, of_kernel
-from goldgate.accuracy.calls import KernelRun, Uncovered, run
+from goldgate.accuracy.calls import KernelRun
+from goldgate.accuracy.kernel_process import Done, Order, serve
 from goldgate.errors import GoldgateError
-from goldgate.fixtures import (
-    FixtureError,
-    Output,
-    Recording,
-    open_output,
-    open_recording,
-    write_output,
-)
+from goldgate.fixtures import Recording, open_output
 from goldgate.fixtures.plan import plan_of
-from goldgate.kernels import FOREIGN, KernelError, NotCoveredError, load, one_line
-from goldgate.reference import RoutingSpec
+from goldgate.kernels import KernelError, NotCoveredError
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -58,15 +49,6 @@ _HANGS = 3
 
 
 @dataclass(frozen=True)
-class Order:
-    """Which kernel to run: the arguments of `goldgate.kernels.load`."""
-
-    name: str
-    profile: str | None
-    device: str | None
-
-
-@dataclass(frozen=True)
 class Limits:
     """How long a call may take, in seconds.
 
@@ -85,33 +67,6 @@ class Limits:
         return max(self.first_s, grown) if first else grown
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """A call has begun: its rows and what a kernel may compile for."""
-
-    rows: int
-    shape: tuple[object, ...]
-    words: str
-
-
-@dataclass(frozen=True)
-class _Done:
-    """A recording is done, or failed, or is not supported: then that says why.
-
-    `defect` is an exception of goldgate's own.
-    """
-
-    faults: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    uncovered: tuple[Uncovered, ...] = ()
-    failure: str = ""
-    unsupported: str = ""
-    defect: str = ""
-    path: Path | None = None
-    unsaved: str = ""
-    strided: Path | None = None
-
-
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -124,8 +79,15 @@ class DefectError(GoldgateError):
     """An exception of goldgate's own while a kernel ran: no verdict on the kernel."""
 
 
+class StoppedError(GoldgateError):
+    """`Runner.cancel` ended the run, or came before it: no verdict on the kernel."""
+
+
 class Runner:
-    """Runs kernels on recordings in one child process at a time; a context manager."""
+    """Runs kernels on recordings in one child process at a time; a context manager.
+
+    One thread at a time may use it; `cancel` alone may be called from another.
+    """
 
     def __init__(
         self,
@@ -145,6 +107,7 @@ class Runner:
         self._seen: set[tuple[object, ...]] = set()
         self._answered: set[Order] = set()
         self._silent: dict[Order, int] = {}
+        self._cancelled, self._cancel = _CONTEXT.Pipe(duplex=False)
         return self
 
     def __exit__(
@@ -155,7 +118,16 @@ class Runner:
     ) -> None:
         """End the child; outputs that were not saved elsewhere are gone."""
         self._stop()
+        self._cancelled.close()
+        self._cancel.close()
         self._folder.cleanup()
+
+    def cancel(self) -> None:
+        """End the run that is under way in another thread; later runs raise as it does.
+
+        An interrupt arrives in the main thread: one that waits for a kernel is woken by this.
+        """
+        self._cancel.send_bytes(b"cancel")
 
     def check(self, order: Order) -> None:
         """Refuse a kernel that has never answered, or whose calls hang again and again.
@@ -182,9 +154,11 @@ class Runner:
             KernelError: the kernel raised, its process died, or a call did not return in time.
             UnwrittenError: its outputs could not be written.
             DefectError: goldgate itself raised, or memory ran out.
+            StoppedError: `cancel` was called.
 
         """
         self.check(order)
+        self._check_cancelled()
         self._count += 1
         spare = Path(self._folder.name) / str(self._count) / f"{recording.name}.safetensors"
         plan = plan_of(recording.source)
@@ -196,7 +170,7 @@ class Runner:
             self._pipe.send((recording.path, save, spare, self._repeats))
             done = self._receive(order, where)
         except (EOFError, OSError):
-            done = _Done(failure=f"{where}: its process died ({self._end()})")
+            done = Done(failure=f"{where}: its process died ({self._end()})")
         if done.unsupported:
             raise NotCoveredError(done.unsupported)
         if done.failure or done.defect:
@@ -210,18 +184,20 @@ class Runner:
             output, done.faults, done.notes, done.uncovered, done.unsaved, strided=strided
         )
 
-    def _receive(self, order: Order, where: str) -> _Done:
+    def _receive(self, order: Order, where: str) -> Done:
         """Wait for the recording's end, each call within its limit."""
         now, calls, first = "loading it", 0, True
         limit = max(_LOADING_S, self._limits.first_s)
         started = told = time.monotonic()
         while True:
             left = started + limit - time.monotonic()
-            if self._pipe.poll(max(0.0, min(left, _COMPILING_S))):
+            ready = wait((self._pipe, self._cancelled), max(0.0, min(left, _COMPILING_S)))
+            self._check_cancelled()
+            if self._pipe in ready:
                 message = self._pipe.recv()
                 if calls:  # the one before has returned
                     self._answered.add(order)
-                if isinstance(message, _Done):
+                if isinstance(message, Done):
                     return message
                 calls += 1
                 first = message.shape not in self._seen
@@ -230,7 +206,7 @@ class Runner:
                 started = told = time.monotonic()
             elif left <= 0.0:
                 self._silent[order] = self._silent.get(order, 0) + 1
-                return _Done(failure=f"{where}: {now}: no answer in {limit:.0f} s")
+                return Done(failure=f"{where}: {now}: no answer in {limit:.0f} s")
             elif calls and first and time.monotonic() - told >= _COMPILING_S:
                 told = time.monotonic()
                 self._tell(
@@ -238,9 +214,14 @@ class Runner:
                     "(--first-call-timeout)"
                 )
 
+    def _check_cancelled(self) -> None:
+        if self._cancelled.poll():
+            self._stop()
+            raise StoppedError("the run was cancelled")
+
     def _start(self, order: Order) -> None:
         self._pipe, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_serve, args=(theirs, order), daemon=True)
+        self._process = _CONTEXT.Process(target=serve, args=(theirs, order), daemon=True)
         self._process.start()
         theirs.close()  # else the child's death would not end the pipe
         self._order, self._seen = order, set()
@@ -258,64 +239,3 @@ class Runner:
         self._process.join()
         code = self._process.exitcode or 0
         return signal.Signals(-code).name if code < 0 else f"exit status {code}"
-
-
-def _serve(pipe: Connection, order: Order) -> None:
-    """Run an order's kernel on every recording that is asked for, until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
-    # OpenMP's idle threads would spin on the cores that the judge works on: on two loaded cores a
-    # small call of torch's then takes 30 times as long. It is read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    loaded = None
-
-    def before(logits: Any, spec: RoutingSpec) -> None:  # noqa: ANN401 - a torch.Tensor
-        rows, kind = len(logits), str(logits.dtype).removeprefix("torch.")
-        # Compilers treat one token apart from more.
-        shape = (spec, kind, logits.is_contiguous(), min(2, rows))
-        words = (
-            f"call of {rows} tokens ({spec.num_experts} experts, top {spec.top_k}, {kind} logits)"
-        )
-        pipe.send(_Begun(rows, shape, words))
-
-    while True:
-        try:
-            recording, save, spare, repeats = pipe.recv()
-        except EOFError:
-            return
-        try:
-            loaded = loaded or replace(load(order.name, order.profile, order.device), before=before)
-            held = open_recording(recording)
-            ran = run(loaded, held, repeats=repeats)
-            path, unsaved = _write(ran.output, held, save, spare)
-            done = _Done(ran.faults, ran.notes, ran.uncovered, path=path, unsaved=unsaved)
-            if ran.strided is not None:
-                beside, failed = _write(ran.strided, held, spare.with_name("strided.safetensors"))
-                done = replace(done, strided=beside, unsaved=unsaved or failed)
-        except NotCoveredError as error:
-            done = _Done(unsupported=str(error))
-        except KernelError as error:
-            done = _Done(failure=str(error))
-        except FixtureError as error:  # the recording was there a moment ago
-            done = _Done(unsaved=str(error))
-        except FOREIGN as error:
-            where = f"{order.name} on {Path(recording).stem}"
-            if of_kernel(error, loaded):
-                done = _Done(failure=f"{where}: {one_line(error)}")
-            else:
-                done = _Done(defect=f"{where}: {defect(error)}")
-        pipe.send(done)
-
-
-def _write(output: Output, recording: Recording, *files: Path | None) -> tuple[Path | None, str]:
-    """Write outputs to the first of the files that takes them; return it and what failed."""
-    failed = []
-    for path in files:
-        if path is None:
-            continue
-        try:
-            write_output(path, output, recording)
-        except OSError as error:
-            failed.append(f"{path}: the outputs cannot be written ({error.strerror})")
-            continue
-        return path, "; ".join(failed)
-    return None, "; ".join(failed)

@@ -144,7 +144,7 @@ def measure(
     rotated: bool,
     rounds: int = ROUNDS,
     advance: Callable[[int], object] = lambda _: None,
-) -> tuple[list[list[float]], dict[str, str]]:
+) -> tuple[list[list[float]], dict[int, str]]:
     """Time kernels on one GPU, interleaved.
 
     Args:
@@ -157,7 +157,7 @@ def measure(
 
     Returns:
         microseconds a call, one list a kernel in their order (empty for one that failed), and why
-        for each that failed.
+        for each that failed, by its place in that order.
 
     """
     import torch  # noqa: PLC0415 - imported only where a kernel runs
@@ -171,20 +171,21 @@ def measure(
     bias = torch.rand(spec.num_experts, generator=generator, device=device)
     # Written before a replay over rotated inputs, so that none of them is left in the cache.
     scratch = torch.empty(_CACHES * cache if rotated else 0, dtype=torch.uint8, device=device)
-    graphs: dict[str, tuple[torch.cuda.CUDAGraph, int]] = {}
-    failed: dict[str, str] = {}
-    for kernel in kernels:
+    # By place: two entries may call one function, and have its name.
+    graphs: dict[int, tuple[torch.cuda.CUDAGraph, int]] = {}
+    failed: dict[int, str] = {}
+    for place, kernel in enumerate(kernels):
         try:
-            graphs[kernel.name] = _captured(kernel, spec, pool, bias, most)
+            graphs[place] = _captured(kernel, spec, pool, bias, most)
         except FOREIGN as error:
-            failed[kernel.name] = one_line(error)
-    times: dict[str, list[float]] = {kernel.name: [] for kernel in kernels}
+            failed[place] = one_line(error)
+    times: list[list[float]] = [[] for _ in kernels]
     for _ in range(rounds):
-        for name, (graph, calls) in graphs.items():
+        for place, (graph, calls) in graphs.items():
             scratch.fill_(1)
-            times[name].append(_replay_us(graph) / calls)
+            times[place].append(_replay_us(graph) / calls)
         advance(1)
-    return [times[kernel.name] for kernel in kernels], failed
+    return times, failed
 
 
 def _captured(
@@ -193,21 +194,18 @@ def _captured(
     """Return a graph of calls over the pool's inputs in turn, and how many calls it holds."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
-    tokens = pool.shape[1]
-    weights = torch.empty(tokens, spec.top_k, device=pool.device)
-    ids = torch.empty(tokens, spec.top_k, dtype=torch.int32, device=pool.device)
+    adapter, tokens = kernel.adapter, pool.shape[1]
+    if why := adapter.refusal(spec, tokens, "F32", "F32"):
+        raise KernelError(f"{kernel.name} {why}")
+    shape = tokens, spec.top_k + (adapter.shared.count if adapter.shared else 0)
+    weight_type: torch.dtype = getattr(torch, adapter.weights)
+    id_type = torch.int64 if adapter.ids == "int64" else torch.int32
+    weights = torch.empty(shape, dtype=weight_type, device=pool.device)
+    ids = torch.empty(shape, dtype=id_type, device=pool.device)
+    real = torch.tensor(tokens, dtype=torch.int32, device=pool.device)
 
     def call(number: int) -> None:
-        kernel.route(
-            pool[number % len(pool)],
-            bias,
-            weights,
-            ids,
-            spec.num_expert_group,
-            spec.topk_group,
-            spec.renormalize,
-            spec.routed_scaling_factor,
-        )
+        adapter.call(kernel.route, (pool[number % len(pool)], bias, weights, ids), spec, real)
 
     def capture(calls: int) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()

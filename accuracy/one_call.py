@@ -1,4 +1,4 @@
-"""One call of a kernel: poisoned outputs between guards, inputs in a layout, what it did wrong.
+"""One call of a kernel: what it returned and what it did wrong.
 
 Nothing here judges what a kernel returns.
 """
@@ -13,24 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.blame import device_fault
-from goldgate.accuracy.tensors import bits, to_torch
+from goldgate.accuracy.call_tensors import (
+    POISON_IDS,
+    POISON_WEIGHTS,
+    Buffer,
+    Given,
+    buffer,
+    given,
+    placed,
+    written,
+)
+from goldgate.accuracy.tensors import bits
 from goldgate.fixtures import Recording
 from goldgate.fixtures.plan import Layout
+from goldgate.fixtures.shared_expert import misnamed, misweighed, names
 from goldgate.kernels import FOREIGN, KernelError, Loaded, NotCoveredError, one_line
 from goldgate.reference import FORMATS, RoutingSpec
 
 if TYPE_CHECKING:
     import torch
-
-#: What the outputs hold before the first and before the second call: ids that no expert has, and
-#: weights that are never right, and exact in float16 too. Zeros would hide a row not written.
-POISON_IDS = (-0x5EED, -0x0BAD)
-POISON_WEIGHTS = (float("nan"), -(2.0**15))
-
-#: Bytes in front of the outputs and rows behind them that no kernel may touch, all of the outputs'
-#: own storage. 512 bytes keep the alignment that torch gives.
-_FRONT_BYTES = 512
-_BACK_ROWS = 16
 
 #: What refuses a call on strided tensors beside NotImplementedError: these types, before anything
 #: is written, in these words. Any other exception there is a failure.
@@ -56,16 +57,6 @@ class Call:
     weight_type: str = "F32"
 
 
-@dataclass(frozen=True)
-class _Buffer:
-    """An output: a view of `memory`, with `front` elements before it."""
-
-    memory: torch.Tensor
-    view: torch.Tensor
-    front: int
-    poison: float
-
-
 def call(
     kernel: Loaded,
     recording: Recording,
@@ -77,6 +68,7 @@ def call(
     layout: Layout | None = None,
     device: str | None = None,
     pause: Callable[[], object] | None = None,
+    inputs: Given | None = None,
 ) -> Call:
     """Call the kernel once on rows start to stop.
 
@@ -91,20 +83,20 @@ def call(
         device: in place of the kernel's own.
         pause: keeps the current stream busy. It is called before the inputs and outputs are
             written on the device, so that a kernel on another stream comes before them.
+        inputs: what `given` returns for these rows, on this device; None: read for this call.
 
     Raises:
         NotCoveredError: the kernel is not made for this call.
         KernelError: it raised, or there is no torch.
 
     """
-    try:
-        import torch  # noqa: PLC0415 - kernels need torch, the judge does not
-    except ImportError:
-        raise KernelError("no torch here: a kernel takes torch tensors; install torch") from None
     layout, device = layout or Layout(), device or kernel.device
     spec, adapter = recording.spec, kernel.adapter
     _check_supported(kernel, recording, stop - start, layout)
-    logits, bias = _inputs(recording, start, stop, layout, device, mirrored=mirrored)
+    inputs = inputs or given(kernel, recording, start, stop, mirrored=mirrored, device=device)
+    import torch  # noqa: PLC0415 - kernels need torch, the judge does not
+
+    logits, bias = placed(inputs, layout)
     if pause is not None:
         pause()
         logits, bias = logits.clone(), bias.clone()
@@ -112,11 +104,10 @@ def call(
     shape = (stop - start, columns)
     id_type = torch.int64 if adapter.ids == "int64" else torch.int32
     weight_type: torch.dtype = getattr(torch, adapter.weights)
-    weights = _buffer(
+    weights = buffer(
         shape, layout.weights_row, layout.offset, POISON_WEIGHTS[turn], weight_type, device
     )
-    ids = _buffer(shape, layout.ids_row, layout.offset, POISON_IDS[turn], id_type, device)
-    before = bits(logits).clone(), bits(bias).clone()
+    ids = buffer(shape, layout.ids_row, layout.offset, POISON_IDS[turn], id_type, device)
     padding = recording.padding(start, stop) & (not mirrored)
     real = _real_rows(padding) if "num_token_non_padded" in adapter.told else None
     kernel.before(logits, spec)
@@ -130,7 +121,7 @@ def call(
         views = _returned(kernel, returned, shape) if adapter.returns else (weights.view, ids.view)
         host = [values.float() if values.is_floating_point() else values for values in views]
         arrays = [values.cpu().numpy().copy() for values in host]
-        faults = _written((logits, bias), before, (weights, ids))
+        faults = written((logits, bias), inputs, (weights, ids))
     except NotImplementedError as error:
         raise NotCoveredError(one_line(error)) from None
     except FOREIGN as error:
@@ -155,7 +146,7 @@ def _refuses(error: BaseException, why: str) -> bool:
     return isinstance(error, _REFUSALS) and named and not device_fault(error)
 
 
-def _answered(*outputs: _Buffer) -> bool:
+def _answered(*outputs: Buffer) -> bool:
     """Say whether a call that ended early had written to its outputs."""
     import torch  # noqa: PLC0415 - imported only where a kernel runs
 
@@ -175,44 +166,6 @@ def _check_supported(kernel: Loaded, recording: Recording, rows: int, layout: La
         raise KernelError(f"{kernel.name}: supports() raised {one_line(error)}") from None
     if why:
         raise NotCoveredError(why)
-
-
-def _inputs(
-    recording: Recording, start: int, stop: int, layout: Layout, device: str, *, mirrored: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits and bias in a layout, NaN in between."""
-    logits = to_torch(recording.gating_output, start, stop, device)
-    bias = to_torch(recording.correction_bias, 0, recording.spec.num_experts, device)
-    if mirrored:
-        logits, bias = logits.flip((0, 1)).contiguous(), bias.flip(0).contiguous()
-    rows, experts = logits.shape
-    if layout == Layout():
-        return logits, bias
-    stride = (experts + layout.gate_row) * layout.gate_column
-    memory = logits.new_full((layout.offset + rows * stride + 1,), float("nan"))
-    placed = memory.as_strided((rows, experts), (stride, layout.gate_column), layout.offset)
-    placed.copy_(logits)
-    moved = bias.new_full((experts + layout.offset,), float("nan"))[layout.offset :]
-    moved.copy_(bias)
-    return placed, moved
-
-
-def _buffer(
-    shape: tuple[int, int],
-    longer: int,
-    offset: int,
-    poison: float,
-    dtype: torch.dtype,
-    device: str,
-) -> _Buffer:
-    import torch  # noqa: PLC0415 - imported only where a kernel runs
-
-    rows, columns = shape
-    stride = columns + longer
-    front = _FRONT_BYTES // dtype.itemsize + offset
-    size = front + (rows + _BACK_ROWS) * stride
-    memory = torch.full((size,), poison, dtype=dtype, device=device)
-    return _Buffer(memory, memory.as_strided(shape, (stride, 1), front), front, poison)
 
 
 def _returned(
@@ -250,30 +203,6 @@ def _returned(
     return held["weights"], held["ids"]
 
 
-def _written(
-    inputs: tuple[torch.Tensor, torch.Tensor],
-    before: tuple[torch.Tensor, torch.Tensor],
-    outputs: tuple[_Buffer, _Buffer],
-) -> tuple[str, ...]:
-    """Return what was written beside the outputs."""
-    import torch  # noqa: PLC0415 - imported only where a kernel runs
-
-    faults = []
-    for name, values, was in zip(("gating_output", "correction_bias"), inputs, before, strict=True):
-        if not torch.equal(bits(values), was):
-            faults.append(f"writes {name}")
-    for name, held in zip(("topk_weights", "topk_ids"), outputs, strict=True):
-        held.view.fill_(held.poison)
-        touched = bits(held.memory) != bits(torch.full_like(held.memory, held.poison))
-        for where, part in (
-            ("in front of", touched[: held.front]),
-            ("behind", touched[held.front :]),
-        ):
-            if bool(part.any()):
-                faults.append(f"writes memory {where} {name}")
-    return tuple(faults)
-
-
 def _shared(
     kernel: Loaded,
     spec: RoutingSpec,
@@ -282,21 +211,16 @@ def _shared(
     real: NDArray[np.bool_],
     roundoff: float,
 ) -> tuple[str, ...]:
-    """Return what is wrong with the shared experts' columns: ids E, E + 1, ..., one weight.
-
-    The weight may be rounded, or divided, in float32: it is right within a unit of its last place,
-    and within `roundoff` where its type is narrower.
-    """
+    """Return what is wrong with the shared experts' columns."""
     shared = kernel.adapter.shared
     if shared is None:
         return ()
-    expected = shared.value(spec)
-    names = spec.num_experts + np.arange(shared.count)
-    off = np.abs(weights[real, spec.top_k :].astype(np.float64) - expected)
+    expected, named = shared.value(spec), names(spec, shared.count).tolist()
+    weights, ids = weights[real, spec.top_k :], ids[real, spec.top_k :]
     faults = []
-    if rows := int((ids[real, spec.top_k :] != names).any(axis=1).sum()):
-        faults.append(f"shared experts: ids are not {names.tolist()} in {rows} rows")
-    if rows := int((~(off <= max(2.0**-23, roundoff) * expected)).any(axis=1).sum()):
+    if rows := int(misnamed(ids, spec).sum()):
+        faults.append(f"shared experts: ids are not {named} in {rows} rows")
+    if rows := int(misweighed(weights, expected, roundoff).sum()):
         faults.append(f"shared experts: weights are not {expected:.9g} in {rows} rows")
     return tuple(faults)
 

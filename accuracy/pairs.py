@@ -8,13 +8,14 @@ from pathlib import Path
 
 from goldgate.accuracy.calls import Uncovered
 from goldgate.accuracy.changes import Changes, compare
-from goldgate.accuracy.evidence import undeclared_weights
-from goldgate.accuracy.isolation import DefectError, Order, Runner, UnwrittenError
+from goldgate.accuracy.isolation import DefectError, Runner, UnwrittenError
+from goldgate.accuracy.judged import undeclared_weights
+from goldgate.accuracy.kernel_process import Order
 from goldgate.accuracy.known_failures import KnownFailure
+from goldgate.accuracy.live import without
 from goldgate.accuracy.manifest import CRASHED, NAME, NOT_COVERED, read_manifest
 from goldgate.accuracy.rounding_models import profile_for
 from goldgate.accuracy.rows import weight_format
-from goldgate.accuracy.tasks import without
 from goldgate.fixtures import FixtureError, Output, Recording, open_output
 from goldgate.kernels import KernelError, NotCoveredError, find, load, registry
 from goldgate.reference import FLOAT32, PROFILES, Profile, RoutingSpec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -53,6 +54,16 @@ class ClassSums:
             self.fine | other.fine,
         )
 
+    def collect(self, other: ClassSums) -> ClassSums:
+        """Return the same, held in the arrays of this one, which nothing else may use."""
+        return ClassSums(
+            np.add(self.squares, other.squares, out=self.squares),
+            np.add(self.groups, other.groups, out=self.groups),
+            self.drift.collect(other.drift),
+            self.bits | other.bits,
+            np.logical_or(self.fine, other.fine, out=self.fine),
+        )
+
 
 @dataclass(frozen=True)
 class RandomSums:
@@ -65,6 +76,13 @@ class RandomSums:
         both = dict(self.classes)
         for number, sums in other.classes.items():
             both[number] = both[number] + sums if number in both else sums
+        return RandomSums(both)
+
+    def collect(self, other: RandomSums) -> RandomSums:
+        """Return the same, held in the arrays of this one, which nothing else may use."""
+        both = dict(self.classes)
+        for number, sums in other.classes.items():
+            both[number] = both[number].collect(sums) if number in both else copy.deepcopy(sums)
         return RandomSums(both)
 
 

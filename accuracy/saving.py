@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goldgate.accuracy.account import NotRun
 from goldgate.accuracy.evidence import Judged
+from goldgate.accuracy.live import folder_of
 from goldgate.accuracy.manifest import (
     ASKED,
     CRASHED,
@@ -17,7 +18,7 @@ from goldgate.accuracy.manifest import (
     Entry,
     write_manifest,
 )
-from goldgate.accuracy.tasks import Task, folder_of
+from goldgate.accuracy.tasks import Task
 from goldgate.fixtures import FixtureError
 
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.one_call import POISON_IDS, POISON_WEIGHTS, Call, call
+from goldgate.accuracy.call_tensors import POISON_IDS, POISON_WEIGHTS, given
+from goldgate.accuracy.one_call import Call, call
 from goldgate.fixtures import Recording
 from goldgate.fixtures.plan import Layout
 from goldgate.fixtures.recording import recording
@@ -43,10 +44,12 @@ def prepare(
         KernelError: one of them failed.
 
     """
-    for _ in range(_EARLIER.get(state, 0)):
+    times = _EARLIER.get(state, 0)
+    inputs = given(kernel, held, start, stop, mirrored=True) if times else None
+    for _ in range(times):
         # A kernel that keeps a result, or inputs captured in a graph, would otherwise answer the
         # same recording rightly from what it kept.
-        call(kernel, held, start, stop, 1, mirrored=True, layout=layout)
+        call(kernel, held, start, stop, 1, mirrored=True, layout=layout, inputs=inputs)
 
 
 def between(kernel: Loaded, held: Recording) -> tuple[str, ...]:
@@ -114,10 +117,13 @@ def repeated(
     kernel: Loaded, held: Recording, start: int, stop: int, layout: Layout, times: int
 ) -> str:
     """Call the kernel again and again on the same rows; return the first difference, or ""."""
-    first = call(kernel, held, start, stop, layout=layout) if times else None
+    if not times:
+        return ""
+    inputs = given(kernel, held, start, stop)
+    first = call(kernel, held, start, stop, layout=layout, inputs=inputs)
     for number in range(times):
-        again = call(kernel, held, start, stop, number % 2, layout=layout)
-        if first is not None and (rows := differing_rows(first, again)):
+        again = call(kernel, held, start, stop, number % 2, layout=layout, inputs=inputs)
+        if rows := differing_rows(first, again):
             return f"call {number + 2} on the same input differs from the first in {rows} rows"
     return ""
 

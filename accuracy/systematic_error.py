@@ -84,6 +84,10 @@ class ResidualSums:
         """Return the sums over both sets of rows."""
         return ResidualSums(self.rows + other.rows, self.sums + other.sums)
 
+    def collect(self, other: ResidualSums) -> ResidualSums:
+        """Return the same, held in the array of this one, which nothing else may use."""
+        return ResidualSums(self.rows + other.rows, np.add(self.sums, other.sums, out=self.sums))
+
 
 @dataclass(frozen=True)
 class SystematicError:

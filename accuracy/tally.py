@@ -59,10 +59,12 @@ class Tally:
 
     def add(self, start: int, found: Block, inside: RandomSums, rerouted: int) -> None:
         """Add the block whose first row is `start`."""
-        self.counts += np.bincount(found.verdict, minlength=len(Verdict))
+        counts = np.bincount(found.verdict, minlength=len(Verdict))
+        self.counts += counts
         self.histogram += found.histogram
-        self.sums += found.sums
-        self.inside += inside
+        # A new array for every block takes longer than the addition.
+        self.sums = self.sums.collect(found.sums)
+        self.inside = self.inside.collect(inside)
         self.rerouted += rerouted
         self.judged_rows += int(np.count_nonzero(found.unbounded >= 0))
         if found.unbounded.max() > 0:
@@ -79,5 +81,6 @@ class Tally:
         self.reasons.append(found.reason[rows])
         self.overs.append(found.over_bound[rows])
         for verdict, some in self.listed.items():
-            more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
-            some.extend((more + start).tolist())
+            if counts[verdict]:
+                more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
+                some.extend((more + start).tolist())

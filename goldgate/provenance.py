@@ -20,9 +20,12 @@ _PACKAGES = ("numpy", "numba", "python-flint", "safetensors", "torch", "triton")
 
 #: The modules that judge: of these and of what they import, the judge's hash is.
 _JUDGE = (
+    "goldgate.accuracy.device",
     "goldgate.accuracy.evaluate",
     "goldgate.accuracy.inputs",
+    "goldgate.accuracy.judged",
     "goldgate.accuracy.rounding_models",
+    "goldgate.accuracy.strided",
 )
 
 
@@ -51,33 +54,53 @@ def judge_sha256() -> str:
 def judge_modules() -> dict[str, Path]:
     """Return the modules that judge, and every module of goldgate that they import, by name.
 
-    They are found by reading them, indirect imports and those inside functions too. What is
-    changed elsewhere (a command, a recorder, a page) is no change of the judge.
+    They are found by reading them, indirect imports and those inside functions too. Of a package
+    that loads its names when they are used, the modules of the names that are imported count. What
+    is changed elsewhere (a command, a recorder, what runs a kernel) is no change of the judge.
     """
     sources = _sources()
     found, left = dict[str, Path](), list(_JUDGE)
     while left:
         name = left.pop()
+        package, _, member = name.rpartition(".")
         path = sources.get(name)
+        if path is None and package in sources:
+            left.append(_imports(sources[package])[1].get(member, package))
         if path is None or name in found:
             continue
         found[name] = path
-        left += _imported(path.read_text(encoding="utf-8"))
-        left.append(name.rpartition(".")[0])  # a module's package is run first
+        left += _imports(path)[0]
+        left.append(package)  # a module's package is run first
     # goldgate/__init__ holds the version: a release is no other judge.
     found.pop("goldgate", None)
     return found
 
 
-def _imported(source: str) -> list[str]:
-    """Name what a module may import of goldgate: modules, and what else has a dotted name."""
+@cache
+def _imports(path: Path) -> tuple[list[str], dict[str, str]]:
+    """Return what a module imports of goldgate, and what it imports for type checkers alone.
+
+    Returns:
+        Dotted names of modules and of what is in them; and the modules of the names that are
+        imported under TYPE_CHECKING, which never runs: a package has there what it loads lazily.
+
+    """
     names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
+    typed: dict[str, str] = {}
+    left: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text(encoding="utf-8")), True)]
+    while left:
+        node, runs = left.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            left += [(one, False) for one in node.body] + [(one, runs) for one in node.orelse]
+            continue
+        if isinstance(node, ast.Import) and runs:
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.module and runs:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.startswith("goldgate")]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            typed |= {alias.asname or alias.name: node.module for alias in node.names}
+        left += [(one, runs) for one in ast.iter_child_nodes(node)]
+    return [name for name in names if name.startswith("goldgate")], typed
 
 
 @cache

@@ -9,7 +9,7 @@ A module may declare, by these names:
     IDS = "int64"
         the type of topk_ids
     WEIGHTS = "bfloat16"
-        the type of topk_weights; weights narrower than float32 fail where this does not say so
+        the type of topk_weights; weights narrower than float32 are refused where it is not declared
     SHARED_EXPERTS = {"count": 1, "weight": 1.0}
         so many columns more, for shared experts that are fused into the routed ones: their ids
         are E, E + 1, ...; each weighs `weight`, a number or "1/scale"

@@ -7,17 +7,33 @@ import json
 import os
 import platform
 from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from goldgate.kernels.catalogue import registry
 from goldgate.kernels.hosts import distribution_version
 from goldgate.kernels.kernel import FOREIGN, Kernel, KernelError, Loaded
 from goldgate.kernels.origin import Origin
-from goldgate.reference import PROFILES
+from goldgate.kernels.swept import sweeps_of
+from goldgate.reference import MINIMAX_M2_5, PROFILES
 from goldgate.reference.models import MODELS
+
+#: Types of logits and of a bias, by safetensors' names.
+_TYPES = ("F32", "BF16", "F16")
+
+
+def named(name: str) -> dict[str, Any]:
+    """Return `described` of the catalogue's kernel of a name, for a process of its own."""
+    return described(registry()[name])
+
+
+def unloadable(name: str, why: str) -> dict[str, Any]:
+    """Return a kernel's entry where loading it ended the process or did not end."""
+    return described(registry()[name], refused=f"{name}: loading it: {why}")
 
 
 def tried(kernel: Kernel) -> Loaded | str:
@@ -41,13 +57,35 @@ def arithmetic(kernel: Kernel, release: str | None, loaded: Loaded | None) -> di
     return {"profile": loaded.arithmetic, "source": PROFILES[loaded.arithmetic].source}
 
 
-def described(kernel: Kernel) -> dict[str, Any]:
+def calls(loaded: Loaded) -> dict[str, Any]:
+    """Return which calls a kernel takes of the routers that it supports.
+
+    `contiguous` is whether it takes contiguous tensors alone; `refused` has, for types of logits
+    and bias that its launcher refuses, "BF16 logits, F16 bias", the reason.
+    """
+    adapter = loaded.adapter
+    # Its own scoring and rule of groups, so that it refuses no router here.
+    spec = replace(MINIMAX_M2_5, scoring=adapter.scorings[0], group_score=adapter.group_scores[0])
+    refused = {}
+    for gate in _TYPES:
+        for bias in _TYPES:
+            if why := adapter.refusal(spec, 1, gate, bias):
+                refused[f"{gate} logits, {bias} bias"] = why
+    return {"contiguous": loaded.contiguous, "weights": adapter.weights, "refused": refused}
+
+
+def described(kernel: Kernel, *, refused: str | None = None) -> dict[str, Any]:
     """Return a kernel's entry as `goldgate kernels --json` has it; docs/kernels.md lists the keys.
 
     A kernel that may run here is loaded, the others are not imported.
+
+    Args:
+        kernel: of the catalogue.
+        refused: why it is not to be loaded; None: it is.
+
     """
     origin = kernel.origin
-    found = tried(kernel)
+    found = refused or tried(kernel)
     why, loaded = (found, None) if isinstance(found, str) else (None, found)
     stated = distribution_version(*origin.packages) if origin.packages else "unknown"
     release = loaded.version if loaded else None if stated == "unknown" else stated
@@ -61,7 +99,9 @@ def described(kernel: Kernel) -> dict[str, Any]:
         "commit": _commit(origin),
         "files": files(origin),
         "arithmetic": arithmetic(kernel, release, loaded),
+        "swept": [asdict(one) for one in sweeps_of(kernel.name)],
         "supports": {name: kernel.supports(model.spec) for name, model in MODELS.items()},
+        "calls": calls(loaded) if loaded else None,
         "environment": environment(origin),
         "by_default": kernel.by_default,
         "runs_here": why is None,

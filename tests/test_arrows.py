@@ -36,7 +36,7 @@ STARTS = {
 }
 # Modules in goldgate/ that every package may use; the program itself no package may import.
 HELPERS = {
-    *("bounds_plot", "errors", "junit", "lazy", "options", "page_style", "pictures"),
+    *("bounds_plot", "children", "errors", "junit", "lazy", "options", "page_style", "pictures"),
     *("places", "program", "progress", "provenance", "sealed", "svg", "text", "webpage"),
 }
 

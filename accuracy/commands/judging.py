@@ -68,7 +68,7 @@ def add_judging_options(parser: argparse.ArgumentParser) -> None:
         "--weights-dtype",
         choices=NARROW,
         help="accept weights of this type, judged within its rounding (default: weights narrower "
-        "than float32 fail where the kernel's module does not declare them: WEIGHTS)",
+        "than float32 are refused where the kernel's module does not declare them: WEIGHTS)",
     )
     parser.add_argument(
         "--known-failures",

@@ -1,12 +1,14 @@
 """Measure microseconds per call of every routing kernel that runs on this machine's GPU.
 
 Calls are timed by graph replay, the kernels in turn, on inputs outside the cache and inside it.
-Ratios are to a baseline of the same run.
+Ratios are to a baseline of the same run. A kernel that crashes or hangs in a trial before that is
+left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,18 +28,22 @@ from goldgate.accuracy.latency import (
     summarise,
 )
 from goldgate.accuracy.latency_document import document
+from goldgate.accuracy.latency_trial import tried
 from goldgate.accuracy.report import console as report_console
 from goldgate.errors import GoldgateError
 from goldgate.kernels import KernelError, Loaded, by_default, find, load
 from goldgate.options import positive
 from goldgate.progress import progress
-from goldgate.reference import MINIMAX_M2_5, RoutingSpec
+from goldgate.reference import MODELS, RoutingSpec
 from goldgate.sealed import sealed, write_text
 
 #: What a reader compares with: the claim of sglang pull request 23611, measured there on MI355X.
 CLAIM = (
     "aiter 6 us against topk_sigmoid 9.3 us a call, 35 % less (sglang pull request 23611, MI355X)"
 )
+
+#: Seconds for a kernel's trial: compilers take minutes.
+_TRIAL_S = 900
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline", metavar="NAME", help="kernel that ratios are to (default: the first)"
     )
     parser.add_argument(
+        "--model",
+        choices=[name for name, model in MODELS.items() if model.has_bias],
+        default="MiniMax-M2.5",
+        metavar="NAME",
+        help="the router, of a model with a bias: %(choices)s (default: %(default)s)",
+    )
+    parser.add_argument(
         "--tokens",
         type=positive,
         nargs="+",
@@ -68,23 +81,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how often each kernel is timed (default: %(default)s)",
     )
+    parser.add_argument(
+        "--timeout",
+        type=positive,
+        default=_TRIAL_S,
+        metavar="S",
+        help="leave a kernel out that has not compiled and answered once at every size after S "
+        "seconds (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the result as a PNG or SVG")
 
 
 def main(options: argparse.Namespace) -> int:
     """Measure and print; return 2 where nothing could be measured."""
-    spec, started = MINIMAX_M2_5, datetime.now(timezone.utc)
+    spec, started = MODELS[options.model].spec, datetime.now(timezone.utc)
     loaded, notes = _loaded(options.kernel, spec)
-    console = report_console()
-    if not loaded:
+    baseline = options.baseline or next(iter(loaded), "")
+    if loaded and baseline not in loaded:
+        raise GoldgateError(f"--baseline {baseline}: expected one of {', '.join(loaded)}")
+    loaded = _usable(loaded, options, notes)
+    console, names = report_console(), list(loaded)
+    if baseline not in names:
         for note in notes:
             console.print(note, highlight=False, markup=False, soft_wrap=True)
-        raise GoldgateError("NOT RUN: no kernel for a CUDA or ROCm device runs here")
-    names = list(loaded)
-    baseline = options.baseline or names[0]
-    if baseline not in names:
-        raise GoldgateError(f"--baseline {baseline}: expected one of {', '.join(names)}")
+        why = f"the baseline {baseline} failed" if names else "no kernel for a CUDA or ROCm device"
+        raise GoldgateError(f"NOT RUN: {why}{'' if names else ' runs here'}")
     device = loaded[baseline].device
     bandwidth = copy_bandwidth(device)
     found: list[Latency] = []
@@ -100,7 +122,7 @@ def main(options: argparse.Namespace) -> int:
                     rounds=options.rounds,
                     advance=advance,
                 )
-                notes += [f"{name}: {tokens} tokens: {why}" for name, why in failed.items()]
+                notes += [f"{names[i]}: {tokens} tokens: {why}" for i, why in failed.items()]
                 ran = [(n, mine) for n, mine in zip(names, us, strict=True) if mine]
                 if baseline in dict(ran):
                     ran_names, ran_us = zip(*ran, strict=True)
@@ -128,6 +150,20 @@ def main(options: argparse.Namespace) -> int:
     return 0 if found else 2
 
 
+def _usable(
+    loaded: dict[str, Loaded], options: argparse.Namespace, notes: list[str]
+) -> dict[str, Loaded]:
+    """Return the kernels that can be timed; note why the others cannot."""
+    kept = {}
+    for name, kernel in loaded.items():
+        print(f"{name}: a trial in a process of its own", file=sys.stderr, flush=True)
+        if why := tried(name, options.model, options.tokens, options.timeout):
+            notes.append(f"{name}: NOT RUN: {why}")
+        else:
+            kept[name] = kernel
+    return kept
+
+
 def _loaded(named: list[str], spec: RoutingSpec) -> tuple[dict[str, Loaded], list[str]]:
     """Return the kernels that run on a GPU here, and why the others do not."""
     loaded, notes = {}, []
@@ -138,7 +174,7 @@ def _loaded(named: list[str], spec: RoutingSpec) -> tuple[dict[str, Loaded], lis
             kernel = load(name, None, None)
         except KernelError as error:
             if named:
-                raise
+                raise KernelError(f"{'' if name in str(error) else f'{name}: '}{error}") from None
             notes.append(f"{name}: NOT RUN: {error}")
             continue
         if beyond:

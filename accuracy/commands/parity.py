@@ -19,9 +19,10 @@ from goldgate.accuracy.commands.judging import (
     report,
 )
 from goldgate.accuracy.isolation import Limits, Runner
+from goldgate.accuracy.live import live_tasks, made
 from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.saving import saved, to_save
-from goldgate.accuracy.tasks import Task, live_tasks, made
+from goldgate.accuracy.tasks import Task
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS
 from goldgate.fixtures.constructed import Entry, entries
 from goldgate.fixtures.routers import model_named, read_router
@@ -165,8 +166,9 @@ def _entries(options: argparse.Namespace) -> Iterator[Entry]:
     # What a machine's own kernels pass is known; a quick look at them is what no --kernel asks for.
     quick = not options.kernel or options.recordings is not None
     coverage = options.coverage or ("shipped" if quick and model is None else "ordinary")
-    for entry in entries(model) if _COVERAGE[coverage] else ():
-        if entry.tier in _COVERAGE[coverage]:
+    tiers = _COVERAGE[coverage]
+    for entry in entries(model, with_pairs="pairs" in tiers) if tiers else ():
+        if entry.tier in tiers:
             yield entry
 
 

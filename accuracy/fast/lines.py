@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.thresholds import ERROR64
-from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.fast.tile import TILE, ask_for
 from goldgate.accuracy.fast.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
 from goldgate.reference import U
 from goldgate.reference.formulas import SECOND_ORDER, TINY
@@ -40,8 +40,12 @@ def softmax_error(experts: int) -> float:
     return max(ERROR64, 2.0 * (16.0 + experts) * _U64)
 
 
-@compiled()
-def transpose(tile: Any, logits: NDArray[np.float32]) -> None:  # noqa: ANN401
+@compiled(borrows=True)
+def transpose(
+    tile: Any,  # noqa: ANN401
+    stored: Any,  # noqa: ANN401
+    logits: NDArray[np.float32],
+) -> None:
     """Turn the rows' logits [n, E] into `tile.across`, [E, TILE]; rows with NaN are unsound."""
     across, sound, experts = tile.across, tile.sound, logits.shape[1]
     for first in range(0, len(logits), 8):
@@ -49,11 +53,12 @@ def transpose(tile: Any, logits: NDArray[np.float32]) -> None:  # noqa: ANN401
             for t in range(first, min(first + 8, len(logits))):
                 across[i, t] = logits[t, i]
     for i in range(experts):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             sound[t] &= across[i, t] == across[i, t]
 
 
-@compiled("contract")
+@compiled("contract", borrows=True)
 def sigmoid_lines(tile: Any, bias: NDArray[np.float64]) -> None:  # noqa: ANN401
     """Turn `tile.across` from logits into biased scores, float32."""
     across = tile.across
@@ -63,7 +68,7 @@ def sigmoid_lines(tile: Any, bias: NDArray[np.float64]) -> None:  # noqa: ANN401
             across[i, t] = sigmoid32(across[i, t]) + b
 
 
-@compiled("contract")
+@compiled("contract", borrows=True)
 def softmax_lines(
     tile: Any,  # noqa: ANN401
     start: int,
@@ -110,7 +115,7 @@ def softmax_lines(
             lines[i, t] = lines[i, t] * total[t] + bias[i]
 
 
-@compiled()
+@compiled(borrows=True)
 def _score_chosen(tile: Any, start: int, rows: int, ids: NDArray[np.int32]) -> None:  # noqa: ANN401
     lines, sound, total, highest = tile.lines, tile.sound, tile.total, tile.before
     xs, scores, inverse = tile.x, tile.s, tile.inverse

@@ -9,20 +9,34 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.thresholds import ERROR64, STEPS
 from goldgate.accuracy.fast.tile import TILE, ask_for
-from goldgate.accuracy.fast.vectors import EXP_RANGE, exp64
+from goldgate.accuracy.fast.vectors import (
+    EXP_RANGE,
+    LANES,
+    exp64,
+    lowest_bit,
+    reached,
+    set_bits,
+)
+
+# What numba compiles of them takes no context.
+_reached: Any = reached
+_set_bits: Any = set_bits
+_lowest_bit: Any = lowest_bit
 
 
-@compiled("contract")
-def sigmoid_scores(tile: Any) -> None:  # noqa: ANN401 - Tile
+@compiled("contract", borrows=True)
+def sigmoid_scores(tile: Any, stored: Any) -> None:  # noqa: ANN401 - Tile
     """Score the chosen experts; a row with a logit beyond `EXP_RANGE`, or NaN, is not settled."""
     xs, scores, inverse, sound = tile.x, tile.s, tile.inverse, tile.sound
     for j in range(len(xs)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             x = xs[j, t]
             inverse[j, t] = 1.0 + exp64(-x if abs(x) <= EXP_RANGE else 0.0)
@@ -32,14 +46,15 @@ def sigmoid_scores(tile: Any) -> None:  # noqa: ANN401 - Tile
             sound[t] &= abs(xs[j, t]) <= EXP_RANGE
 
 
-@compiled()
-def order_chosen(tile: Any, error64: float) -> None:  # noqa: ANN401 - Tile
+@compiled(borrows=True)
+def order_chosen(tile: Any, stored: Any, error64: float) -> None:  # noqa: ANN401 - Tile
     """Find each row's cut, and whether its ids descend by more than float64 errs."""
     s, b, cut, descends, before = tile.s, tile.b, tile.cut, tile.descends, tile.before
     cut[:] = math.inf
     before[:] = math.inf
     descends[:] = 1
     for j in range(len(s)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             descends[t] &= before[t] - (s[j, t] + b[j, t]) > error64 * (1.0 + abs(b[j, t]))
         for t in range(TILE):
@@ -48,7 +63,7 @@ def order_chosen(tile: Any, error64: float) -> None:  # noqa: ANN401 - Tile
             cut[t] = min(cut[t], before[t])
 
 
-@compiled()
+@compiled(borrows=True)
 def reject_rivalled(
     tile: Any,  # noqa: ANN401 - Tile
     stored: Any,  # noqa: ANN401 - float32, or 16 bits of a float
@@ -65,10 +80,9 @@ def reject_rivalled(
     the rows of the tile, `stored` those of the whole recording.
     """
     cut, sound = tile.cut, tile.sound
-    experts, k = logits.shape[1], ids.shape[1]
+    k = ids.shape[1]
     for t in range(len(logits)):
-        # Half of a row ahead, between two rows: all of it would keep the loop waiting.
-        ask_for(stored, start + TILE + t, start + TILE + t + 1, experts // 2)
+        ask_for(stored, tile.asked)
         above = cut[t] - base
         if not (sound[t] and above >= 0.0):
             sound[t] = 0
@@ -80,16 +94,19 @@ def reject_rivalled(
             sound[t] = _all_beaten(logits[t], bias, ids[start + t], least[step], cut[t])
 
 
-@compiled("reassoc")
-def _reaching(row: NDArray[np.float32], least: NDArray[np.float32]) -> float:
-    """Count the logits that reach their thresholds: in float32, whose additions vectorise best."""
-    near = np.float32(0)
-    for i in range(len(row)):
-        near += np.float32(1) if row[i] >= least[i] else np.float32(0)
-    return float(near)
+@compiled(borrows=True)
+def _reaching(row: NDArray[np.float32], least: NDArray[np.float32]) -> int:
+    """Count the logits that reach their thresholds."""
+    near = 0
+    whole = len(row) - len(row) % LANES
+    for i in range(0, whole, LANES):
+        near += _set_bits(_reached(row, least, i))
+    for i in range(whole, len(row)):
+        near += row[i] >= least[i]
+    return near
 
 
-@compiled()
+@compiled(borrows=True)
 def _all_beaten(
     row: NDArray[np.float32],
     bias: NDArray[np.float64],
@@ -97,9 +114,25 @@ def _all_beaten(
     least: NDArray[np.float32],
     cut: float,
 ) -> bool:
-    for i in range(len(row)):
-        if row[i] >= least[i] and not (ids == i).any():
-            s = 1.0 / (1.0 + math.exp(-np.float64(row[i]))) if row[i] > -EXP_RANGE else 0.0
-            if s >= cut - bias[i] - ERROR64 * (1.0 + abs(bias[i])):
+    whole = len(row) - len(row) % LANES
+    for first in range(0, whole, LANES):
+        near = _reached(row, least, first)
+        while near:
+            i = first + _lowest_bit(near)
+            near &= near - 1
+            if not _beaten(i, row, bias, ids, cut):
                 return False
+    for i in range(whole, len(row)):
+        if row[i] >= least[i] and not _beaten(i, row, bias, ids, cut):
+            return False
     return True
+
+
+@numba.njit(inline="always")
+def _beaten(i: Any, row: Any, bias: Any, ids: Any, cut: Any) -> Any:  # noqa: ANN401 - as above
+    """Whether expert i is chosen, or certain to be below the cut."""
+    chosen = False
+    for j in range(len(ids)):
+        chosen |= ids[j] == i
+    s = 1.0 / (1.0 + math.exp(-np.float64(row[i]))) if row[i] > -EXP_RANGE else 0.0
+    return chosen or s < cut - bias[i] - ERROR64 * (1.0 + abs(bias[i]))

@@ -22,7 +22,7 @@ from goldgate.accuracy.fast.lines import (
 )
 from goldgate.accuracy.fast.rivals import order_chosen, reject_rivalled, sigmoid_scores
 from goldgate.accuracy.fast.thresholds import ERROR64
-from goldgate.accuracy.fast.tile import TILE, ask_for, empty_tile, gather, load
+from goldgate.accuracy.fast.tile import TILE, empty_tile, gather, load, look_ahead
 from goldgate.accuracy.fast.weigh import (
     add_rows,
     bound_scores,
@@ -58,32 +58,31 @@ def settle(
     for start in range(0, rows, TILE):
         stop = min(start + TILE, rows)
         logits = load(stored, start, stop, tile.logits)  # type: ignore[no-untyped-call]
-        gather(tile, logits, start, bias, ids, weights, skip)
-        if softmax or stay < groups:
-            ask_for(stored, stop, stop + TILE, experts)
+        look_ahead(tile, stored, stop)
+        gather(tile, stored, logits, start, bias, ids, weights, skip)
         if softmax:
-            transpose(tile, logits)
+            transpose(tile, stored, logits)
             softmax_lines(tile, start, stop - start, bias, ids, figures)
-            order_chosen(tile, softmax_error(experts))
+            order_chosen(tile, stored, softmax_error(experts))
             reject_rivalled_in(
                 tile, tile.lines, start, stop - start, ids, groups, stay, group_terms, error
             )
         else:
-            sigmoid_scores(tile)
-            order_chosen(tile, ERROR64)
+            sigmoid_scores(tile, stored)
+            order_chosen(tile, stored, ERROR64)
             if stay < groups:
-                transpose(tile, logits)
+                transpose(tile, stored, logits)
                 sigmoid_lines(tile, bias)
                 reject_rivalled_in(
                     tile, tile.across, start, stop - start, ids, groups, stay, group_terms, error
                 )
             else:
                 reject_rivalled(tile, stored, logits, start, bias, base, least, ids)
-        bound_scores(tile, softmax, figures)
-        bound_weights(tile, figures)
-        compare_weights(tile, softmax)
-        find_buckets(tile, figures[4] > 0.0, softmax)
+        bound_scores(tile, stored, softmax, figures)
+        bound_weights(tile, stored, figures)
+        compare_weights(tile, stored, softmax)
+        find_buckets(tile, stored, figures[4] > 0.0, softmax)
         if ordered:
             tile.sound[:] &= tile.descends
-        added += add_rows(tile, start, stop - start, codes, over, histogram, sums)
+        added += add_rows(tile, stored, start, stop - start, codes, over, histogram, sums)
     return added

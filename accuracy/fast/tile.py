@@ -15,6 +15,9 @@ from goldgate.accuracy.fast.vectors import prefetch, widen
 #: Rows of a tile: what is kept of their chosen experts then stays in the L1 cache.
 TILE = 64
 
+#: Buckets counted here: (16, 32] and (32, 64] ulps are one of `weights.ULP_EDGES`.
+FINE_BUCKETS = 9
+
 Lanes = NDArray[np.float64]
 
 
@@ -25,12 +28,14 @@ class Tile(NamedTuple):
         logits: of 16-bit rows, as float32 [TILE, E].
         across: of all rows, as float32 [E, TILE]; then their biased scores.
         lines: biased scores as float64, [E, TILE].
+        asked: what `ask_for` fetches: the number from which on, where it stops, and how many.
         mark: the last row that chose an expert, int64 [E].
         x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
         s, inverse, error: their scores, 1 over these, and the bounds on a kernel's scores.
         w, bound: the exact weights, and the bounds on a kernel's.
         r, z: signed errors in u, and sensitivities.
-        hashes, buckets: of the systematic error and of the histogram, int64 [k, TILE].
+        hashes: the buckets of the systematic error, int64 [k, TILE].
+        buckets: how many weights are in each of the histogram's, 7 bits each, int64 [TILE].
         used: whether a weight takes part in the systematic error; taking: how many of a row's do.
         sound: whether the row is settled so far, int64 [TILE].
         descends: whether its ids descend.
@@ -44,6 +49,7 @@ class Tile(NamedTuple):
     across: NDArray[np.float32]
     lines: Lanes
     mark: NDArray[np.int64]
+    asked: NDArray[np.int64]
     x: Lanes
     b: Lanes
     got: Lanes
@@ -78,6 +84,7 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((experts, TILE), np.float32),
         np.zeros((experts, TILE)),
         np.full(experts, -1, np.int64),
+        np.zeros(3, np.int64),
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
@@ -90,7 +97,7 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((k, TILE)),
         np.zeros((k, TILE), np.int64),
         np.zeros((k, TILE), np.int64),
-        np.zeros((k, TILE), np.int64),
+        np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
@@ -129,17 +136,35 @@ def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa
     return copy
 
 
-@compiled()
-def ask_for(stored: Any, start: int, stop: int, columns: int) -> None:  # noqa: ANN401
-    """Fetch the first columns of rows ahead of their use: chosen experts lie about in them."""
-    for t in range(start, min(stop, len(stored))):
-        for i in range(0, columns, 64 // stored.itemsize):
-            prefetch(stored, t, i)  # type: ignore[call-arg]
+@compiled(borrows=True)
+def look_ahead(tile: Any, stored: Any, start: int) -> None:  # noqa: ANN401
+    """Let `ask_for` fetch the rows from start on, a tile of them."""
+    rows, experts = stored.shape
+    asked, step = tile.asked, 64 // stored.itemsize
+    asked[0] = start * experts
+    asked[1] = min(start + TILE, rows) * experts
+    # It is called in three loops over the rows and in six over the chosen, or more often.
+    asked[2] = step * -(-(TILE * experts) // (step * (3 * TILE + 6 * len(tile.x))))
 
 
-@compiled()
+@compiled(borrows=True)
+def ask_for(stored: Any, asked: NDArray[np.int64]) -> None:  # noqa: ANN401
+    """Fetch some more of the next rows ahead of their use, in which chosen experts lie about.
+
+    A few cache lines at a time, all through the work on a tile: a processor that has asked for some
+    16 waits for the first of them.
+    """
+    first = asked[0]
+    stop = min(first + asked[2], asked[1])
+    for i in range(first, stop, 64 // stored.itemsize):
+        prefetch(stored, 0, i)  # type: ignore[call-arg] # contiguous: the i-th number of all rows
+    asked[0] = stop
+
+
+@compiled(borrows=True)
 def gather(
     tile: Any,  # noqa: ANN401
+    stored: Any,  # noqa: ANN401
     logits: NDArray[np.float32],
     start: int,
     bias: NDArray[np.float64],
@@ -156,6 +181,7 @@ def gather(
     experts, k = len(bias), ids.shape[1]
     sound[:] = 0
     for t in range(len(logits)):
+        ask_for(stored, tile.asked)
         row = start + t
         distinct = not skip[row]
         for j in range(k):

@@ -26,6 +26,9 @@ EXP_RANGE = 700.0
 #: the division. More than doubled; the tests measure 1.7 u.
 SIGMOID32_ERROR = 8.0 * 2.0**-24
 
+#: Elements that `reached` compares at a time.
+LANES = 16
+
 _LOG2E = 1.0 / math.log(2.0)
 # ln 2 in two parts; the first has so few bits that its product with n is exact.
 _LN2_HIGH, _LN2_LOW = 2977044471.0 * 2.0**-32, 1.9082149292705877e-10
@@ -95,6 +98,75 @@ def prefetch(_, rows, row, column):  # type: ignore[no-untyped-def]  # noqa: ANN
         return context.get_dummy_value()
 
     return types.void(rows, types.intp, types.intp), generate
+
+
+@intrinsic
+def reached(_, row, least, first):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
+    """In compiled code: which of `LANES` elements from the first on are >= the others, a bit each.
+
+    LLVM makes one vector comparison of it, of the width that the processor has. NaN reaches
+    nothing.
+    """
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        kind, sides = ir.VectorType(ir.FloatType(), LANES), []
+        for array_type, value in zip(signature.args[:2], values[:2], strict=True):
+            array = context.make_array(array_type)(context, builder, value)
+            at = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
+                context, builder, array_type, array, [values[2]], wraparound=False
+            )
+            side = builder.load(builder.bitcast(at, kind.as_pointer()))
+            side.align = 4
+            sides.append(side)
+        bits = builder.bitcast(builder.fcmp_ordered(">=", *sides), ir.IntType(LANES))
+        return builder.zext(bits, ir.IntType(64))
+
+    return types.int64(row, least, types.intp), generate
+
+
+@intrinsic
+def set_bits(_, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
+    """In compiled code: how many bits of an int64 are set."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
+        return builder.ctpop(values[0])
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def lowest_bit(_, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
+    """In compiled code: the number of the lowest bit set of an int64 that is not 0."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def add_terms(_, sums, side, at, one, two, three, four, five, six):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
+    """In compiled code: add six numbers to `sums[side, at]`, in two vectors."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        array = context.make_array(signature.args[0])(context, builder, values[0])
+        first = ir.Constant(ir.IntType(64), 0)
+        at = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
+            context, builder, signature.args[0], array, [*values[1:3], first], wraparound=False
+        )
+        for start, stop in ((0, 4), (4, 6)):
+            kind = ir.VectorType(ir.DoubleType(), stop - start)
+            added = ir.Constant(kind, ir.Undefined)
+            for i, value in enumerate(values[3 + start : 3 + stop]):
+                added = builder.insert_element(added, value, ir.Constant(ir.IntType(32), i))
+            offset = builder.gep(at, [ir.Constant(ir.IntType(64), start)])
+            place = builder.bitcast(offset, kind.as_pointer())
+            held = builder.load(place)
+            held.align = 8
+            builder.store(builder.fadd(held, added), place).align = 8
+        return context.get_dummy_value()
+
+    return types.void(sums, types.intp, types.intp, *[types.float64] * 6), generate
 
 
 # numba compares the two signatures, annotations included: there are none.

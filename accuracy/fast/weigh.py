@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
-from goldgate.accuracy.fast.tile import TILE
+from goldgate.accuracy.fast.tile import FINE_BUCKETS, TILE, ask_for
+from goldgate.accuracy.fast.vectors import add_terms
 from goldgate.accuracy.systematic_error import BUCKETS
 from goldgate.reference import U, formulas
 from goldgate.reference.formulas import SECOND_ORDER, TINY
 
-#: Buckets counted here: (16, 32] and (32, 64] ulps are one of `weights.ULP_EDGES`.
-FINE_BUCKETS = 9
+#: Bits of a bucket's count of a row's weights: the counts of all buckets are one int64.
+_FIELD = 7
+#: Weights of a row that can be counted so.
+MOST_CHOSEN = (1 << _FIELD) - 1
 
 #: How near to a bound a row is left to the definition, relative: float64 errs by 1e-14.
 _MARGIN = 1e-9
@@ -29,12 +32,15 @@ _MARGIN = 1e-9
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
 
+_add_terms: Any = add_terms
 _inline: Any = numba.njit(inline="always")
 _sigmoid_error, _tangent_error = _inline(formulas.sigmoid_error), _inline(formulas.tangent_error)
 _recovery_error, _sum_error = _inline(formulas.recovery_error), _inline(formulas.sum_error)
 _last_steps, _plain_error = _inline(formulas.last_steps), _inline(formulas.plain_error)
 
 _EXPONENT = np.int64(0x7FF0000000000000)
+#: Less a power of two's bits, those of its inverse.
+_INVERSE = np.int64(0x7FE0000000000000)
 _FRACTION = np.int64((1 << 52) - 1)
 #: What float32's rounding drops of a float64's fraction; half of it is a tie.
 _DROPPED, _HALF = np.int64((1 << 29) - 1), np.int64(1 << 28)
@@ -47,8 +53,8 @@ NEAR_TIE = np.int64(16)
 _SMALL = np.int64(1021 << 52)
 
 
-@compiled("contract")
-def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN401
+@compiled("contract", borrows=True)
+def bound_scores(tile: Any, stored: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN401
     """Bound each chosen score's error, `reference.score_error`; and sum up the row."""
     slope, exp, divide, tanh, recovered, renormalize = figures[:6]
     xs, b, scores, errors, shared = tile.x, tile.b, tile.s, tile.error, tile.shared
@@ -56,6 +62,7 @@ def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN40
     total[:] = 0.0
     moved[:] = 0.0
     for j in range(len(xs)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             s, x = scores[j, t], abs(xs[j, t])
             if softmax:
@@ -78,8 +85,8 @@ def bound_scores(tile: Any, softmax: bool, figures: Any) -> None:  # noqa: ANN40
             moved[t] += errors[j, t]
 
 
-@compiled("contract")
-def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
+@compiled("contract", borrows=True)
+def bound_weights(tile: Any, stored: Any, figures: Any) -> None:  # noqa: ANN401
     """Find the exact weights and their bounds, `reference.weight_error`."""
     divide, renormalize, scale, inexact, sharp = (
         figures[2],
@@ -106,6 +113,7 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
     for t in range(TILE):
         total[t] = scale / total[t]
     for j in range(k):
+        ask_for(stored, tile.asked)
         if renormalize:
             for t in range(TILE):
                 weights[j, t] = scores[j, t] * total[t]
@@ -126,8 +134,8 @@ def bound_weights(tile: Any, figures: Any) -> None:  # noqa: ANN401
             count[t] += used[j, t]
 
 
-@compiled("contract")
-def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
+@compiled("contract", borrows=True)
+def compare_weights(tile: Any, stored: Any, softmax: bool) -> None:  # noqa: ANN401
     """Compare the kernel's weights with the exact ones."""
     got, weights, bounds, errors = tile.got, tile.w, tile.bound, tile.error
     sound, worst, level, center = tile.sound, tile.worst, tile.level, tile.center
@@ -137,6 +145,7 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
     level[:] = 0.0
     center[:] = 0.0
     for j in range(len(xs)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             errors[j, t] = abs(got[j, t] - weights[j, t]) / bounds[j, t]
         for t in range(TILE):
@@ -155,8 +164,8 @@ def compare_weights(tile: Any, softmax: bool) -> None:  # noqa: ANN401
             center[t] += zs[j, t]
 
 
-@compiled()
-def find_buckets(tile: Any, recovered: bool, softmax: bool) -> None:  # noqa: ANN401
+@compiled(borrows=True)
+def find_buckets(tile: Any, stored: Any, recovered: bool, softmax: bool) -> None:  # noqa: ANN401
     """Find each weight's bucket in the histogram and in the sums.
 
     Bucket n of the histogram holds errors above 2**(n - 2) ulps, up to 2**(n - 1). The sums tell
@@ -164,19 +173,25 @@ def find_buckets(tile: Any, recovered: bool, softmax: bool) -> None:  # noqa: AN
     """
     got, weights, scores, b, xs = tile.got, tile.w, tile.s, tile.b, tile.x
     sound, buckets, hashes = tile.sound, tile.buckets, tile.hashes
+    bits = hashes  # which come last
+    buckets[:] = 0
     for j in range(len(got)):
+        ask_for(stored, tile.asked)
         for t in range(TILE):
             w = weights[j, t]
             power = np.float64(np.float32(max(w, TINY))).view(np.int64) & _EXPONENT
-            error = abs(got[j, t] - w) / (np.int64(power).view(np.float64) * 2.0**-23)
-            buckets[j, t] = np.float64(error).view(np.int64)
+            # 1 over the power of two, 0 over infinity, by its exponent: products are exact.
+            inverse = _INVERSE - power if power < _EXPONENT else 0
+            error = abs(got[j, t] - w) * np.int64(inverse).view(np.float64) * 2.0**23
+            bits[j, t] = np.float64(error).view(np.int64)
         for t in range(TILE):
-            q = buckets[j, t]
+            q = bits[j, t]
             octave = ((q + NEAR_EDGE) >> 52) - 1022
             near = NEAR_EDGE >> min(max(octave, 0), 31)
             sound[t] &= not ((((q + near) & _FRACTION) < 2 * near) & (q >= _SMALL))
         for t in range(TILE):
-            buckets[j, t] = min(max(((buckets[j, t] - 1) >> 52) - 1021, 0), FINE_BUCKETS - 1)
+            bucket = min(max(((bits[j, t] - 1) >> 52) - 1021, 0), FINE_BUCKETS - 1)
+            buckets[t] += np.int64(1) << (bucket * _FIELD)
         for t in range(TILE):
             dropped = np.float64(scores[j, t]).view(np.int64) & _DROPPED
             sound[t] &= abs(dropped - _HALF) >= NEAR_TIE
@@ -194,9 +209,10 @@ def find_buckets(tile: Any, recovered: bool, softmax: bool) -> None:  # noqa: AN
             hashes[j, t] = np.int64((h ^ (h >> np.uint64(32))) & np.uint64(BUCKETS - 1))
 
 
-@compiled("contract")
+@compiled("contract", borrows=True)
 def add_rows(
     tile: Any,  # noqa: ANN401
+    stored: Any,  # noqa: ANN401
     start: int,
     rows: int,
     codes: NDArray[np.uint8],
@@ -210,18 +226,16 @@ def add_rows(
     """
     descends, worst, used, counts = tile.descends, tile.worst, tile.used, tile.taking
     sound, weights, rs, zs = tile.sound, tile.w, tile.r, tile.z
-    hashes, buckets, levels, centers = tile.hashes, tile.buckets, tile.level, tile.center
+    hashes, levels, centers = tile.hashes, tile.level, tile.center
     k = len(weights)
-    # Four histograms: increments of one wait for each other, since few buckets take most.
-    partial = np.zeros((4, FINE_BUCKETS), np.int64)
+    _add_buckets(tile, rows, histogram)
     added = 0
     for t in range(rows):
+        ask_for(stored, tile.asked)
         if not sound[t]:
             continue
         codes[start + t] = DESCENDING if descends[t] else UNORDERED
         over[start + t] = worst[t]
-        for j in range(k):
-            partial[j & 3, buckets[j, t]] += 1
         taking = counts[t]
         if taking < 2:
             continue
@@ -235,12 +249,7 @@ def add_rows(
                 continue
             w, r, z, at = weights[j, t] * whole, rs[j, t], zs[j, t], hashes[j, t]
             wr, rz, zz, wz = w * r, (r - level) * (z - center), (z - center) ** 2, w * z
-            sums[1, at, 0] += 1.0
-            sums[1, at, 1] += w
-            sums[1, at, 2] += wr
-            sums[1, at, 3] += rz
-            sums[1, at, 4] += zz
-            sums[1, at, 5] += wz
+            _add_terms(sums, 1, at, 1.0, w, wr, rz, zz, wz)
             all_w += w
             all_wr += wr
             all_rz += rz
@@ -248,12 +257,16 @@ def add_rows(
             all_wz += wz
             row += at
         row &= BUCKETS - 1
-        sums[0, row, 0] += taking
-        sums[0, row, 1] += all_w
-        sums[0, row, 2] += all_wr
-        sums[0, row, 3] += all_rz
-        sums[0, row, 4] += all_zz
-        sums[0, row, 5] += all_wz
-    for i in range(4):
-        histogram += partial[i]
+        _add_terms(sums, 0, row, np.float64(taking), all_w, all_wr, all_rz, all_zz, all_wz)
     return added
+
+
+@compiled(borrows=True)
+def _add_buckets(tile: Any, rows: int, histogram: NDArray[np.int64]) -> None:  # noqa: ANN401
+    sound, buckets = tile.sound, tile.buckets
+    for bucket in range(FINE_BUCKETS):
+        found = 0
+        for t in range(rows):
+            count = (buckets[t] >> (bucket * _FIELD)) & ((1 << _FIELD) - 1)
+            found += count if sound[t] else 0
+        histogram[bucket] += found

@@ -17,7 +17,7 @@ from goldgate.kernels import Loaded
 
 #: A kernel in whose process goldgate's own code raises: `len` takes no recording.
 _BROKEN = """
-import goldgate.accuracy.isolation as ours
+import goldgate.accuracy.kernel_process as ours
 from goldgate.kernels.torch_eager import route
 
 ours.run = len
@@ -25,7 +25,7 @@ ours.run = len
 
 #: A kernel whose own code raises outside of its calls.
 _RAISES = """
-import goldgate.accuracy.isolation as ours
+import goldgate.accuracy.kernel_process as ours
 from goldgate.kernels.torch_eager import route as honest
 
 
@@ -73,7 +73,7 @@ def test_an_exception_outside_the_calls_is_named(
 ) -> None:
     """A bug of goldgate refuses the recording, the kernel's own exception fails it; none died."""
     before = sys.modules.pop("blamed", None)
-    import goldgate.accuracy.isolation as ours  # noqa: PLC0415 - loading the module changes it here
+    import goldgate.accuracy.kernel_process as ours  # noqa: PLC0415 - loading the module changes it here
 
     monkeypatch.setattr(ours, "run", vars(ours)["run"])
     found = _parity(tmp_path, text, monkeypatch)

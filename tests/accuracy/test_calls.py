@@ -88,6 +88,22 @@ def test_writes_outside_the_outputs_are_seen(
     assert any(fault in found for found in faults)
 
 
+@pytest.mark.parametrize("repeats", [0, 4])
+def test_each_call_has_inputs_of_its_own(recording: Recording, repeats: int) -> None:
+    """What a call writes into its inputs is its fault, and no later call's different answer."""
+
+    def spoil(x: torch.Tensor, bias: torch.Tensor, *_: object) -> None:
+        x.zero_()
+        bias.add_(1)
+
+    faults = run(_loaded(_after(spoil)), recording, repeats=repeats).faults
+
+    assert {one.removesuffix(", called on strided tensors") for one in faults} == {
+        "writes gating_output",
+        "writes correction_bias",
+    }
+
+
 def test_parity_asserts_what_calls_do_wrong(recording: Recording) -> None:
     """Right answers do not excuse a kernel that writes its inputs."""
     with pytest.raises(AssertionError, match="the call is at fault: writes correction_bias"):
@@ -493,6 +509,13 @@ def test_a_release_of_sgl_kernel_decides_its_profile(release: str, profile: str)
 
 _NO_SIGMOID = {
     *("aiter-topk-softmax", "sglang-topk-softmax", "vllm-topk-softmax", "transformers-qwen3-moe"),
+    *("flashinfer-routing-renormalize", "flashinfer-routing-renormalize-naive"),
+    "tensorrt-llm-renorm",
+}
+#: They do not renormalise.
+_PLAIN = {
+    *("flashinfer-routing-default", "flashinfer-routing-llama4", "flashinfer-routing-sigmoid"),
+    *("flashinfer-routing-topk-sigmoid", "tensorrt-llm-default"),
 }
 _BIASED = RoutingSpec(256, 8)
 _GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
@@ -503,13 +526,15 @@ _GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4)
     [
         (
             _BIASED,
-            {*_NO_SIGMOID, "aiter-moe-fused-gate", "aiter-topk-sigmoid"}
+            {*_NO_SIGMOID, *_PLAIN, "aiter-moe-fused-gate", "aiter-topk-sigmoid"}
             | {"flashinfer-fused-topk-deepseek"},
         ),
         (
             _GROUPED,
             {
                 *_NO_SIGMOID,
+                *_PLAIN,
+                *("flashinfer-routing-minimax2", "flashinfer-routing-sigmoid-renorm"),
                 *("aiter-grouped-topk", "aiter-topk-gating", "aiter-topk-sigmoid", "aiter-vllm"),
                 *("mlx-minimax", "sglang-jit-topk-sigmoid", "sglang-topk-sigmoid"),
                 *("sglang-topk-sigmoid-hip", "sglang-torch-native", "transformers-minimax-m2"),
@@ -528,11 +553,14 @@ def test_kernels_refuse_routers_beyond_them(spec: RoutingSpec, refusing: set[str
 @pytest.mark.parametrize(
     ("spec", "taking"),
     [
-        (replace(_GROUPED, group_score="maximum"), {"aiter-grouped-topk", "vllm-fused-topk-bias"}),
+        (
+            replace(_GROUPED, group_score="maximum"),
+            {"aiter-grouped-topk", "vllm-fused-topk-bias", "vllm-torch-grouped-topk"},
+        ),
         (
             RoutingSpec(128, 8, "softmax"),
             {*_NO_SIGMOID, "aiter-grouped-topk", "aiter-topk-gating", "sglang-moe-fused-gate"}
-            | {"sglang-torch-native", "vllm-fused-topk-bias"},
+            | {"sglang-torch-native", "vllm-fused-topk-bias", "vllm-torch-grouped-topk"},
         ),
         (
             RoutingSpec(256, 6, "sqrtsoftplus"),

@@ -133,7 +133,7 @@ def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names = ("MiniMax-M2.5/layout_offset", "routers/DeepSeek-V3", "scaled", "deep_negative")
     some = [*map(find, names), next(e for e in entries() if e.tier == "pairs")]
 
-    def few(_model: object = None) -> list[Entry]:
+    def few(*_: object, **__: object) -> list[Entry]:
         return some
 
     monkeypatch.setattr("goldgate.accuracy.commands.parity.entries", few)
@@ -313,7 +313,7 @@ def test_hostile_rows_without_a_bound_are_not_covered(
 ) -> None:
     """Their ids are judged and their weights stated as not covered; the rest decides the exit."""
     some = [_UNBOUNDED]
-    monkeypatch.setattr("goldgate.accuracy.commands.parity.entries", lambda _=None: some)
+    monkeypatch.setattr("goldgate.accuracy.commands.parity.entries", lambda *_, **__: some)
     command = ("parity", "--kernel", "torch-eager", "--coverage", "full", "--repeats", "0")
     evidence = tmp_path / "e.json"
 

@@ -20,9 +20,10 @@ from goldgate.accuracy.commands import parity
 from goldgate.accuracy.commands.judging import one_interrupt
 from goldgate.accuracy.document import SCHEMA_FILE, digest
 from goldgate.accuracy.evidence import EvidenceError, Judged, read_evidence
-from goldgate.accuracy.isolation import Order, Runner, UnwrittenError
+from goldgate.accuracy.isolation import Runner, UnwrittenError
+from goldgate.accuracy.kernel_process import Order
+from goldgate.accuracy.live import folder_of
 from goldgate.accuracy.saving import saved
-from goldgate.accuracy.tasks import folder_of
 from goldgate.cli import main
 from goldgate.fixtures import (
     SHIPPED_OUTPUTS,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy import blocks
 from goldgate.accuracy.blocks import judge_block
-from goldgate.accuracy.fast.weigh import UNSETTLED
+from goldgate.accuracy.fast.weigh import MOST_CHOSEN, UNSETTLED
 from goldgate.accuracy.fastpath import applies, screen
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, Verdict
@@ -200,6 +200,20 @@ def test_drawn_rows_agree(
     spec = RoutingSpec(experts, k, renormalize=renormalize)
 
     _assert_screening_changes_nothing(monkeypatch, stored, bias, spec, profile=profile, seed=seed)
+
+
+@pytest.mark.parametrize("k", [MOST_CHOSEN, MOST_CHOSEN + 1])
+def test_rows_of_many_experts_agree(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
+    """With as many experts a token as the pass counts, and with one more, which it leaves alone."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(0, 1, (100, 160)).astype(np.float32)
+    bias = rng.normal(0, 0.1, 160).astype(np.float32)
+    spec = RoutingSpec(160, k)
+
+    if applies(spec):
+        _assert_screening_changes_nothing(monkeypatch, x, bias, spec, profile="ieee")
+
+    assert applies(spec) == (k == MOST_CHOSEN)
 
 
 def test_sums_are_the_same_from_run_to_run() -> None:

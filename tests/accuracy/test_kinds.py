@@ -13,7 +13,8 @@ import torch
 
 from goldgate.accuracy.calls import KernelRun, run
 from goldgate.accuracy.evaluate import Result, judge
-from goldgate.accuracy.isolation import Order, Runner
+from goldgate.accuracy.isolation import Runner
+from goldgate.accuracy.kernel_process import Order
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
 from goldgate.fixtures import open_recording, write_recording
 from goldgate.fixtures.constructed import (

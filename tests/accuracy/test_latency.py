@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from goldgate.accuracy.latency import Interval, copy_bandwidth, floor_us, interval, summarise
+from goldgate.accuracy import latency, latency_trial
+from goldgate.accuracy.commands import latency as latency_command
+from goldgate.accuracy.latency import (
+    Interval,
+    copy_bandwidth,
+    floor_us,
+    interval,
+    measure,
+    summarise,
+)
 from goldgate.accuracy.latency_plot import plot
 from goldgate.cli import main
-from goldgate.kernels import KernelError
+from goldgate.kernels import KernelError, Loaded
+from goldgate.kernels.torch_eager import route
 from goldgate.reference import MINIMAX_M2_5
+from tests import children_functions
 
 
 @pytest.mark.parametrize("n", [6, 7, 11, 41, 100])
@@ -66,6 +79,65 @@ def test_without_a_gpu_nothing_is_run(
     assert "torch-eager: NOT RUN: latency is measured on a CUDA or ROCm device" in printed.out
     assert printed.err.startswith("goldgate latency: NOT RUN: no kernel for a CUDA or ROCm device")
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_kernel_that_crashes_in_its_trial_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line names each kernel that fails and the case; the others are timed."""
+    monkeypatch.setattr(latency_trial, "trial", children_functions.trial)
+    options = Namespace(model="MiniMax-M2.5", tokens=[1, 8], timeout=60)
+    loaded, notes = dict.fromkeys(("right", "crash", "wrong", "other")), ["before"]
+
+    kept = latency_command._usable(loaded, options, notes)  # type: ignore[arg-type]
+
+    assert list(kept) == ["right", "other"]
+    assert notes[1:] == [
+        "crash: NOT RUN: its process died (SIGABRT)",
+        "wrong: NOT RUN: 8 tokens: RuntimeError: no",
+    ]
+
+
+def test_a_trial_names_the_call_that_fails() -> None:
+    """Without a GPU nothing can be captured: the first size is named with why."""
+    why = latency_trial.trial("torch-eager", "MiniMax-M2.5", (3, 5))
+
+    assert why == "" if torch.cuda.is_available() else why.startswith("3 tokens: ")
+    assert "\n" not in why
+
+
+def test_two_entries_of_one_function_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aiter as sglang and as vLLM calls it are two kernels of one name; a third fails."""
+
+    def captured(kernel: Loaded, *_: object) -> tuple[float, int]:
+        if kernel.version == "3":
+            raise RuntimeError("no")
+        return float(kernel.version), 1
+
+    monkeypatch.setattr(latency, "_captured", captured)
+    monkeypatch.setattr(latency, "_replay_us", lambda graph: graph)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda _: SimpleNamespace(L2_cache_size=1)
+    )
+    kernels = [Loaded(route, "one name", version, "cpu", "ieee") for version in ("1", "2", "3")]
+
+    us, failed = measure(kernels, MINIMAX_M2_5, 1, rotated=False, rounds=2)
+
+    assert us == [[1.0, 1.0], [2.0, 2.0], []]
+    assert failed == {2: "RuntimeError: no"}
+
+
+@pytest.mark.parametrize("model", ["Qwen3-MoE", "nonsense"])
+def test_a_model_without_a_bias_is_refused(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kernels look at the bias of a call without one, which a graph cannot."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["latency", "--model", model])
+
+    assert "--model" in capsys.readouterr().err
+
+
+def test_a_named_kernel_that_is_not_here_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason alone would not say which kernel was asked for."""
+    assert main(["latency", "--kernel", "tensorrt-llm-default"]) == 2
+    assert "goldgate latency: tensorrt-llm-default: no tensorrt_llm" in capsys.readouterr().err
 
 
 def test_copy_bandwidth_needs_a_gpu() -> None:

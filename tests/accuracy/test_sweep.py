@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from goldgate.accuracy import sweep as swept
 from goldgate.accuracy.sweep import BUCKET, CALL, CALLS, Swept, by_binade, over_bound, sweep
 from goldgate.cli import main
 from goldgate.kernels import KernelError, Loaded
+from goldgate.kernels.adapter import Adapter
 from goldgate.kernels.torch_eager import route
 from goldgate.reference import PROFILES, U, score_error
 from goldgate.reference.scoring import scores
@@ -73,6 +75,65 @@ def test_errors_are_of_float64_and_in_units_of_u() -> None:
     assert 0.5 < found.error.max() <= 1.0
 
 
+def test_sqrtsoftplus_is_swept_against_its_own_scores() -> None:
+    """Torch's is within ieee's bound of it, and a sigmoid in its place is far beyond."""
+    right = Loaded(
+        route, "mine", "1", "cpu", "ieee", adapter=Adapter(told=("scoring", "group_score"))
+    )
+
+    found = sweep(right, TWO, TWO + 1, scoring="sqrtsoftplus")
+    wrong = sweep(
+        replace(_kernel(), adapter=Adapter(scorings=("sqrtsoftplus",))),
+        TWO,
+        TWO + 1,
+        scoring="sqrtsoftplus",
+    )
+
+    assert 0 < over_bound(found, PROFILES["ieee"]).max() < 1
+    assert over_bound(wrong, PROFILES["conservative"]).max() > 1000
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["transformers-qwen3-moe"], "cannot be swept: it scores with softmax"),
+        (
+            ["transformers-minimax-m2", "--scoring", "sqrtsoftplus"],
+            "transformers-minimax-m2: cannot be swept: it ",
+        ),
+    ],
+)
+def test_a_kernel_with_another_scoring_is_refused(
+    command: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A softmax is never compared with a sigmoid: one line names the kernel and its scoring."""
+    assert main(["sweep", *command]) == 2
+
+    assert why in capsys.readouterr().err
+
+
+def test_a_kernel_of_one_s_own_is_refused_by_its_adapter() -> None:
+    """What its module declares counts as what the catalogue knows."""
+    kernel = replace(_kernel(), adapter=Adapter(scorings=("softmax",)))
+
+    with pytest.raises(KernelError, match="mine: cannot be swept: it scores with softmax"):
+        sweep(kernel, TWO, TWO + 1)
+
+
+def test_a_kernel_that_returns_its_outputs_is_swept() -> None:
+    """Outputs in the order that the adapter states, ids of 64 bits."""
+
+    def returned(x: torch.Tensor, *_: object) -> object:
+        s = torch.sigmoid(x.double()).float()
+        return torch.arange(x.shape[1]).expand(len(x), -1), s
+
+    kernel = Loaded(
+        returned, "mine", "1", "cpu", "ieee", adapter=Adapter(returns=("ids", "weights"))
+    )
+
+    assert 0.5 < sweep(kernel, TWO, TWO + 1).error.max() <= 1.0
+
+
 def test_nan_of_a_finite_input_is_an_infinite_error() -> None:
     """A kernel that returns NaN somewhere is never within its bound there."""
 
@@ -121,15 +182,18 @@ def test_a_kernel_that_cannot_be_swept_is_named(refuse: object, why: str) -> Non
         sweep(Loaded(refuse, "mine", "1", "cpu", "ieee"), TWO, TWO + 1)
 
 
-def test_bound_of_a_bucket_is_its_smallest() -> None:
+@pytest.mark.parametrize("scoring", swept.SCORINGS)
+def test_bound_of_a_bucket_is_its_smallest(scoring: str) -> None:
     """The bound a bucket is held against is no larger than the bound at any of its inputs."""
     for first in (0x3F80, 0x4000, 0xBF80, 0xC100, 0xC2A0, 0x3E00):  # buckets on both sides of 0
-        one = Swept(first, np.ones(1), np.zeros(1, np.float32), np.zeros(1, np.int64))
+        one = Swept(
+            first, np.ones(1), np.zeros(1, np.float32), np.zeros(1, np.int64), scoring=scoring
+        )
         bits = np.arange(first * BUCKET, (first + 1) * BUCKET, 97, dtype=np.uint64)
         x = bits.astype(np.uint32).view(np.float32).astype(np.float64)
         for profile in ("ieee", "fast_math", "conservative", "rcp_exp2"):
-            bound = score_error(x, scores(x, "sigmoid"), swept._SPEC, PROFILES[profile])
-            least = (bound / scores(x, "sigmoid") / U).min()
+            s = scores(x, scoring)
+            least = (score_error(x, s, swept.spec_of(scoring), PROFILES[profile]) / s / U).min()
 
             assert over_bound(one, PROFILES[profile])[0] >= (1 / least) * (1 - 1e-12)
 
@@ -147,6 +211,9 @@ def test_binades_name_their_worst() -> None:
         (5.0, 3.0, 0.3),
         (buckets + 7.0, 4.0, 0.4),
     ]
+    error[9], ratio = 1.0, error / 10
+    ratio[9] = 0.9  # a smaller error, of a smaller bound
+    assert by_binade(found, ratio)[0]["over_bound_at"] == 9.0
 
 
 def test_finished_parts_are_kept(
@@ -156,7 +223,7 @@ def test_finished_parts_are_kept(
     monkeypatch.setattr("goldgate.accuracy.commands.sweep.CALLS", 64)  # one call a part
     command = ["sweep", "torch-eager", "--shard", "1/32", "--out", str(tmp_path)]
     assert main([*command, "--json", str(tmp_path / "one.json")]) == 0
-    monkeypatch.setattr("goldgate.accuracy.commands.sweep.sweep", lambda *_: pytest.fail("swept"))
+    monkeypatch.setattr("goldgate.accuracy.commands.sweep.each", lambda *_: pytest.fail("swept"))
 
     assert main([*command, "--json", str(tmp_path / "two.json")]) == 0
     again = (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
@@ -166,6 +233,28 @@ def test_finished_parts_are_kept(
     other = ["sweep", "mine:route", "--shard", "1/32", "--out", str(tmp_path)]
     assert main(other) == 2
     assert "name another folder" in capsys.readouterr().err
+
+
+def test_a_kernel_that_crashes_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends its own process alone: kernel and calls are named, and the status is 2."""
+    text = "import os\n\ndef route(*_):\n    os.kill(os.getpid(), 11)\n"
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["sweep", "mine:route", "--shard", "2/64", "--device", "cpu"]) == 2
+
+    assert "mine:route: sweeping calls 64 to 127 of 4,096: its process died (SIGSEGV)" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_kernel_that_is_not_here_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason alone would not say which kernel was asked for."""
+    assert main(["sweep", "tensorrt-llm-default"]) == 2
+    assert "goldgate sweep: tensorrt-llm-default: no tensorrt_llm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1/7", "x"])

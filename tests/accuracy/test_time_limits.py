@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.accuracy.isolation import Limits, Order, Runner
+from goldgate.accuracy.isolation import Limits, Runner
+from goldgate.accuracy.kernel_process import Order
 from goldgate.fixtures import Recording, open_recording, write_recording
 from goldgate.fixtures.hard_rows import normal
 from goldgate.kernels import KernelError, NotCoveredError

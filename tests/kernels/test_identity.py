@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from goldgate.accuracy.commands.kernels import _state
 from goldgate.cli import main
 from goldgate.kernels import registry
-from goldgate.kernels.identity import environment, files
+from goldgate.kernels.identity import calls, environment, files
 from goldgate.kernels.origin import UNKNOWN, Arithmetic, Origin
 from goldgate.reference import PROFILES
 from goldgate.reference.models import MODELS
@@ -93,3 +94,35 @@ def test_the_list_says_why_a_kernel_is_judged_as_conservative() -> None:
 
     assert known == "runs here: of an unknown release, judged as ieee"
     assert unknown == "runs here: of an unknown release, judged as conservative (not read)"
+
+
+def test_a_kernel_whose_import_crashes_is_a_line_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A package that ends the process when it is imported is named; all kernels are listed."""
+    (tmp_path / "transformers.py").write_text("import os, signal\nos.kill(os.getpid(), 11)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert main(["kernels"]) == 0
+
+    listed = capsys.readouterr().out
+    assert "transformers-minimax-m2: loading it: its process died (SIGSEGV)" in listed
+    assert all(f"{name}: " in listed for name in registry())
+
+
+def test_calls_that_a_launcher_refuses_are_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bias of 16 bits, float16 and strided tensors are in the entry of a kernel that is here."""
+    monkeypatch.setattr("goldgate.kernels.vllm.operators", object)
+    vllm = calls(registry()["vllm-topk-sigmoid"].load())
+
+    assert vllm["contiguous"]
+    assert set(vllm["refused"]) == {
+        f"{gate} logits, {bias} bias" for gate in ("F32", "BF16", "F16") for bias in ("BF16", "F16")
+    }
+    assert vllm["refused"]["F32 logits, BF16 bias"] == "takes a float32 bias, not BF16"
+    assert calls(registry()["torch-eager"].load()) == {
+        "contiguous": False,
+        "weights": "float32",
+        "refused": {},
+    }

@@ -15,9 +15,9 @@ import torch
 
 from goldgate.accuracy.testing import assert_parity
 from goldgate.fixtures.recording import Recording, recording
-from goldgate.kernels import Loaded, NotCoveredError, flashinfer, registry, sglang, vllm
+from goldgate.kernels import Loaded, NotCoveredError, flashinfer, registry, sglang, vllm, vllm_torch
 from goldgate.kernels.torch_eager import route
-from goldgate.reference import MINIMAX_M2_5, RoutingSpec
+from goldgate.reference import MINIMAX_M2_5, MODELS, RoutingSpec
 
 GROUPED = RoutingSpec(256, 8, num_expert_group=8, topk_group=4, routed_scaling_factor=2.5)
 
@@ -212,6 +212,72 @@ class _Operators:
             num_expert_group=n_group,
             topk_group=topk_group,
         )
+
+
+def _grouped_topk(
+    hidden_states: torch.Tensor,
+    gating_output: torch.Tensor,
+    topk: int,
+    renormalize: bool,
+    num_expert_group: int = 0,
+    topk_group: int = 0,
+    scoring_func: str = "softmax",
+    routed_scaling_factor: float = 1.0,
+    e_score_correction_bias: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Route with the signature of vLLM 0.25.1's grouped_topk: without a bias by the maximum."""
+    assert len(hidden_states) == len(gating_output)
+    weights = torch.empty(len(gating_output), topk)
+    ids = torch.empty(len(gating_output), topk, dtype=torch.int32)
+    bias = e_score_correction_bias
+    route(
+        gating_output,
+        torch.zeros(gating_output.shape[1]) if bias is None else bias,
+        weights,
+        ids,
+        num_expert_group,
+        topk_group,
+        renormalize,
+        routed_scaling_factor,
+        scoring=scoring_func,
+        group_score="maximum" if bias is None else "sum of two largest",
+    )
+    return weights, ids
+
+
+@pytest.mark.parametrize("spec", [MINIMAX_M2_5, GROUPED, MODELS["DeepSeek-V2"].spec])
+def test_vllm_s_torch_router_is_called_as_published(
+    spec: RoutingSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told its scoring; groups are ranked by their maximum where it gets no bias."""
+    _module(monkeypatch, vllm_torch._MODULE, grouped_topk=_grouped_topk)
+    x = torch.randn(8, spec.num_experts)
+    found = torch.empty(8, spec.top_k), torch.empty(8, spec.top_k, dtype=torch.int32)
+    expected = torch.empty(8, spec.top_k), torch.empty(8, spec.top_k, dtype=torch.int32)
+    kernel = _load("vllm-torch-grouped-topk")
+
+    kernel.adapter.call(kernel.route, (x, torch.zeros(spec.num_experts), *found), spec)
+
+    eager = _load("torch-eager")
+    eager.adapter.call(eager.route, (x, torch.zeros(spec.num_experts), *expected), spec)
+    assert (found[1] == expected[1]).all()
+    assert torch.equal(found[0], expected[0])
+    if spec.group_score == "maximum":
+        with pytest.raises(NotCoveredError, match="only without a bias"):
+            kernel.adapter.call(kernel.route, (x, torch.ones(spec.num_experts), *found), spec)
+
+
+def test_vllm_s_torch_router_is_not_taken_for_its_fused_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On an NVIDIA GPU the function hands its calls on, unless vLLM is told not to."""
+    monkeypatch.setattr(vllm_torch, "find_spec", lambda _: object())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+
+    assert "VLLM_USE_FUSED_MOE_GROUPED_TOPK=0" in (vllm_torch.missing() or "")
+    monkeypatch.setenv("VLLM_USE_FUSED_MOE_GROUPED_TOPK", "0")
+    assert vllm_torch.missing() is None
 
 
 @pytest.mark.parametrize("place", ["sglang.jit_kernel", "sglang.kernels.ops.moe"])

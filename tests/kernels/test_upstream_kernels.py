@@ -17,12 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from goldgate.kernels.flashinfer_routing import _FILE
 from tests.fixtures.upstream import source
 from tests.kernels import test_packages as stubs
+from tests.kernels import test_published_routing as routing
 
 pytestmark = pytest.mark.upstream
 
 SGLANG = "sglang/jit_kernel"
+FLASHINFER = "flashinfer/fused_moe"
 PUBLISHED = [
     ("sglang", "0.5.15", f"{SGLANG}/moe_fused_gate.py", stubs._moe_fused_gate),
     ("sglang", "0.5.15", "sglang/srt/layers/moe/topk.py", stubs._biased_grouped_topk_impl),
@@ -30,6 +33,24 @@ PUBLISHED = [
     ("vllm", "0.25.1", "vllm/_custom_ops.py", stubs._Operators.topk_sigmoid),
     ("vllm", "0.25.1", "vllm/_custom_ops.py", stubs._Operators.topk_softmax),
     ("vllm", "0.25.1", "vllm/_custom_ops.py", stubs._Operators.grouped_topk),
+    (
+        "vllm",
+        "0.25.1",
+        "vllm/model_executor/layers/fused_moe/router/grouped_topk_router.py",
+        stubs._grouped_topk,
+    ),
+    (
+        "flashinfer-python",
+        "0.6.12",
+        f"{FLASHINFER}/fused_routing_dsv3.py",
+        stubs._fused_topk_deepseek,
+    ),
+    (
+        "flashinfer-python",
+        "0.7.2.post1",
+        f"{FLASHINFER}/trtllm_gen_routing.py",
+        routing._trtllm_gen_routing,
+    ),
 ]
 
 #: A row whose best group has two equal largest scores, and what the kernel makes of it.
@@ -62,14 +83,32 @@ def test_the_stubs_have_the_published_parameters(
     tree = ast.parse((source(package, release) / file).read_text("utf-8"))
     name = stub.__name__.removeprefix("_")
     (real,) = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
-    names = [argument.arg for argument in real.args.args]
+    names = [argument.arg for argument in (*real.args.args, *real.args.kwonlyargs)]
     ours = list(inspect.signature(stub).parameters)
     same = {"e_score_correction_bias": "bias", "num_expert_group": "n_group"}
     renamed = {"topk_ids": "topk_indices"}
 
-    if package == "vllm":
+    if file.endswith("_custom_ops.py"):
         names = [(same | renamed).get(one, one) for one in names]
     assert ours == names
+
+
+def test_flashinfer_has_the_published_routing_methods() -> None:
+    """Members and values of RoutingMethodType; the architectures that it is compiled for."""
+    folder = source("flashinfer-python", "0.7.2.post1") / "flashinfer"
+    tree = ast.parse((folder / "tllm_enums.py").read_text("utf-8"))
+    (real,) = (n for n in tree.body if getattr(n, "name", "") == "RoutingMethodType")
+    assert isinstance(real, ast.ClassDef)
+    members = {}
+    for node in real.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            value = ast.literal_eval(node.value)
+            members[node.targets[0].id] = value[0] if isinstance(value, tuple) else value
+
+    assert members == {member.name: member.value for member in routing.RoutingMethodType}
+    text = (folder / "fused_moe" / "trtllm_gen_routing.py").read_text("utf-8")
+    assert "_SUPPORTED_CC = [100, 103, 120, 121]" in text
+    assert not (source("flashinfer-python", "0.6.18") / "flashinfer" / _FILE).exists()
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not here")

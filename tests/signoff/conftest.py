@@ -126,7 +126,7 @@ def _chosen() -> tuple[Entry, ...]:
 def _covered(folder: Path) -> None:
     """Run the kernel on a recording of each tier."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parity, "entries", lambda _model: iter(_chosen()))
+        patch.setattr(parity, "entries", lambda *_, **__: iter(_chosen()))
         options = ("--coverage", "full", "--model", "MiniMax-M2.5", "--repeats", "2")
         where = ("--recordings", str(folder / "host-a" / "recordings"))
         to = ("--json", str(folder / "host-b" / "deep" / "coverage.json"))

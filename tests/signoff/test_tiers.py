@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.accuracy.tasks import made
+from goldgate.accuracy.live import made
 from goldgate.fixtures.constructed import entries
 from goldgate.reference.models import MODELS
 from goldgate.signoff.checklist import Item, State

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,12 @@ from goldgate.mutants.report import page
 from goldgate.provenance import goldgate_itself, judge_modules, judge_sha256
 from goldgate.sealed import DocumentError
 
+#: The checkout.
+ROOT = Path(__file__).parents[2]
+
 
 def test_judge_is_what_judges() -> None:
-    """The judge's hash is over its rows, weights, bounds and inputs, not over commands or pages."""
+    """The judge's hash is over its rows, weights, bounds and inputs, not over what runs kernels."""
     names = set(judge_modules())
 
     assert names >= {
@@ -28,13 +33,39 @@ def test_judge_is_what_judges() -> None:
         "goldgate.accuracy.selection",
         "goldgate.accuracy.weights",
         "goldgate.accuracy.inputs",
+        "goldgate.accuracy.judged",
         "goldgate.accuracy.known_failures",
         "goldgate.reference.bounds",
         "goldgate.reference.router",
     }
-    others = ("commands", "report", "recorder", "mutants", "evals", "signoff", "cli")
-    assert not [name for name in names if any(part in name.split(".") for part in others)]
+    others = {
+        *("commands", "report", "recorder", "mutants", "evals", "signoff", "cli"),
+        *("kernels", "calls", "one_call", "states", "isolation", "live", "constructed"),
+    }
+    assert not [name for name in names if others & {*name.split(".")}]
     assert goldgate_itself()["judge"] == judge_sha256()
+
+
+_JUDGE_ONE = """
+import sys
+from goldgate.accuracy import device, evaluate, inputs, judged, rounding_models, strided
+from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, open_output, open_recording
+
+recording = open_recording(SHIPPED_RECORDINGS / "edge.safetensors")
+output = open_output(SHIPPED_OUTPUTS / "torch-2.11-eager-h100" / "edge.safetensors", recording)
+profile = rounding_models.profile_for(output.kernel.arithmetic, output.kernel, recording.spec)
+inputs.inputs(recording, evaluate.judge(recording, output, profile))
+print(*(name for name in sys.modules if name.startswith("goldgate.")))
+"""
+
+
+def test_judge_modules_are_those_that_judging_loads() -> None:
+    """A process that judges shipped outputs loads the hashed modules, and those of paths alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", _JUDGE_ONE], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+
+    assert set(done.stdout.split()) - {"goldgate.places"} == set(judge_modules())
 
 
 def test_another_judge_has_another_hash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
