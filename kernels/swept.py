@@ -54,6 +54,34 @@ SWEPT = (
         0.749,
         "sweep-torch-2.11-eager-h100.json",
     ),
+    Swept(
+        "sglang-jit-topk-sigmoid",
+        "0.5.15",
+        "NVIDIA H200",
+        0.483,
+        "sweep-sglang-0.5.15-jit-topk-sigmoid-h200.json",
+    ),
+    Swept(
+        "sglang-torch-native",
+        "0.5.15",
+        "NVIDIA H200",
+        0.749,
+        "sweep-sglang-0.5.15-torch-native-h200.json",
+    ),
+    Swept(
+        "sglang-biased-grouped-topk",
+        "0.5.15",
+        "NVIDIA H200",
+        0.346,
+        "sweep-sglang-0.5.15-biased-grouped-topk-h200.json",
+    ),
+    Swept(
+        "torch-compile",
+        "2.11.0+cu130",
+        "NVIDIA H200",
+        0.483,
+        "sweep-torch-2.11-compile-h200.json",
+    ),
 )
 
 
