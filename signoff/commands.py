@@ -23,7 +23,11 @@ def record(policy: Policy, architecture: str) -> list[ToDo]:
     where = f"{host_of(architecture)}, {engine} and the model"
     port = {"sglang": 30000, "vllm": 8000}[engine]
     return [
-        ToDo(f"goldgate record {engine} --out recorded-{architecture} -- {arguments}", where),
+        ToDo(
+            f"{_environment(policy)}goldgate record {engine} --out recorded-{architecture} -- "
+            f"{arguments}",
+            where,
+        ),
         ToDo(
             f"goldgate gsm8k --base-url http://127.0.0.1:{port}{_own_data(policy)} --limit 60 "
             f"--out recorded-{architecture}-answers",
@@ -96,6 +100,11 @@ def emulate(architectures: Iterable[str]) -> ToDo:
         f"tox -e aiter-emulated -- --json {EVIDENCE}/emulated.json  # {', '.join(architectures)}",
         "any machine",
     )
+
+
+def _environment(policy: Policy) -> str:
+    """Return the engine's variables as what stands in front of a command."""
+    return f"{policy.engine.environment} " if policy.engine.environment else ""
 
 
 def _own_data(policy: Policy) -> str:

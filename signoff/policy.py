@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +32,9 @@ _ALWAYS = ("release", "parity", "judge", "provenance", "agreement")
 
 _PLANS = ("all", "sequential", "any")
 _INPUTS = ("rotated", "warm", "both")
+
+#: Variables as a shell has them in front of a command; values without a shell's signs.
+_ASSIGNMENTS = re.compile(r"(?:[A-Za-z_]\w*=[\w.,:/+-]*(?: [A-Za-z_]\w*=[\w.,:/+-]*)*)?")
 
 
 def shipped_policies() -> tuple[str, ...]:
@@ -134,6 +138,11 @@ def _check(policy: Policy) -> None:
             raise PolicyError(f"{policy.path}: {key}: expected at least one text, none empty")
     if not policy.model.layers:
         raise PolicyError(f"{policy.path}: model: layers: 0: expected at least 1")
+    if not _ASSIGNMENTS.fullmatch(policy.engine.environment):
+        raise PolicyError(
+            f"{policy.path}: engine: environment: {policy.engine.environment!r}: expected "
+            "NAME=VALUE, several with a space between them"
+        )
     if not 0 < policy.gsm8k.margin < 100 or not 0 < policy.gsm8k.alpha < 0.5:
         raise PolicyError(
             f"{policy.path}: gsm8k: expected a margin between 0 and 100 points and an alpha "

@@ -75,11 +75,14 @@ class EngineRule:
         server: a pattern for what recordings name, as in "sglang 0.5.15".
         fingerprint: a pattern for the candidate's system_fingerprint, build or version in the
             GSM8K run; "": it has to have one that stays the same, whichever.
+        environment: the variables with which the engine reaches the kernel, as a shell has them in
+            front of a command: "NAME=VALUE NAME=VALUE"; "": none.
 
     """
 
     server: str
     fingerprint: str = ""
+    environment: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from goldgate.cli import COMMANDS, Parser
 from goldgate.signoff.checklist import ToDo
 from goldgate.signoff.gathered import Gathered
 from goldgate.signoff.policy import POLICIES, read_policy, shipped_policies
+from goldgate.signoff.strict_table import PolicyError
 from tests.signoff.facts import decided
 
 
@@ -28,7 +31,7 @@ def _steps() -> list[ToDo]:
 @pytest.mark.parametrize("step", [s for s in _steps() if "goldgate" in s.command], ids=str)
 def test_command_is_taken_by_the_program(step: ToDo) -> None:
     """The words parse as the command's own options, with a machine named beside them."""
-    words = [word for word in shlex.split(step.command) if "URL=" not in word]
+    words = [word for word in shlex.split(step.command) if not re.match(r"[A-Z_]+=", word)]
     words = words[: words.index("--")] if "--" in words else words
     parser = Parser(prog=words[1])
 
@@ -37,6 +40,27 @@ def test_command_is_taken_by_the_program(step: ToDo) -> None:
     assert words[0] == "goldgate"
     parser.parse_args(words[2:])
     assert step.where
+
+
+def test_the_engine_is_recorded_with_the_variables_that_reach_the_kernel() -> None:
+    """The release policy's record command sets what sglang needs to call aiter; others set none."""
+    records = [step.command for step in _steps() if "goldgate record" in step.command]
+    aiter = "SGLANG_USE_AITER=1 SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK=0 goldgate record sglang "
+
+    assert [one for one in records if "gfx" in one]
+    assert all(one.startswith(aiter) for one in records if "gfx" in one)
+    assert all(one.startswith("goldgate record ") for one in records if "gfx" not in one)
+
+
+@pytest.mark.parametrize("text", ["SGLANG_USE_AITER", "A=1; rm x", "A=$(x)", "=1", "A=1  B=2"])
+def test_variables_of_another_form_are_refused(text: str, tmp_path: Path) -> None:
+    """What is no NAME=VALUE, or has a shell's signs, is one line that names the key."""
+    policy = (POLICIES / "aiter-minimax-m2.5.toml").read_text("utf-8")
+    path = tmp_path / "signoff.toml"
+    path.write_text(re.sub(r'(?m)^environment = ".*"$', f'environment = "{text}"', policy), "utf-8")
+
+    with pytest.raises(PolicyError, match=r"engine: environment: .*: expected NAME=VALUE"):
+        read_policy(path)
 
 
 def test_everything_but_the_emulation_is_a_command_of_goldgate() -> None:
