@@ -45,10 +45,10 @@ def test_command_is_taken_by_the_program(step: ToDo) -> None:
 def test_the_engine_is_recorded_with_the_variables_that_reach_the_kernel() -> None:
     """The release policy's record command sets what sglang needs to call aiter; others set none."""
     records = [step.command for step in _steps() if "goldgate record" in step.command]
-    aiter = "SGLANG_USE_AITER=1 SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK=0 goldgate record sglang "
+    prefix = "SGLANG_USE_AITER=1 SGLANG_OPT_USE_JIT_KERNEL_FUSED_TOPK=0 goldgate record sglang "
 
     assert [one for one in records if "gfx" in one]
-    assert all(one.startswith(aiter) for one in records if "gfx" in one)
+    assert all(one.startswith(prefix) for one in records if "gfx" in one)
     assert all(one.startswith("goldgate record ") for one in records if "gfx" not in one)
 
 
