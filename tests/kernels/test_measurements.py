@@ -52,17 +52,34 @@ def test_the_latencies_are_what_was_measured() -> None:
     assert document["device"] in PAGE
 
 
-def test_the_kernels_of_one_host_are_what_was_measured() -> None:
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        (
+            "latency-h200.json",
+            (
+                "sglang-topk-sigmoid",
+                "sglang-moe-fused-gate",
+                "vllm-topk-sigmoid",
+                "torch-compile",
+                "torch-eager",
+            ),
+        ),
+        (
+            "latency-deepseek-v3-h200.json",
+            (
+                "sglang-moe-fused-gate",
+                "flashinfer-fused-topk-deepseek",
+                "torch-compile",
+                "torch-eager",
+            ),
+        ),
+    ],
+)
+def test_the_kernels_of_one_host_are_what_was_measured(file: str, names: tuple[str, ...]) -> None:
     """Each line has every kernel's median and its ratio to the first, of one run."""
-    document = json.loads((DOCS / "measurements" / "latency-h200.json").read_text("utf-8"))
+    document = json.loads((DOCS / "measurements" / file).read_text("utf-8"))
     cold = {(one["kernel"], one["tokens"]): one for one in document["latencies"] if one["rotated"]}
-    names = (
-        "sglang-topk-sigmoid",
-        "sglang-moe-fused-gate",
-        "vllm-topk-sigmoid",
-        "torch-compile",
-        "torch-eager",
-    )
 
     for tokens in sorted({tokens for _, tokens in cold}):
         cells = []
