@@ -11,6 +11,7 @@ from goldgate.accuracy.bench import seconds
 from goldgate.accuracy.bench_inputs import inputs
 from goldgate.accuracy.device import open_device, settle_resident, to_device
 from goldgate.accuracy.evaluate import Result, judge
+from goldgate.accuracy.rows import Contract
 from goldgate.reference import MINIMAX_M2_5, PROFILES
 
 _TURNS = 9
@@ -34,7 +35,9 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
     device = open_device(name)
     held, output = inputs(MINIMAX_M2_5, rows)
     part = 1 << 18
-    resident, settle = settle_resident(name, *inputs(MINIMAX_M2_5, part), PROFILES["ieee"])
+    resident, settle = settle_resident(
+        name, *inputs(MINIMAX_M2_5, part), Contract(MINIMAX_M2_5, PROFILES["ieee"])
+    )
 
     def wait(do: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:

@@ -26,7 +26,7 @@ from goldgate.reference import Profile, RoutingSpec, scale_rounding
 from goldgate.reference.scoring import scores
 
 #: Biases beyond this are left to the definition: the bounds of float32 lines would overflow.
-_LARGEST_BIAS = 2.0**64
+LARGEST_BIAS = 2.0**64
 
 _UPPER = np.append(2.0 ** np.arange(-1, FINE_BUCKETS - 2), np.inf)
 _COARSE = (np.searchsorted(ULP_EDGES, _UPPER) == np.arange(len(ULP_EDGES))[:, None]).astype(int)
@@ -75,7 +75,7 @@ def screen(rows: Rows, contract: Contract) -> Screened:
         logits = logits.view(np.int16)
     # Softmax of scaled logits errs with |x|, which `fast.lines` does not follow.
     scaled = spec.scoring == "softmax" and profile.prescaled > 0.0
-    if float(np.abs(bias).max()) < _LARGEST_BIAS and not scaled:
+    if float(np.abs(bias).max()) < LARGEST_BIAS and not scaled:
         table = _table(bias, spec)
         counted = settle(
             np.ascontiguousarray(logits),

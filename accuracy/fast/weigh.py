@@ -27,7 +27,7 @@ _FIELD = 7
 MOST_CHOSEN = (1 << _FIELD) - 1
 
 #: How near to a bound a row is left to the definition, relative: float64 errs by 1e-14.
-_MARGIN = 1e-9
+MARGIN = 1e-9
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
@@ -129,7 +129,7 @@ def bound_weights(tile: Any, stored: Any, figures: Any) -> None:  # noqa: ANN401
             used[j, t] = bounds[j, t] < weights[j, t] * sharp
         for t in range(TILE):
             edge = weights[j, t] * sharp
-            sound[t] &= (abs(bounds[j, t] - edge) > _MARGIN * edge) & (bounds[j, t] < weights[j, t])
+            sound[t] &= (abs(bounds[j, t] - edge) > MARGIN * edge) & (bounds[j, t] < weights[j, t])
         for t in range(TILE):
             count[t] += used[j, t]
 
@@ -149,7 +149,7 @@ def compare_weights(tile: Any, stored: Any, softmax: bool) -> None:  # noqa: ANN
         for t in range(TILE):
             errors[j, t] = abs(got[j, t] - weights[j, t]) / bounds[j, t]
         for t in range(TILE):
-            sound[t] &= errors[j, t] <= 1.0 - _MARGIN
+            sound[t] &= errors[j, t] <= 1.0 - MARGIN
         for t in range(TILE):
             worst[t] = max(worst[t], errors[j, t])
         for t in range(TILE):

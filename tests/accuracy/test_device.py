@@ -10,7 +10,8 @@ import torch
 
 from goldgate.accuracy.bench_device import disagreement
 from goldgate.accuracy.blocks import judge_block
-from goldgate.accuracy.device import FRACTION, Device
+from goldgate.accuracy.device import Device
+from goldgate.accuracy.device_kernel import FRACTION
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.fast.weigh import UNSETTLED
 from goldgate.accuracy.rows import Contract, Rows
@@ -20,6 +21,9 @@ from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.tensorfile import Stored, tensor
 from goldgate.reference import PROFILES, RoutingSpec, route
 from tests.accuracy.sums_bound import assert_over_bounds_agree, sums_bound
+
+#: Triton's interpreter computes with numpy, which warns of what a GPU does silently.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 _JUDGE = ("judge", "--recordings", str(SHIPPED_RECORDINGS), "--outputs", str(SHIPPED_OUTPUTS))
 
