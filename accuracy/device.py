@@ -17,7 +17,7 @@ import torch
 import triton
 from numpy.typing import NDArray
 
-from goldgate.accuracy.device_kernel import FRACTION, MOST_WEIGHTS, SCORE_ERROR, screen_rows
+from goldgate.accuracy.device_kernel import FRACTION, SCORE_ERROR, STRIDE, screen_rows
 from goldgate.accuracy.fast.thresholds import ERROR64
 from goldgate.accuracy.fast.tile import FINE_BUCKETS
 from goldgate.accuracy.fast.vectors import EXP_RANGE
@@ -38,6 +38,7 @@ from goldgate.reference import RoutingSpec, U
 
 #: Logits that a program of the kernel holds; it takes 4 warps.
 _CELLS, _WARPS = 4096, 4
+MORE = {}
 
 #: Rows of a launch at the most: 63 bits hold their sums (`device_kernel.FRACTION`).
 _LAUNCH = 1 << 18
@@ -130,13 +131,14 @@ class Screens:
             torch.zeros(rows, dtype=torch.uint8, device=device),
             torch.zeros(rows, dtype=torch.float64, device=device),
             torch.zeros(FINE_BUCKETS + 1, dtype=torch.int64, device=device),
-            torch.zeros((2, BUCKETS, TERMS), dtype=torch.int64, device=device),
+            torch.zeros((2, BUCKETS, STRIDE), dtype=torch.int64, device=device),
         )
 
     def read(self) -> Screened:
         """Copy it to the host and return it as the processor's fast path does."""
         fine = self.fine.cpu().numpy()
         sums = self.sums.cpu().numpy().astype(np.float64)
+        sums = np.ascontiguousarray(sums[:, :, :TERMS])
         sums[:, :, 1:] *= 2.0**-FRACTION  # the first term counts
         return Screened(
             self.codes.cpu().numpy(),
@@ -166,7 +168,7 @@ def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Sc
         (*known, ERROR64, EXP_RANGE, MARGIN, slack),
     )
     columns, chosen = _power(experts), _power(spec.top_k)
-    block = max(1, min(_CELLS // columns, MOST_WEIGHTS // spec.top_k))
+    block = max(1, _CELLS // columns)
     for start in range(0, rows, _LAUNCH):
         part = slice(start, min(start + _LAUNCH, rows))
         screen_rows[(triton.cdiv(part.stop - start, block),)](
@@ -186,6 +188,8 @@ def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Sc
             bool(contract.profile.recovered),
             spec.renormalize,
             num_warps=_WARPS,
+            enable_fp_fusion=True,
+            **MORE,
         )
     return found
 

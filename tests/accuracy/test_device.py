@@ -27,8 +27,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 _JUDGE = ("judge", "--recordings", str(SHIPPED_RECORDINGS), "--outputs", str(SHIPPED_OUTPUTS))
 
-#: torch's CPU, and its GPU where there is one.
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+#: A GPU where there is one; else Triton's interpreter on the CPU.
+DEVICES = ["cuda" if torch.cuda.is_available() else "cpu"]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -79,7 +79,7 @@ def test_a_device_settles_ordinary_rows() -> None:
     ids, weights = golden.ids.astype(np.int32), golden.weights.astype(np.float32)
     rows = Rows(held.logits(), bias, ids, weights, skip)
 
-    found = Device("cpu").screen(rows, Contract(held.spec, PROFILES["ieee"]))
+    found = Device(DEVICES[0]).screen(rows, Contract(held.spec, PROFILES["ieee"]))
 
     assert (found.codes == UNSETTLED).mean() < 0.05
 
@@ -98,7 +98,7 @@ def test_several_parts_are_screened_as_one_processor_does(
     output = Output(info, tensor(weights), tensor(ids))
 
     here = judge(held, output, PROFILES["ieee"])
-    there = judge(held, output, PROFILES["ieee"], device=Device("cpu"))
+    there = judge(held, output, PROFILES["ieee"], device=Device(DEVICES[0]))
 
     assert here.failing.tolist() == [70, 700]
     assert disagreement([here, there]) == ""
@@ -123,12 +123,12 @@ def test_a_device_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[st
 
     assert status == 2
     error = capsys.readouterr().err
-    assert error.startswith("goldgate judge: --judge-device abacus: expected a device")
+    assert error.startswith("goldgate judge: --judge-device abacus: expected a GPU")
     assert error.count("\n") == 1
 
 
 def test_the_shipped_outputs_pass_on_a_device() -> None:
     """`goldgate judge --judge-device` passes what the processor passes."""
-    status = main([*_JUDGE, "--judge-device", "cpu"])
+    status = main([*_JUDGE, "--judge-device", DEVICES[0]])
 
     assert status == 0
