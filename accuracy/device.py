@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +37,15 @@ from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.tensorfile import Stored
 from goldgate.reference import RoutingSpec, U
 
-#: Logits that a program of the kernel holds; it takes 4 warps.
-_CELLS, _WARPS = 4096, 4
-MORE = {}
+#: Logits that a program of the kernel holds in its one warp: 32 a lane. Two and four warps, 16 to
+#: 64 a lane, and fewer registers were slower on an H200.
+_CELLS = 1024
 
 #: Rows of a launch at the most: 63 bits hold their sums (`device_kernel.FRACTION`).
 _LAUNCH = 1 << 18
 
-#: Parts are screened in several threads, but a kernel's first launch compiles it.
+#: Parts are screened in several threads, but a kernel's first launch compiles it, which Triton does
+#: not state to be safe in many.
 _one_at_a_time = threading.Lock()
 
 
@@ -63,13 +65,13 @@ class Device:
 
     def screen(self, rows: Rows, contract: Contract) -> Screened:
         """Screen n rows of a router that `applies`; see `goldgate.accuracy.fastpath.screen`."""
-        weights = weights_to_screen(rows, contract.spec)
         if float(np.abs(rows.bias).max()) >= LARGEST_BIAS:
-            nothing = Screens.empty(len(rows), "cpu")
-            return nothing.read()
-        with _one_at_a_time:
-            held = Held.of(self.name, rows, weights)
-            return screen_held(held, rows.bias, contract).read()
+            return Screens.empty(len(rows), "cpu").read()
+        with _stream(self.name):
+            held = Held.of(self.name, rows, weights_to_screen(rows, contract.spec))
+            with _one_at_a_time:
+                found = screen_held(held, rows.bias, contract)
+            return found.read()
 
 
 class DeviceError(GoldgateError):
@@ -89,7 +91,7 @@ def open_device(name: str) -> Device:
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DeviceError(f"{expected} ({reason})") from None
-    if torch.device(name).type != "cuda" and not triton.knobs.runtime.interpret:
+    if torch.device(name).type != "cuda" and isinstance(screen_rows, triton.JITFunction):
         raise DeviceError(f"{expected} (elsewhere Triton runs under TRITON_INTERPRET=1, slowly)")
     return Device(name)
 
@@ -106,12 +108,11 @@ class Held:
     @staticmethod
     def of(device: str, rows: Rows, weights: NDArray[np.float32]) -> Held:
         """Copy rows to a device."""
-        skip = torch.from_numpy(np.ascontiguousarray(rows.padding).view(np.uint8))
         return Held(
             to_device(rows.logits, device),
-            torch.from_numpy(np.ascontiguousarray(rows.ids)).to(device),
-            torch.from_numpy(np.ascontiguousarray(weights)).to(device),
-            skip.to(device),
+            to_device(rows.ids, device),
+            to_device(weights, device),
+            to_device(rows.padding.view(np.uint8), device),
         )
 
 
@@ -123,6 +124,7 @@ class Screens:
     over: torch.Tensor
     fine: torch.Tensor
     sums: torch.Tensor
+    scratch: torch.Tensor
 
     @staticmethod
     def empty(rows: int, device: str) -> Screens:
@@ -132,6 +134,7 @@ class Screens:
             torch.zeros(rows, dtype=torch.float64, device=device),
             torch.zeros(FINE_BUCKETS + 1, dtype=torch.int64, device=device),
             torch.zeros((2, BUCKETS, STRIDE), dtype=torch.int64, device=device),
+            torch.empty(rows, dtype=torch.float32, device=device),
         )
 
     def read(self) -> Screened:
@@ -148,12 +151,30 @@ class Screens:
         )
 
 
-def to_device(logits: Stored, device: str) -> torch.Tensor:
-    """Copy logits to a device in the recorded type."""
-    held = np.ascontiguousarray(logits)
-    if held.dtype == np.uint16:
-        return torch.from_numpy(held.view(np.int16)).to(device).view(torch.bfloat16)
-    return torch.from_numpy(held).to(device)
+def to_device(values: Stored, device: str) -> torch.Tensor:
+    """Copy an array to a device; the 16 bits of bfloat16, uint16, as bfloat16.
+
+    To a GPU by way of pinned memory, which it reads while this thread goes on.
+    """
+    bits = values.view(np.int16) if values.dtype == np.uint16 else values
+    there = torch.device(device).type == "cuda"
+    kind = torch.from_numpy(np.empty(0, bits.dtype)).dtype
+    held = torch.empty(bits.shape, dtype=kind, pin_memory=there)
+    np.copyto(held.numpy(), bits)
+    found = held.to(device, non_blocking=True)
+    return found.view(torch.bfloat16) if values.dtype == np.uint16 else found
+
+
+_threads = threading.local()
+
+
+def _stream(device: str) -> AbstractContextManager[object]:
+    """Return what makes this thread's work on a device independent of other threads'."""
+    if torch.device(device).type != "cuda":
+        return nullcontext()
+    if not hasattr(_threads, "stream"):
+        _threads.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return torch.cuda.stream(_threads.stream)
 
 
 def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Screens:
@@ -177,6 +198,7 @@ def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Sc
             *(one[part] for one in (found.codes, found.over)),
             found.fine,
             found.sums,
+            found.scratch[part],
             part.stop - start,
             experts,
             spec.top_k,
@@ -187,9 +209,8 @@ def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Sc
             contract.profile.tanh > 0.0,
             bool(contract.profile.recovered),
             spec.renormalize,
-            num_warps=_WARPS,
+            num_warps=1,
             enable_fp_fusion=True,
-            **MORE,
         )
     return found
 

@@ -27,16 +27,11 @@ from goldgate.reference import formulas
 #: terms stay below 2**18, and 63 bits hold the sum of the 2**23 weights of a launch at 8 of 64.
 FRACTION = 20
 
-#: How much a score may reach above a bar for which `beaten` is true. With u = 2**-24: the exponent's
+#: How far a score may be above a bar for which `beaten` is true. With u = 2**-24: the exponent's
 #: product errs by 1.5 u |x|, of which s (1 - s) <= 0.23 / |x| reaches the score, 0.4 u; an
 #: exponential of 2 ulps 1 u; the multiplication and addition 1 u. More than tripled, since AMD
-#: states its own figures; the tests hold it to half.
+#: states its own figures; a test holds half of it.
 SCORE_ERROR = 8.0 * 2.0**-24
-
-#: What `screen_rows` reads at `figures`, float64, after `fastpath.figures`: bounds of float64, the
-#: largest argument of an exponential, the margin at a bound, and the least biased score of the
-#: k-th chosen expert less what float32 may err by.
-EXTRA_FIGURES = ("error64", "exp_range", "margin", "slack")
 
 #: Numbers from one bucket of the sums to the next: a power of two, so that a GPU adds neighbours
 #: together.
@@ -44,16 +39,20 @@ STRIDE = 8
 
 
 @triton.jit
-def _absolute(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _absolute(x):
     return tl.abs(x)
 
 
-def _shared(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - Triton's wrapper
-    """Return a formula of `reference.formulas` for Triton, which takes globals as constants alone."""
+def _shared(function: Callable[..., Any]) -> Any:
+    """Return a formula of `reference.formulas` for Triton, whose globals must be constants."""
     constants = {
         name: tl.constexpr(getattr(formulas, name)) for name in ("U", "TINY", "SECOND_ORDER")
     }
-    copied = types.FunctionType(function.__code__, {**constants, "abs": _absolute, "tl": tl, "Real": tl.tensor}, function.__name__)
+    copied = types.FunctionType(
+        function.__code__,
+        {**constants, "abs": _absolute, "tl": tl, "Real": tl.tensor},
+        function.__name__,
+    )
     copied.__module__ = __name__
     return triton.jit(copied)
 
@@ -61,11 +60,11 @@ def _shared(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - Triton's wra
 _sigmoid_error, _tangent_error = _shared(formulas.sigmoid_error), _shared(formulas.tangent_error)
 _recovery_error, _sum_error = _shared(formulas.recovery_error), _shared(formulas.sum_error)
 _last_steps, _plain_error = _shared(formulas.last_steps), _shared(formulas.plain_error)
-_renormalised_error = _shared(formulas.renormalised_error)
 
 _BUCKETS, _TERMS, _STRIDE = tl.constexpr(BUCKETS), tl.constexpr(TERMS), tl.constexpr(STRIDE)
 _FINE = tl.constexpr(FINE_BUCKETS)
 _ONE_IN_FIXED_POINT = tl.constexpr(float(1 << FRACTION))
+_ROUND, _ROUND_BITS = tl.constexpr(1.5 * 2.0**52), tl.constexpr(0x4338 << 48)
 _TINY, _PER_U = tl.constexpr(formulas.TINY), tl.constexpr(1.0 / formulas.U)
 _NEAR_EDGE, _NEAR_TIE = tl.constexpr(int(NEAR_EDGE)), tl.constexpr(int(NEAR_TIE))
 _GOLDEN = tl.constexpr(0x9E3779B97F4A7C15 - (1 << 64))
@@ -77,7 +76,7 @@ _ULPS, _MINUS_LOG2E = tl.constexpr(2.0**23), tl.constexpr(-1.0 / math.log(2.0))
 
 
 @triton.jit
-def beaten(x, bar):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def beaten(x, bar):
     """Whether sigmoid scores of float32 logits are below a bar, up to `SCORE_ERROR`.
 
     1 / (1 + e) < bar, without the division: e is not negative. False of NaN.
@@ -86,7 +85,7 @@ def beaten(x, bar):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @triton.jit
-def _hash(s, b, recovered: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _hash(s, b, recovered: tl.constexpr):
     """Return `systematic_error.mix` of the scores as float32 holds them, its low bits."""
     held = s.to(tl.float32)
     if recovered:
@@ -98,7 +97,7 @@ def _hash(s, b, recovered: tl.constexpr):  # type: ignore[no-untyped-def]  # noq
 
 
 @triton.jit
-def _edges(signed, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _edges(signed, w):
     """Return each weight's bucket in the histogram, and whether it is too near to an edge."""
     power = tl.maximum(w, _TINY).to(tl.float32).to(tl.float64).to(tl.int64, bitcast=True)
     power &= _EXPONENT
@@ -112,7 +111,7 @@ def _edges(signed, w):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @triton.jit
-def _count(fine, bucket, counted):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _count(fine, bucket, counted):
     """Add the weights that are counted to the histogram."""
     f = tl.arange(0, 16)
     found = tl.histogram(tl.reshape(tl.where(counted, bucket, 15), [bucket.numel]).to(tl.int32), 16)
@@ -120,12 +119,13 @@ def _count(fine, bucket, counted):  # type: ignore[no-untyped-def]  # noqa: ANN0
 
 
 @triton.jit
-def _fixed(value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    return tl.floor(value * _ONE_IN_FIXED_POINT + 0.5).to(tl.int64)
+def _fixed(value):
+    """Round to fixed point: adding 1.5 * 2**52 leaves an integer below 2**51 in the low bits."""
+    return (value * _ONE_IN_FIXED_POINT + _ROUND).to(tl.int64, bitcast=True) - _ROUND_BITS
 
 
 @triton.jit
-def _add(sums, at, mask, terms):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _add(sums, at, mask, terms):
     """Add six terms to the sums at places; a GPU does it for several neighbours at a time."""
     count, wide, wr, rz, zz, wz = terms
     n: tl.constexpr = count.numel
@@ -140,18 +140,99 @@ def _add(sums, at, mask, terms):  # type: ignore[no-untyped-def]  # noqa: ANN001
 
 
 @triton.jit
-def screen_rows(  # type: ignore[no-untyped-def]  # noqa: ANN201
-    stored,  # noqa: ANN001 - pointers: float32, bfloat16 or float16 [rows, experts]
-    ids,  # noqa: ANN001 - int32 [rows, k]
-    weights,  # noqa: ANN001 - float32 [rows, k]
-    skip,  # noqa: ANN001 - uint8 [rows]
-    bias,  # noqa: ANN001 - float64 [experts]
-    figures,  # noqa: ANN001 - float64, `fastpath.figures` and `EXTRA_FIGURES`
-    codes,  # noqa: ANN001 - uint8 [rows], written
-    over,  # noqa: ANN001 - float64 [rows], written
-    fine,  # noqa: ANN001 - int64 [FINE_BUCKETS + 1], added to: the histogram, then rows in the sums
-    sums,  # noqa: ANN001 - int64 [2, BUCKETS, TERMS], added to
-    rows,  # noqa: ANN001
+def _add_rows(sums, sound, used, w, r, z, hashes, k: tl.constexpr):
+    """Add the sound rows of two weights or more to the sums; return which these are."""
+    # Two sums at once: of the hashes, of which the low bits count, and of those who have one.
+    both = tl.sum(tl.where(used, hashes + _HIGH, 0), 1)
+    count, together = both // _HIGH, both & (_BUCKETS - 1)
+    taking = sound & (count >= 2)
+    share = 1.0 / tl.maximum(count, 1).to(tl.float64)
+    adds = used & taking[:, None]
+    rc, zc = r - (tl.sum(r, 1) * share)[:, None], z - (tl.sum(z, 1) * share)[:, None]
+    rc, zc = tl.where(adds, rc, 0.0), tl.where(adds, zc, 0.0)
+    wide = tl.where(adds & (count == k)[:, None], w, 0.0)
+    wr, rz, zz, wz = _fixed(wide * r), _fixed(rc * zc), _fixed(zc * zc), _fixed(wide * z)
+    wide = _fixed(wide)
+    _add(sums + _BUCKETS * _STRIDE, hashes, adds, (adds.to(tl.int64), wide, wr, rz, zz, wz))
+    wide, wr, rz = tl.sum(wide, 1), tl.sum(wr, 1), tl.sum(rz, 1)
+    zz, wz = tl.sum(zz, 1), tl.sum(wz, 1)
+    _add(sums, together, taking, (count.to(tl.int64), wide, wr, rz, zz, wz))
+    return taking
+
+
+@triton.jit
+def _distinct(ids, t, j, has, experts: tl.constexpr, k: tl.constexpr):
+    """Return ids in range, 0 in the place of others, and which are out of it or there twice."""
+    index = tl.load(ids + t * k + j, mask=has, other=0)
+    inside = (index >= 0) & (index < experts)
+    bad = ~inside
+    for d in tl.static_range(1, k // 2 + 1):
+        bad |= tl.load(ids + t * k + (j + d) % k, mask=has, other=-1) == index
+    return tl.where(inside, index, 0), bad
+
+
+@triton.jit
+def _score_errors(s, x, b, figures, tanh: tl.constexpr, recovered: tl.constexpr):
+    """Return `reference.score_error`."""
+    if tanh:
+        error = _tangent_error(s, tl.load(figures + 3))
+    else:
+        slope, exp, divide = tl.load(figures), tl.load(figures + 1), tl.load(figures + 2)
+        error = _sigmoid_error(s, x, slope, exp, divide)
+    if recovered:
+        error += _recovery_error(s, b)
+    return error
+
+
+@triton.jit
+def _bounds(s, error, has, figures, k: tl.constexpr, renormalize: tl.constexpr):
+    """Return exact weights, their bounds, what makes r of a score's part, and the rows with bounds.
+
+    `reference.weight_error`.
+    """
+    divide, scale, inexact = tl.load(figures + 2), tl.load(figures + 6), tl.load(figures + 7)
+    total = tl.sum(tl.where(has, s, 0.0), 1)
+    if renormalize:
+        inverse = 1.0 / total
+        moved = _sum_error(tl.sum(tl.where(has, error, 0.0), 1), total, k)
+        # `formulas.renormalised_error`, its divisions made once for the row.
+        most = (1.0 + _last_steps(divide, inexact)) / (1.0 - moved)
+        whole = (scale * inverse)[:, None]
+        w = s * whole
+        bound = ((s + error) * most[:, None] - s) * whole + (1.0 + scale) * _TINY
+        per_score, sound = (total * _PER_U / scale)[:, None], moved < 0.5
+    else:
+        w, bound = s * scale, _plain_error(s, error, inexact, scale)
+        per_score, sound = (total * 0.0 + _PER_U / scale)[:, None], total >= 0.0
+    return w, bound, per_score, sound
+
+
+@triton.jit
+def _through(scratch, t, live, values):
+    """Return values of rows t by way of memory, so that their layout is not their user's.
+
+    A few chosen experts and all experts of a row want different layouts. Where one decides the
+    other's, numbers are held many times over, and a program takes up to 30 times as long.
+    """
+    tl.store(scratch + t, values, mask=live)
+    tl.debug_barrier()
+    return tl.load(scratch + t, mask=live, other=0.0)
+
+
+@triton.jit
+def screen_rows(
+    stored,  # pointers: float32, bfloat16 or float16 [rows, experts]
+    ids,  # int32 [rows, k]
+    weights,  # float32 [rows, k]
+    skip,  # uint8 [rows]
+    bias,  # float64 [experts]
+    figures,  # float64: `fastpath.figures`, and four of `device.screen_held`
+    codes,  # uint8 [rows], written
+    over,  # float64 [rows], written
+    fine,  # int64 [FINE_BUCKETS + 1], added to: the histogram, then rows in the sums
+    sums,  # int64 [2, BUCKETS, STRIDE], added to: `TERMS` of each bucket
+    scratch,  # float32 [rows]
+    rows,  # how many, up to 2**18
     experts: tl.constexpr,
     k: tl.constexpr,
     columns: tl.constexpr,
@@ -169,97 +250,47 @@ def screen_rows(  # type: ignore[no-untyped-def]  # noqa: ANN201
     cells, has = live[:, None] & (e < experts)[None, :], live[:, None] & (j < k)[None, :]
     # Asked for first, needed last: the rest hides the wait.
     tile = tl.load(stored + t[:, None] * experts + e[None, :], mask=cells, other=float("-inf"))
-    own = t[:, None] * k + j[None, :]
-    index = tl.load(ids + own, mask=has, other=0)
-    got = tl.load(weights + own, mask=has, other=0.0).to(tl.float64)
-    sound = live & (tl.load(skip + t, mask=live, other=1) == 0)
-    error64, exp_range = tl.load(figures + 9), tl.load(figures + 10)
-    margin, slack = tl.load(figures + 11), tl.load(figures + 12)
-
-    inside = (index >= 0) & (index < experts)
-    bad = has & ~inside
-    for d in tl.static_range(1, k // 2 + 1):
-        other = tl.load(ids + t[:, None] * k + (j[None, :] + d) % k, mask=has, other=-1)
-        bad |= has & (other == index)
-    at = tl.where(inside, index, 0)
+    got = tl.load(weights + t[:, None] * k + j[None, :], mask=has, other=0.0).to(tl.float64)
+    at, bad = _distinct(ids, t[:, None], j[None, :], has, experts, k)
     x = tl.load(stored + t[:, None] * experts + at, mask=has, other=0.0).to(tl.float32)
     x = x.to(tl.float64)
     b = tl.load(bias + at, mask=has, other=0.0)
-    usable = tl.abs(x) <= exp_range
-    bad |= has & ~usable
+    usable = tl.abs(x) <= tl.load(figures + 10)
     x = tl.where(usable, x, 0.0)
-    s = 1.0 / (1.0 + tl.exp(-x))
-    error = error64 * (1.0 + tl.abs(b))
-    low = tl.where(has, s + b - error, float("inf"))
-    cut = tl.min(low, 1)
+    per = 1.0 + tl.exp(-x)
+    s = 1.0 / per
+    error64 = tl.load(figures + 9) * (1.0 + tl.abs(b))
+    cut = tl.min(tl.where(has, s + b - error64, float("inf")), 1)
     successor = tl.minimum(j + 1, k - 1)[None, :] + tl.zeros([block, chosen], tl.int32)
-    above = tl.gather(s + b + error, successor, 1)
-    rises = has & (j < k - 1)[None, :] & ~(low > above)
+    above = tl.gather(s + b + error64, successor, 1)
+    rises = has & (j < k - 1)[None, :] & ~(s + b - error64 > above)
 
-    # The formulas of the bounds, as `fast.weigh` has them.
-    slope, exp, divide = tl.load(figures), tl.load(figures + 1), tl.load(figures + 2)
-    scale, inexact, sharp = tl.load(figures + 6), tl.load(figures + 7), tl.load(figures + 8)
-    if tanh:
-        err = _tangent_error(s, tl.load(figures + 3))
-    else:
-        err = _sigmoid_error(s, x, slope, exp, divide)
-    if recovered:
-        err += _recovery_error(s, b)
-    if renormalize:
-        total = tl.sum(tl.where(has, s, 0.0), 1)
-        moved = _sum_error(tl.sum(tl.where(has, err, 0.0), 1), total, k)
-        sound &= moved < 0.5
-        last = _last_steps(divide, inexact)
-        w = s * (scale / total)[:, None]
-        bound = _renormalised_error(s, err, total[:, None], moved[:, None], last, scale)
-    else:
-        w = s * scale
-        bound = _plain_error(s, err, inexact, scale)
-    edge = w * sharp
-    used = has & (bound < edge)
-    bad |= has & ~((tl.abs(bound - edge) > margin * edge) & (bound < w))
-    signed = got - w
-    exceeds = tl.abs(signed) / bound
-    bad |= has & ~(exceeds <= 1.0 - margin)
+    err = _score_errors(s, x, b, figures, tanh, recovered)
+    w, bound, per_score, sums_bound = _bounds(s, err, has, figures, k, renormalize)
+    signed, margin, edge = got - w, tl.load(figures + 11), w * tl.load(figures + 8)
+    used, over_bound = has & (bound < edge), tl.abs(signed) / bound
     bucket, on_edge = _edges(signed, w)
     dropped = s.to(tl.int64, bitcast=True) & _DROPPED
-    bad |= has & (on_edge | ~(tl.abs(dropped - _TIE) >= _NEAR_TIE))
+    clear = (tl.abs(bound - edge) > margin * edge) & (bound < w) & (over_bound <= 1.0 - margin)
+    clear = clear & ~on_edge & (tl.abs(dropped - _TIE) >= _NEAR_TIE)
+    bad = has & (bad | ~usable | ~clear)
     faults = tl.sum(bad.to(tl.int32) * 256 + rises.to(tl.int32), 1)
-    sound, descends = sound & (faults < 256), (faults & 255) == 0
+    sound, descends = sums_bound & (faults < 256), (faults & 255) == 0
+    sound &= live & (tl.load(skip + t, mask=live, other=1) == 0)
 
     # Every chosen expert reaches the cut, so others do if more than k may.
     b32 = tl.load(bias + e, mask=e < experts, other=float("-inf")).to(tl.float32)
-    bars = (cut - slack).to(tl.float32)[:, None] - b32[None, :]
-    sound &= tl.sum((~beaten(tile.to(tl.float32), bars)).to(tl.int32), 1) == k
+    bar = _through(scratch, t, live, (cut - tl.load(figures + 12)).to(tl.float32))
+    near = tl.sum((~beaten(tile.to(tl.float32), bar[:, None] - b32[None, :])).to(tl.int32), 1)
+    sound &= _through(scratch, t, live, near.to(tl.float32)) == k
     if ordered:
         sound &= descends
+
     tl.store(codes + t, tl.where(sound, tl.where(descends, 1, 2), 0).to(tl.uint8), mask=live)
-    worst = tl.max(tl.where(has, exceeds, 0.0), 1)
+    worst = tl.max(tl.where(has, over_bound, 0.0), 1)
     tl.store(over + t, tl.where(sound, worst, 0.0), mask=live)
     _count(fine, bucket, has & sound[:, None])
-
-    hashes = _hash(s, b, recovered)
-    # Two sums at once: of the hashes, of which the low bits count, and of those who have one.
-    both = tl.sum(tl.where(used, hashes + _HIGH, 0), 1)
-    count, together = both // _HIGH, both & (_BUCKETS - 1)
-    taking = sound & (count >= 2)
-    share = 1.0 / tl.maximum(count, 1).to(tl.float64)
-    r = tl.where(used, signed / w * _PER_U, 0.0)
+    r = tl.where(used, signed * (per * per_score), 0.0)
     z = tl.where(used, x * (1.0 - s), 0.0)
-    rc, zc = r - (tl.sum(r, 1) * share)[:, None], z - (tl.sum(z, 1) * share)[:, None]
-    adds = used & taking[:, None]
-    wide = tl.where(adds & (count == k)[:, None], w, 0.0)
-    rc, zc = tl.where(adds, rc, 0.0), tl.where(adds, zc, 0.0)
-    one = adds.to(tl.int64)
-    terms = (one, _fixed(wide), _fixed(wide * r), _fixed(rc * zc), _fixed(zc * zc), _fixed(wide * z))
-    _add(sums + _BUCKETS * _STRIDE, hashes, adds, terms)
-    whole = (
-        count.to(tl.int64),
-        tl.sum(terms[1], 1),
-        tl.sum(terms[2], 1),
-        tl.sum(terms[3], 1),
-        tl.sum(terms[4], 1),
-        tl.sum(terms[5], 1),
-    )
-    _add(sums, together, taking, whole)
+    taking = _add_rows(sums, sound, used, w, r, z, _hash(s, b, recovered), k)
     tl.atomic_add(fine + _FINE, tl.sum(taking.to(tl.int64), 0), sem="relaxed")

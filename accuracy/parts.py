@@ -73,9 +73,7 @@ def parts(
 ) -> Iterator[Part]:
     """Yield the parts of a recording in the order of their rows."""
     contract = Contract(recording.spec, profile, ordered, weight_format(output))
-    # A device needs more rows at a time to be busy.
-    most = PART_LOGITS if device is None else 16 * PART_LOGITS
-    size = max(1, most // recording.spec.num_experts)
+    size = max(1, PART_LOGITS // recording.spec.num_experts)
     calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
