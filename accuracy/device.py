@@ -41,9 +41,6 @@ from goldgate.reference import RoutingSpec, U
 #: 64 a lane, and fewer registers were slower on an H200.
 _CELLS = 1024
 
-#: Rows of a launch at the most: 63 bits hold their sums (`device_kernel.FRACTION`).
-_LAUNCH = 1 << 18
-
 #: Parts are screened in several threads, but a kernel's first launch compiles it, which Triton does
 #: not state to be safe in many.
 _one_at_a_time = threading.Lock()
@@ -67,7 +64,7 @@ class Device:
         """Screen n rows of a router that `applies`; see `goldgate.accuracy.fastpath.screen`."""
         if float(np.abs(rows.bias).max()) >= LARGEST_BIAS:
             return Screens.empty(len(rows), "cpu").read()
-        with _stream(self.name):
+        with own_stream(self.name):
             held = Held.of(self.name, rows, weights_to_screen(rows, contract.spec))
             with _one_at_a_time:
                 found = screen_held(held, rows.bias, contract)
@@ -168,7 +165,7 @@ def to_device(values: Stored, device: str) -> torch.Tensor:
 _threads = threading.local()
 
 
-def _stream(device: str) -> AbstractContextManager[object]:
+def own_stream(device: str) -> AbstractContextManager[object]:
     """Return what makes this thread's work on a device independent of other threads'."""
     if torch.device(device).type != "cuda":
         return nullcontext()
@@ -178,7 +175,10 @@ def _stream(device: str) -> AbstractContextManager[object]:
 
 
 def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Screens:
-    """Launch the kernel over what a device holds; the result is there once the device is done."""
+    """Launch the kernel over what a device holds; the result is there once the device is done.
+
+    Fewer than 2**31 logits, and up to 2**23 weights: 63 bits hold their sums, whatever they are.
+    """
     spec, (rows, experts) = contract.spec, held.logits.shape
     found = Screens.empty(rows, str(held.logits.device))
     known = figures(spec, contract.profile)
@@ -190,16 +190,12 @@ def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Sc
     )
     columns, chosen = _power(experts), _power(spec.top_k)
     block = max(1, _CELLS // columns)
-    for start in range(0, rows, _LAUNCH):
-        part = slice(start, min(start + _LAUNCH, rows))
-        screen_rows[(triton.cdiv(part.stop - start, block),)](
-            *(one[part] for one in (held.logits, held.ids, held.weights, held.skip)),
+    if rows:
+        screen_rows[(triton.cdiv(rows, block),)](
+            *(held.logits, held.ids, held.weights, held.skip),
             *constants,
-            *(one[part] for one in (found.codes, found.over)),
-            found.fine,
-            found.sums,
-            found.scratch[part],
-            part.stop - start,
+            *(found.codes, found.over, found.fine, found.sums, found.scratch),
+            rows,
             experts,
             spec.top_k,
             columns,

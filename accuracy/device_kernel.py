@@ -232,7 +232,7 @@ def screen_rows(
     fine,  # int64 [FINE_BUCKETS + 1], added to: the histogram, then rows in the sums
     sums,  # int64 [2, BUCKETS, STRIDE], added to: `TERMS` of each bucket
     scratch,  # float32 [rows]
-    rows,  # how many, up to 2**18
+    rows,  # how many: below 2**31 logits
     experts: tl.constexpr,
     k: tl.constexpr,
     columns: tl.constexpr,
