@@ -67,7 +67,11 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
     ieee = PROFILES["ieee"]
 
     def several(do: Callable[[], object]) -> Callable[[], None]:
-        return wait(lambda: [do() for _ in range(_RUNS)])
+        def repeat() -> None:
+            for _ in range(_RUNS):
+                do()
+
+        return wait(repeat)
 
     measured = {
         "judge": wait(lambda: verdicts.append(judge(held, output, ieee, device=device))),

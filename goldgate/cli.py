@@ -182,6 +182,8 @@ def _missing(error: ModuleNotFoundError) -> str:
     name = (error.name or "").partition(".")[0]
     if name in EXTRAS:
         return f"needs {name}: {how_to_install(EXTRAS[name])}"
+    if name == "triton":
+        return "needs triton, which comes with torch's builds for GPUs"
     if name == "goldgate":
         return _bug(error)
     return f"needs {name or error}: install goldgate with its dependencies (without --no-deps)"

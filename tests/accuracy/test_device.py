@@ -44,3 +44,21 @@ def test_a_device_without_triton_is_one_line(capsys: pytest.CaptureFixture[str])
     error = capsys.readouterr().err
     assert error.startswith("goldgate judge: --judge-device cpu: expected a GPU that torch and")
     assert error.count("\n") == 1
+
+
+def test_a_host_without_triton_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--judge-device` where torch came without Triton names what brings it."""
+    from goldgate.cli import main  # noqa: PLC0415 - as above
+
+    for name in ("triton", "goldgate.accuracy.device", "goldgate.accuracy.device_kernel"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "triton", None)
+
+    status = main(["judge", "--outputs", "fixtures/outputs", "--judge-device", "cuda"])
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        "goldgate judge: needs triton, which comes with torch's builds for GPUs\n"
+    )
