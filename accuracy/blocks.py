@@ -65,7 +65,7 @@ class Block:
             is judged, and where the row fails by the sum of its weights.
         histogram: of the errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the drift.
-        unbounded: how many of the row's judged weights nothing bounds, int64 [n]; -1 where no
+        unbounded: how many of the row's judged weights nothing bounds, int32 [n]; -1 where no
             weight is judged.
 
     """
@@ -75,7 +75,7 @@ class Block:
     over_bound: Float64
     histogram: NDArray[np.int64]
     sums: ResidualSums
-    unbounded: NDArray[np.int64]
+    unbounded: NDArray[np.int32]
 
 
 def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None) -> Block:
@@ -84,7 +84,7 @@ def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None)
     verdict = np.full(n, Verdict.PADDING, dtype=np.int8)
     reason, over = np.zeros(n, dtype=np.int8), np.zeros(n)
     histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
-    unbounded = np.full(n, -1)
+    unbounded = np.full(n, -1, dtype=np.int32)
     open_rows = ~rows.padding
     for screening in _screenings(contract, device):
         some = slice(None) if open_rows.all() else np.flatnonzero(open_rows)
@@ -127,7 +127,7 @@ def _define(rows: Rows, contract: Contract) -> Block:
     by_ids = judge_rows(rows, contract)
     if rows.weights is None:
         none = np.zeros(len(ULP_EDGES), dtype=np.int64)
-        unjudged = np.full(len(rows), -1)
+        unjudged = np.full(len(rows), -1, dtype=np.int32)
         over = np.zeros(len(rows))
         return Block(by_ids.verdict, by_ids.reason, over, none, ResidualSums(), unjudged)
     return _define_weights(rows, rows.weights, by_ids, contract)
@@ -162,7 +162,7 @@ def _define_weights(
         ulp_histogram(weights, judged, counted & finite, weight_format),
         # A narrower type's rounding is no error of the arithmetic that could lean.
         sums if weight_format == FLOAT32 else ResidualSums(),
-        np.where(counted, judged.unbounded, -1),
+        np.where(counted, judged.unbounded, -1).astype(np.int32),
     )
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
 from goldgate.accuracy.call_sizes import Calls, Sample
-from goldgate.accuracy.random_sums import RandomSums, random_sums
 from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
+from goldgate.accuracy.sampled import SampledWeights, sampled_weights
 from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.summary import Summary, summarise
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part as output_part
 from goldgate.fixtures.plan import Plan, plan_of
@@ -52,14 +53,14 @@ class Found:
     """What was found in a part.
 
     Attributes:
-        block: the verdicts on its rows.
-        inside: for the random error, of the sample's rows in it.
+        summary: what its rows come to.
+        inside: for the random error, of the sample's rows in it; None: nothing.
         rerouted: rows that the checkpoint's bias routes to other experts.
 
     """
 
-    block: Block
-    inside: RandomSums
+    summary: Summary
+    inside: SampledWeights | None
     rerouted: int
 
 
@@ -101,10 +102,14 @@ def judge_part(part: Part) -> Found:
             changed = rerouted(rows.logits, rows.bias, other, contract.spec)
             moved = int((changed & ~rows.padding).sum())
     sample = part.calls.sample(part.start, part.start + len(rows))
-    return Found(found, of_sound_rows(rows, found, contract, sample), moved)
+    inside = of_sound_rows(rows, found, contract, sample)
+    return Found(summarise(found, contract.spec.top_k), inside, moved)
 
 
-def of_sound_rows(rows: Rows, found: Block, contract: Contract, sample: Sample) -> RandomSums:
-    """Return the sums for the random error over those of a sample of n rows that pass."""
-    sample = sample.where((found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE))
-    return random_sums(rows.take(sample.rows), sample, contract)
+def of_sound_rows(
+    rows: Rows, found: Block, contract: Contract, sample: Sample
+) -> SampledWeights | None:
+    """Return what is known of the weights of a sample of the rows, of those in it that pass."""
+    verdict, reason = found.verdict[sample.rows], found.reason[sample.rows]
+    sample = sample.where((verdict < Verdict.WRONG) & (reason == Reason.NONE))
+    return sampled_weights(rows, sample, contract)

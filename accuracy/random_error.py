@@ -37,7 +37,13 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.call_sizes import class_name
 from goldgate.accuracy.fast.spread import POSITIONS
-from goldgate.accuracy.random_findings import ALL, ClassError, Group, RandomError
+from goldgate.accuracy.random_findings import (
+    ALL,
+    GROUP_SIGNIFICANCE,
+    ClassError,
+    Group,
+    RandomError,
+)
 from goldgate.accuracy.random_sums import ClassSums, RandomSums
 from goldgate.accuracy.systematic_error import (
     MIN_UNITS,
@@ -115,7 +121,7 @@ def _judged(
 
 
 def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group]:
-    """Yield the groups that are beyond their limits, and the one that comes nearest to it."""
+    """Yield the groups that are beyond their limits, and of each kind the one nearest to it."""
     number, r, z, _ = (float(total) for total in sums[0].sum(axis=0))
     level, center = r / number, z / number
     of_level = float(_errors(sums[:1])[0])
@@ -142,9 +148,13 @@ def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group
         error = _errors(held)
         if kind != "all":  # what both share makes the difference no less certain
             error = np.hypot(error, of_level)
-        about = np.full(len(held), (low + high) / 2.0)
-        for i, *values in zip(some.tolist(), mean, error, limit, about, strict=True):
-            yield Group(kind, i, *(float(value) for value in values))
+        about = (low + high) / 2.0
+        excess = np.abs(mean - about) - limit - GROUP_SIGNIFICANCE * error  # `Group.excess`
+        kept = excess > 0.0
+        kept[np.argmax(excess)] = True
+        for i in np.flatnonzero(kept).tolist():
+            values = mean[i], error[i], limit[i], about
+            yield Group(kind, int(some[i]), *(float(value) for value in values))
 
 
 def _errors(cells: Float64) -> Float64:

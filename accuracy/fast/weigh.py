@@ -249,7 +249,7 @@ def add_rows(
                 continue
             w, r, z, at = weights[j, t] * whole, rs[j, t], zs[j, t], hashes[j, t]
             wr, rz, zz, wz = w * r, (r - level) * (z - center), (z - center) ** 2, w * z
-            _add_terms(sums, 1, at, 1.0, w, wr, rz, zz, wz)
+            _add_terms(sums, 1, at, (1.0, w, wr, rz, zz, wz))
             all_w += w
             all_wr += wr
             all_rz += rz
@@ -257,7 +257,8 @@ def add_rows(
             all_wz += wz
             row += at
         row &= BUCKETS - 1
-        _add_terms(sums, 0, row, np.float64(taking), all_w, all_wr, all_rz, all_zz, all_wz)
+        both = np.float64(taking), all_w, all_wr, all_rz, all_zz, all_wz
+        _add_terms(sums, 0, row, both)
     return added
 
 
