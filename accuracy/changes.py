@@ -21,7 +21,7 @@ from goldgate.accuracy.ceilings import excuse
 from goldgate.accuracy.evaluate import MAX_THREADS
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.moves import Moves, moves
-from goldgate.accuracy.parts import PART_LOGITS, of_sound_rows
+from goldgate.accuracy.parts import of_sound_rows, part_rows
 from goldgate.accuracy.random_error import random_error
 from goldgate.accuracy.random_findings import RandomError
 from goldgate.accuracy.random_sums import RandomSums
@@ -166,7 +166,7 @@ def compare(
         Contract(recording.spec, profiles[0], weight_format=weight_format(old)),
         Contract(recording.spec, profiles[1], weight_format=weight_format(new)),
     )
-    size = max(1, PART_LOGITS // recording.spec.num_experts)
+    size = part_rows(recording)
     calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
 
     def block(start: int) -> tuple[list[Block], list[SampledWeights | None], Moves]:

@@ -22,8 +22,12 @@ from goldgate.fixtures.output import part as output_part
 from goldgate.fixtures.plan import Plan, plan_of
 from goldgate.reference import Profile
 
-#: Logits a part has at the most: 16 MiB of float32, 16,384 rows at E = 256.
-PART_LOGITS = 1 << 22
+#: Logits a part has at the most: 32 MiB of float32, 32,768 rows at E = 256.
+PART_LOGITS = 1 << 23
+
+#: Parts that there are at the least, so that every thread has some, unless they had fewer logits
+#: than this: a part costs as much as some hundred rows.
+_LEAST_PARTS, _LEAST_LOGITS = 16, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,21 @@ def parts(
     """Yield the parts of a recording in the order of their rows."""
     contract = Contract(recording.spec, profile, ordered, weight_format(output))
     # A device needs more rows at a time to be busy.
-    most = PART_LOGITS if device is None else 16 * PART_LOGITS
-    size = max(1, most // recording.spec.num_experts)
+    many = max(1, 8 * PART_LOGITS // recording.spec.num_experts)
+    size = part_rows(recording) if device is None else many
     calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
         rows = recording.part(start, stop)
         answers, own = output_part(output, start, stop), calls.within(start, stop)
         yield Part(start, rows, answers, contract, own, device)
+
+
+def part_rows(recording: Recording) -> int:
+    """Return the rows of a part, the last of which may have fewer."""
+    experts = recording.spec.num_experts
+    even = -(-recording.rows // _LEAST_PARTS) * experts
+    return max(1, min(PART_LOGITS, max(_LEAST_LOGITS, even)) // experts)
 
 
 def judge_part(part: Part) -> Found:
