@@ -25,9 +25,9 @@ from goldgate.reference import Profile
 #: Logits a part has at the most: 32 MiB of float32, 32,768 rows at E = 256.
 PART_LOGITS = 1 << 23
 
-#: Parts that there are at the least, so that every thread has some, unless they had fewer logits
-#: than this: a part costs as much as some hundred rows.
-_LEAST_PARTS, _LEAST_LOGITS = 16, 1 << 22
+#: Parts that there are at the least, so that threads end at about one time, unless they had fewer
+#: logits than this: a part costs as much as some hundred rows.
+_LEAST_PARTS, _LEAST_LOGITS = 32, 1 << 22
 
 
 @dataclass(frozen=True)

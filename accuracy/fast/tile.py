@@ -23,6 +23,9 @@ FINE_BUCKETS = 9
 #: processors, takes a fifth longer.
 _LINE = 64
 
+#: Lines asked for between two chosen experts of a tile, for one between two rows.
+LONGER = 2
+
 _prefetch: Any = prefetch  # what numba compiles of it takes no context
 
 Lanes = NDArray[np.float64]
@@ -35,7 +38,8 @@ class Tile(NamedTuple):
         logits: of 16-bit rows, as float32 [TILE, E].
         across: of all rows, as float32 [E, TILE]; then their biased scores.
         lines: biased scores as float64, [E, TILE].
-        asked: what `ask_for` fetches: the number from which on, and how many lines, int64 [2].
+        asked: what `ask_for` fetches: the number from which on, where it stops, and how many lines
+            at a time, int64 [3].
         mark: the last row that chose an expert, int64 [E].
         x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
         s, inverse, error: their scores, 1 over these, and the bounds on a kernel's scores.
@@ -91,7 +95,7 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((experts, TILE), np.float32),
         np.zeros((experts, TILE)),
         np.full(experts, -1, np.int64),
-        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
         np.zeros((k, TILE)),
@@ -149,22 +153,31 @@ def look_ahead(tile: Any, stored: Any, start: int) -> None:  # noqa: ANN401
     experts, asked = stored.shape[1], tile.asked
     step = _LINE // stored.itemsize
     asked[0] = start * experts
-    # It is called in three loops over the rows and in six over the chosen, or more often.
-    asked[1] = -(-(TILE * experts) // (step * (3 * TILE + 6 * len(tile.x))))
+    asked[1] = (start + TILE) * experts
+    # It is called in three loops over the rows, and in six over the chosen or more often, where as
+    # much time passes between two calls as between three of the others.
+    asked[2] = -(-(TILE * experts) // (step * (3 * TILE + 6 * LONGER * len(tile.x))))
 
 
 @numba.njit(inline="always")
-def ask_for(stored: Any, asked: Any) -> None:  # noqa: ANN401
+def ask_for(stored: Any, asked: Any, calls: Any) -> None:  # noqa: ANN401
     """Fetch some more of the next rows ahead of their use, in which chosen experts lie about.
 
     A few cache lines at a time, all through the work on a tile: a processor that has asked for some
     16 waits for the first of them. Past the last row there is nothing to fetch, and no harm done.
+
+    Args:
+        stored: all rows.
+        asked: `Tile.asked`.
+        calls: how many calls' worth.
+
     """
     at, step = asked[0], _LINE // stored.itemsize
-    for _ in range(asked[1]):
-        _prefetch(stored, 0, at)  # contiguous: the at-th number of all rows
-        at += step
-    asked[0] = at
+    if at < asked[1]:
+        for _ in range(calls * asked[2]):
+            _prefetch(stored, 0, at)  # contiguous: the at-th number of all rows
+            at += step
+        asked[0] = at
 
 
 @compiled(borrows=True)
@@ -187,7 +200,7 @@ def gather(
     experts, k = len(bias), ids.shape[1]
     sound[:] = 0
     for t in range(len(logits)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, 1)
         row = start + t
         distinct = not skip[row]
         for j in range(k):
