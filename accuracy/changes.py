@@ -166,7 +166,7 @@ def compare(
         Contract(recording.spec, profiles[0], weight_format=weight_format(old)),
         Contract(recording.spec, profiles[1], weight_format=weight_format(new)),
     )
-    size = part_rows(recording)
+    size = part_rows(recording.rows, recording.spec.num_experts)
     calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
 
     def block(start: int) -> tuple[list[Block], list[SampledWeights | None], Moves]:

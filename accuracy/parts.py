@@ -79,8 +79,9 @@ def parts(
     """Yield the parts of a recording in the order of their rows."""
     contract = Contract(recording.spec, profile, ordered, weight_format(output))
     # A device needs more rows at a time to be busy.
-    many = max(1, 8 * PART_LOGITS // recording.spec.num_experts)
-    size = part_rows(recording) if device is None else many
+    experts = recording.spec.num_experts
+    many = max(1, 8 * PART_LOGITS // experts)
+    size = part_rows(recording.rows, experts) if device is None else many
     calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
@@ -89,10 +90,9 @@ def parts(
         yield Part(start, rows, answers, contract, own, device)
 
 
-def part_rows(recording: Recording) -> int:
+def part_rows(rows: int, experts: int) -> int:
     """Return the rows of a part, the last of which may have fewer."""
-    experts = recording.spec.num_experts
-    even = -(-recording.rows // _LEAST_PARTS) * experts
+    even = -(-rows // _LEAST_PARTS) * experts
     return max(1, min(PART_LOGITS, max(_LEAST_LOGITS, even)) // experts)
 
 
