@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.chosen import choose
 from goldgate.accuracy.fast.thresholds import ERROR64
-from goldgate.accuracy.fast.weigh import DESCENDING, UNORDERED, UNSETTLED
+from goldgate.accuracy.fast.weigh import DESCENDING, UNSETTLED
 from goldgate.accuracy.fastpath import Screened, applies, screen
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, RowVerdicts, Verdict, judge_rows
@@ -35,10 +35,10 @@ Float64 = NDArray[np.float64]
 _DEFINITION_LOGITS = 1 << 17
 
 
-#: What a row is that is settled so; one that is not is overwritten by what comes next.
-_SETTLED = np.zeros(3, np.int8)
-_SETTLED[[UNSETTLED, DESCENDING, UNORDERED]] = Verdict.PADDING, Verdict.EXACT, Verdict.REORDERED
-_REORDERED = int(Verdict.REORDERED)
+#: What a row is that is left, which what comes next overwrites, or settled.
+_LEFT, _EXACT, _REORDERED = (
+    np.int8(one) for one in (Verdict.PADDING, Verdict.EXACT, Verdict.REORDERED)
+)
 
 #: `goldgate.accuracy.fastpath.screen`, or what takes its place.
 Screening = Callable[[Rows, Contract], Screened]
@@ -65,7 +65,7 @@ class Block:
             is judged, and where the row fails by the sum of its weights.
         histogram: of the errors in ulps, by `goldgate.accuracy.weights.ULP_EDGES`.
         sums: for the drift.
-        unbounded: how many of the row's judged weights nothing bounds, int64 [n]; -1 where no
+        unbounded: how many of the row's judged weights nothing bounds, int16 [n]; -1 where no
             weight is judged.
 
     """
@@ -75,29 +75,19 @@ class Block:
     over_bound: Float64
     histogram: NDArray[np.int64]
     sums: ResidualSums
-    unbounded: NDArray[np.int64]
+    unbounded: NDArray[np.int16]
 
 
 def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None) -> Block:
     """Judge n rows; a device screens them first."""
-    n = len(rows)
-    verdict = np.full(n, Verdict.PADDING, dtype=np.int8)
-    reason, over = np.zeros(n, dtype=np.int8), np.zeros(n)
-    histogram, sums = np.zeros(len(ULP_EDGES), dtype=np.int64), ResidualSums()
-    unbounded = np.full(n, -1)
-    open_rows = ~rows.padding
-    for screening in _screenings(contract, device):
-        some = slice(None) if open_rows.all() else np.flatnonzero(open_rows)
-        screened = screening(rows.take(some), contract)
-        unsettled = screened.codes == UNSETTLED
-        verdict[some] = _SETTLED[screened.codes]
-        if rows.weights is not None:
-            histogram, sums = histogram + screened.histogram, sums + screened.sums
-            over[some] = screened.over_bound
-            unbounded[some] = -unsettled.astype(np.int8)
-        open_rows[some] = unsettled
-        if not open_rows.any():
-            break
+    found, open_rows = _screen(rows, contract, device)
+    verdict, reason, over, unbounded = (
+        found.verdict,
+        found.reason,
+        found.over_bound,
+        found.unbounded,
+    )
+    histogram, sums = found.histogram, found.sums
     verdict[_same_order(rows, verdict == _REORDERED)] = Verdict.EXACT
     left = np.flatnonzero(open_rows)
     size = _definition_rows(contract.spec)
@@ -108,6 +98,48 @@ def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None)
         unbounded[part] = found.unbounded
         histogram, sums = histogram + found.histogram, sums + found.sums
     return Block(verdict, reason, over, histogram, sums, unbounded)
+
+
+def _screen(
+    rows: Rows, contract: Contract, device: Device | None
+) -> tuple[Block, NDArray[np.bool_]]:
+    """Return what screening finds in n rows, and which of them it leaves, bool [n]."""
+    n, open_rows = len(rows), ~rows.padding
+    found = Block(
+        np.full(n, Verdict.PADDING, np.int8),
+        np.zeros(n, np.int8),
+        np.zeros(n),
+        np.zeros(len(ULP_EDGES), np.int64),
+        ResidualSums(),
+        np.full(n, -1, np.int16),
+    )
+    for number, screening in enumerate(_screenings(contract, device)):
+        if number == 0 and open_rows.all():
+            screened = screening(rows, contract)
+            found, open_rows = _of_all(screened, rows), screened.codes == UNSETTLED
+        elif open_rows.any():
+            some = np.flatnonzero(open_rows)
+            screened = screening(rows.take(some), contract)
+            more = _of_all(screened, rows)
+            found.verdict[some], found.over_bound[some] = more.verdict, more.over_bound
+            found.unbounded[some] = more.unbounded
+            open_rows[some] = screened.codes == UNSETTLED
+            histogram, sums = found.histogram + more.histogram, found.sums + more.sums
+            found = replace(found, histogram=histogram, sums=sums)
+    return found, open_rows
+
+
+def _of_all(screened: Screened, rows: Rows) -> Block:
+    """Return what screening finds in all rows that it was given, in its own arrays."""
+    n, codes = len(screened.codes), screened.codes
+    verdict = np.where(codes == DESCENDING, _EXACT, _REORDERED)
+    verdict[codes == UNSETTLED] = _LEFT
+    reason = np.zeros(n, np.int8)
+    if rows.weights is None:
+        none = np.zeros(len(ULP_EDGES), np.int64)
+        return Block(verdict, reason, np.zeros(n), none, ResidualSums(), np.full(n, -1, np.int16))
+    unbounded = np.negative((codes == UNSETTLED).view(np.int8), dtype=np.int16)
+    return Block(verdict, reason, screened.over_bound, screened.histogram, screened.sums, unbounded)
 
 
 def _screenings(contract: Contract, device: Device | None) -> list[Screening]:
@@ -127,7 +159,7 @@ def _define(rows: Rows, contract: Contract) -> Block:
     by_ids = judge_rows(rows, contract)
     if rows.weights is None:
         none = np.zeros(len(ULP_EDGES), dtype=np.int64)
-        unjudged = np.full(len(rows), -1)
+        unjudged = np.full(len(rows), -1, np.int16)
         over = np.zeros(len(rows))
         return Block(by_ids.verdict, by_ids.reason, over, none, ResidualSums(), unjudged)
     return _define_weights(rows, rows.weights, by_ids, contract)
@@ -162,7 +194,7 @@ def _define_weights(
         ulp_histogram(weights, judged, counted & finite, weight_format),
         # A narrower type's rounding is no error of the arithmetic that could lean.
         sums if weight_format == FLOAT32 else ResidualSums(),
-        np.where(counted, judged.unbounded, -1),
+        np.where(counted, judged.unbounded, -1).astype(np.int16),
     )
 
 

@@ -52,9 +52,10 @@ class Sample:
         """Return m."""
         return len(self.rows)
 
-    def where(self, sound: NDArray[np.bool_]) -> Sample:
-        """Return those of the run's rows that are marked too."""
-        kept = sound[self.rows]
+    def where(self, kept: NDArray[np.bool_]) -> Sample:
+        """Return those of the m rows that are marked."""
+        if kept.all():
+            return self
         return Sample(self.rows[kept], self.numbers[kept], self.calls[kept], self.classes[kept])
 
 

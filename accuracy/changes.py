@@ -21,11 +21,12 @@ from goldgate.accuracy.ceilings import excuse
 from goldgate.accuracy.evaluate import MAX_THREADS
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.moves import Moves, moves
-from goldgate.accuracy.parts import PART_LOGITS, of_sound_rows
+from goldgate.accuracy.parts import of_sound_rows, part_rows
 from goldgate.accuracy.random_error import random_error
 from goldgate.accuracy.random_findings import RandomError
 from goldgate.accuracy.random_sums import RandomSums
 from goldgate.accuracy.rows import Contract, rows_of, weight_format
+from goldgate.accuracy.sampled import SampledWeights
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
 from goldgate.fixtures import Output, Recording
@@ -133,12 +134,12 @@ class _Found:
     sums: ResidualSums = field(default_factory=ResidualSums)
     inside: RandomSums = field(default_factory=RandomSums)
 
-    def add(self, block: Block, inside: RandomSums) -> None:
+    def add(self, block: Block, inside: SampledWeights | None, spec: RoutingSpec) -> None:
         self.verdicts.append(block.verdict)
         self.reasons.append(block.reason)
         self.overs.append(block.over_bound)
         self.sums += block.sums
-        self.inside += inside
+        self.inside = self.inside.collect(inside, spec)
 
 
 def compare(
@@ -165,10 +166,10 @@ def compare(
         Contract(recording.spec, profiles[0], weight_format=weight_format(old)),
         Contract(recording.spec, profiles[1], weight_format=weight_format(new)),
     )
-    size = max(1, PART_LOGITS // recording.spec.num_experts)
+    size = part_rows(recording.rows, recording.spec.num_experts)
     calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
 
-    def block(start: int) -> tuple[list[Block], list[RandomSums], Moves]:
+    def block(start: int) -> tuple[list[Block], list[SampledWeights | None], Moves]:
         stop = min(start + size, recording.rows)
         rows = (rows_of(recording, old, start, stop), rows_of(recording, new, start, stop))
         found = [judge_block(*one) for one in zip(rows, contracts, strict=True)]
@@ -186,7 +187,7 @@ def compare(
     with ThreadPoolExecutor(min(MAX_THREADS, len(starts), os.cpu_count() or 1)) as pool:
         for blocks, inside, more in pool.map(block, starts):
             for side, one, within in zip(sides, blocks, inside, strict=True):
-                side.add(one, within)
+                side.add(one, within, recording.spec)
             moved += more
     done = [
         _side(recording, output, profile, found, known_failures)

@@ -41,7 +41,7 @@ class Result:
         counts: rows of each `Verdict`.
         failing: rows that fail and are no known failure, ascending.
         reasons: why, `Reason` codes, of the same length.
-        ties: the first `goldgate.accuracy.tally.LISTED` rows of a tie, ascending.
+        ties: the first `goldgate.accuracy.summary.LISTED` rows of a tie, ascending.
         admissible: the first `LISTED` admissible rows, ascending.
         known: rows that fail and that a known failure lists with this reason.
         known_failures: the known failures that were met.
@@ -168,12 +168,13 @@ def judge(
         raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     spec = recording.spec
     bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
-    tally = Tally(spec.top_k)
+    tally = Tally(spec)
     todo = list(parts(recording, output, profile, ordered=ordered, device=device))
     with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
         for part, found in zip(todo, pool.map(judge_part, todo), strict=True):
-            tally.add(part.start, found.block, found.inside, found.rerouted)
+            tally.add(part.start, found.summary, found.inside, found.rerouted)
             advance(part.recording.rows)
+    tally.add_waiting()
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     failing, reasons = np.concatenate(tally.failing), np.concatenate(tally.reasons)

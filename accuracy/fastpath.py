@@ -21,7 +21,7 @@ from goldgate.accuracy.fast.weigh import MOST_CHOSEN
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.accuracy.weights import ULP_EDGES, expected_weights, sharpness
-from goldgate.fixtures.tensorfile import float32
+from goldgate.fixtures.tensorfile import Stored, float32
 from goldgate.reference import Profile, RoutingSpec, scale_rounding
 from goldgate.reference.scoring import scores
 
@@ -71,14 +71,12 @@ def screen(rows: Rows, contract: Contract) -> Screened:
     fine = np.zeros(FINE_BUCKETS, dtype=np.int64)
     sums = np.zeros((2, BUCKETS, TERMS))
     counted = 0
-    if logits.dtype == np.float16:
-        logits = logits.view(np.int16)
     # Softmax of scaled logits errs with |x|, which `fast.lines` does not follow.
     scaled = spec.scoring == "softmax" and profile.prescaled > 0.0
     if float(np.abs(bias).max()) < LARGEST_BIAS and not scaled:
         table = _table(bias, spec)
         counted = settle(
-            np.ascontiguousarray(logits),
+            np.ascontiguousarray(compilable(logits)),
             bias,
             (
                 spec.scoring == "softmax",
@@ -100,6 +98,11 @@ def screen(rows: Rows, contract: Contract) -> Screened:
             sums,
         )
     return Screened(codes, over, whole_histogram(fine), ResidualSums(int(counted), sums))
+
+
+def compilable(logits: Stored) -> Stored:
+    """Return stored logits as compiled code takes them: float16 by its bits, as int16."""
+    return logits.view(np.int16) if logits.dtype == np.float16 else logits
 
 
 def weights_to_screen(rows: Rows, spec: RoutingSpec) -> NDArray[np.float32]:

@@ -13,16 +13,21 @@ import numpy as np
 
 from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
 from goldgate.accuracy.call_sizes import Calls, Sample
-from goldgate.accuracy.random_sums import RandomSums, random_sums
 from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
+from goldgate.accuracy.sampled import SampledWeights, sampled_weights
 from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.summary import Summary, summarise
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part as output_part
 from goldgate.fixtures.plan import Plan, plan_of
 from goldgate.reference import Profile
 
-#: Logits a part has at the most: 16 MiB of float32, 16,384 rows at E = 256.
-PART_LOGITS = 1 << 22
+#: Logits a part has at the most: 32 MiB of float32, 32,768 rows at E = 256.
+PART_LOGITS = 1 << 23
+
+#: Parts that there are at the least, so that threads end at about one time, unless they had fewer
+#: logits than this: a part costs as much as some hundred rows.
+_LEAST_PARTS, _LEAST_LOGITS = 32, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,14 @@ class Found:
     """What was found in a part.
 
     Attributes:
-        block: the verdicts on its rows.
-        inside: for the random error, of the sample's rows in it.
+        summary: what its rows come to.
+        inside: for the random error, of the sample's rows in it; None: nothing.
         rerouted: rows that the checkpoint's bias routes to other experts.
 
     """
 
-    block: Block
-    inside: RandomSums
+    summary: Summary
+    inside: SampledWeights | None
     rerouted: int
 
 
@@ -73,13 +78,19 @@ def parts(
 ) -> Iterator[Part]:
     """Yield the parts of a recording in the order of their rows."""
     contract = Contract(recording.spec, profile, ordered, weight_format(output))
-    size = max(1, PART_LOGITS // recording.spec.num_experts)
+    size = part_rows(recording.rows, recording.spec.num_experts)
     calls = Calls.of(plan_of(recording.source) or Plan(), recording.rows)
     for start in range(0, recording.rows, size):
         stop = min(start + size, recording.rows)
         rows = recording.part(start, stop)
         answers, own = output_part(output, start, stop), calls.within(start, stop)
         yield Part(start, rows, answers, contract, own, device)
+
+
+def part_rows(rows: int, experts: int) -> int:
+    """Return the rows of a part, the last of which may have fewer."""
+    even = -(-rows // _LEAST_PARTS) * experts
+    return max(1, min(PART_LOGITS, max(_LEAST_LOGITS, even)) // experts)
 
 
 def judge_part(part: Part) -> Found:
@@ -99,10 +110,14 @@ def judge_part(part: Part) -> Found:
             changed = rerouted(rows.logits, rows.bias, other, contract.spec)
             moved = int((changed & ~rows.padding).sum())
     sample = part.calls.sample(part.start, part.start + len(rows))
-    return Found(found, of_sound_rows(rows, found, contract, sample), moved)
+    inside = of_sound_rows(rows, found, contract, sample)
+    return Found(summarise(found, contract.spec.top_k), inside, moved)
 
 
-def of_sound_rows(rows: Rows, found: Block, contract: Contract, sample: Sample) -> RandomSums:
-    """Return the sums for the random error over those of a sample of n rows that pass."""
-    sample = sample.where((found.verdict < Verdict.WRONG) & (found.reason == Reason.NONE))
-    return random_sums(rows.take(sample.rows), sample, contract)
+def of_sound_rows(
+    rows: Rows, found: Block, contract: Contract, sample: Sample
+) -> SampledWeights | None:
+    """Return what is known of the weights of a sample of the rows, of those in it that pass."""
+    verdict, reason = found.verdict[sample.rows], found.reason[sample.rows]
+    sample = sample.where((verdict < Verdict.WRONG) & (reason == Reason.NONE))
+    return sampled_weights(rows, sample, contract)

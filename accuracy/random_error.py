@@ -37,7 +37,13 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.call_sizes import class_name
 from goldgate.accuracy.fast.spread import POSITIONS
-from goldgate.accuracy.random_findings import ALL, ClassError, Group, RandomError
+from goldgate.accuracy.random_findings import (
+    ALL,
+    GROUP_SIGNIFICANCE,
+    ClassError,
+    Group,
+    RandomError,
+)
 from goldgate.accuracy.random_sums import ClassSums, RandomSums
 from goldgate.accuracy.systematic_error import (
     MIN_UNITS,
@@ -115,64 +121,70 @@ def _judged(
 
 
 def _means(sums: Float64, spec: RoutingSpec, profile: Profile) -> Iterator[Group]:
-    """Yield the groups that are beyond their limits, and the one that comes nearest to it."""
-    number, r, z, _ = (float(total) for total in sums[0].sum(axis=0))
-    level, center = r / number, z / number
-    of_level = float(_errors(sums[:1])[0])
+    """Yield the groups that are beyond their limits, and of each kind the one nearest to it."""
+    cells, kinds = _grouped(sums, spec)
+    some = np.flatnonzero((cells[0] > 0).sum(axis=1) >= _FEWEST)
+    whole = cells[:, :1].sum(axis=2)
+    level, center = whole[1] / whole[0], whole[2] / whole[0]
+    of_level = _errors(cells[:, :1])
+    held = cells[:, some]
+    number, r, z, _ = held.sum(axis=2)
+    means, aways, errors = r / number, z / number, _errors(held)
     extra = RECOVERY if profile.recovered else 0.0
-    for kind, cells in _kinds(sums, spec):
+    first = 0
+    for kind, count in kinds:
+        of_kind = slice(*np.searchsorted(some, (first, first + count)).tolist())
+        numbers = some[of_kind] - first
+        first += count
         # One slot alone is all weights; a mean over all is a matter of the systematic error, which
         # rows of one weight take no part in.
         alone = kind == "all" and spec.top_k == 1 and not spec.renormalize
         if (kind == "all" and not alone) or (kind == "slot" and spec.top_k == 1):
             continue
-        filled = (cells[:, :, 0] > 0).sum(axis=1)
-        some = np.flatnonzero(filled >= _FEWEST)
-        if not len(some):
+        if not len(numbers):
             continue
-        held = cells[some]
-        totals = held.sum(axis=1)
-        mean, away = totals[:, 1] / totals[:, 0], totals[:, 2] / totals[:, 0]
+        mean, away, error = means[of_kind], aways[of_kind], errors[of_kind]
         if kind != "all":
             mean, away = mean - level, away - center
         limit = mean_limit(profile) + extra + slope_allowance(profile) * np.abs(away)
         # What all weights have in common cancels in a difference.
         low, high = expected_mean(spec, profile) if kind == "all" else (0.0, 0.0)
         limit += (high - low) / 2.0
-        error = _errors(held)
         if kind != "all":  # what both share makes the difference no less certain
             error = np.hypot(error, of_level)
-        about = np.full(len(held), (low + high) / 2.0)
-        for i, *values in zip(some.tolist(), mean, error, limit, about, strict=True):
-            yield Group(kind, i, *(float(value) for value in values))
+        about = (low + high) / 2.0
+        excess = np.abs(mean - about) - limit - GROUP_SIGNIFICANCE * error  # `Group.excess`
+        kept = excess > 0.0
+        kept[np.argmax(excess)] = True
+        for i in np.flatnonzero(kept).tolist():
+            values = mean[i], error[i], limit[i], about
+            yield Group(kind, int(numbers[i]), *(float(value) for value in values))
 
 
 def _errors(cells: Float64) -> Float64:
-    """Return the standard error of each group's mean, [groups, PARTS, 4] in."""
-    filled, totals = (cells[:, :, 0] > 0).sum(axis=1), cells.sum(axis=1)
-    allowed = np.sqrt(totals[:, 3] / totals[:, 0] / filled)
-    return np.where(filled >= _FILLED, jackknives(cells[:, :, 1], cells[:, :, 0]), allowed)
+    """Return the standard error of each group's mean, [4, groups, PARTS] in."""
+    filled, totals = (cells[0] > 0).sum(axis=1), cells.sum(axis=2)
+    allowed = np.sqrt(totals[3] / totals[0] / filled)
+    return np.where(filled >= _FILLED, jackknives(cells[1], cells[0]), allowed)
 
 
-def _kinds(sums: Float64, spec: RoutingSpec) -> Iterator[tuple[str, Float64]]:
-    """Yield each kind of group and the cells of its groups, [groups, PARTS, 4]."""
-    counts = {
-        "all": 1,
-        "slot": spec.top_k,
-        "expert": spec.num_experts,
-        "row modulo 32": POSITIONS,
-        "32nd of the rows": POSITIONS,
-    }
-    first = 0
-    for kind, count in counts.items():
-        cells = sums[first : first + count]
-        yield kind, cells
-        if kind == "expert":
-            for modulus in MODULI:
-                if count > modulus:
-                    together = [cells[i::modulus].sum(axis=0) for i in range(modulus)]
-                    yield f"expert modulo {modulus}", np.stack(together)
-        first += count
+def _grouped(sums: Float64, spec: RoutingSpec) -> tuple[Float64, list[tuple[str, int]]]:
+    """Return the cells of all groups, [4, groups, PARTS], and the kinds with their groups."""
+    kinds = [
+        ("all", 1),
+        ("slot", spec.top_k),
+        ("expert", spec.num_experts),
+        ("row modulo 32", POSITIONS),
+        ("32nd of the rows", POSITIONS),
+    ]
+    cells = [np.ascontiguousarray(np.moveaxis(sums, 2, 0))]
+    experts = cells[0][:, 1 + spec.top_k :][:, : spec.num_experts]
+    for modulus in MODULI:
+        if spec.num_experts > modulus:
+            together = [experts[:, i::modulus].sum(axis=1) for i in range(modulus)]
+            cells.append(np.stack(together, axis=1))
+            kinds.append((f"expert modulo {modulus}", modulus))
+    return np.concatenate(cells, axis=1), kinds
 
 
 def jackknives(above: Float64, below: Float64) -> Float64:

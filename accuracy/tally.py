@@ -1,4 +1,4 @@
-"""What the blocks of a recording add up to, in their order."""
+"""What the parts of a recording add up to, in their order."""
 
 from __future__ import annotations
 
@@ -7,42 +7,39 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from goldgate.accuracy.blocks import Block
 from goldgate.accuracy.random_sums import RandomSums
-from goldgate.accuracy.selection import Reason, Verdict
+from goldgate.accuracy.sampled import SampledWeights
+from goldgate.accuracy.selection import Verdict
+from goldgate.accuracy.summary import LISTED, NAMED, Summary
 from goldgate.accuracy.systematic_error import ResidualSums
 from goldgate.accuracy.weights import ULP_EDGES
+from goldgate.reference import RoutingSpec
 
-#: Rows of a tie and admissible rows that a result lists, each.
-LISTED = 100
+#: Rows of the sample that are added at a time. The sums do not depend on it, one row being added
+#: after another; they have left the caches when the next part is done.
+_TOGETHER = 4096
 
 
 def _listed() -> dict[Verdict, list[int]]:
-    return {Verdict.TIE: [], Verdict.ADMISSIBLE: []}
+    return {verdict: [] for verdict in NAMED}
 
 
 @dataclass
 class Tally:
-    """Sums over the blocks that were added.
+    """Sums over the parts that were added; what is not described here is `summary.Summary`'s.
 
     Attributes:
-        top_k: weights of a row.
-        inside: for the random error.
-        counts: rows of each `Verdict`.
-        histogram: weight errors in ulps.
-        sums: for the systematic error.
-        judged_rows: rows whose weights were judged.
-        unbounded_weights: weights that nothing bounds alone.
-        unbounded_rows: rows all of whose weights are such.
-        worst: the largest weight error over its bound; without the rows that fail, `worst_passing`.
-        failing: rows that fail, a block each; likewise their `reasons` and largest errors, `overs`.
+        spec: the router.
+        inside: for the random error, but for what is `waiting` to be added to it.
+        failing: rows that fail, a part each; likewise their `reasons` and largest errors, `overs`.
         listed: the first `LISTED` rows of a tie and admissible ones.
         rerouted: rows that another bias sends elsewhere.
 
     """
 
-    top_k: int
+    spec: RoutingSpec
     inside: RandomSums = field(default_factory=RandomSums)
+    waiting: list[SampledWeights] = field(default_factory=list)
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Verdict), np.int64))
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(ULP_EDGES), np.int64))
     sums: ResidualSums = field(default_factory=ResidualSums)
@@ -57,30 +54,31 @@ class Tally:
     listed: dict[Verdict, list[int]] = field(default_factory=_listed)
     rerouted: int = 0
 
-    def add(self, start: int, found: Block, inside: RandomSums, rerouted: int) -> None:
-        """Add the block whose first row is `start`."""
-        counts = np.bincount(found.verdict, minlength=len(Verdict))
-        self.counts += counts
+    def add(self, start: int, found: Summary, inside: SampledWeights | None, rerouted: int) -> None:
+        """Add the part whose first row is `start`."""
+        self.counts += found.counts
         self.histogram += found.histogram
-        # A new array for every block takes longer than the addition.
+        # A new array for every part takes longer than the addition.
         self.sums = self.sums.collect(found.sums)
-        self.inside = self.inside.collect(inside)
+        if inside is not None:
+            self.waiting.append(inside)
+        if sum(len(one.sample) for one in self.waiting) >= _TOGETHER:
+            self.add_waiting()
         self.rerouted += rerouted
-        self.judged_rows += int(np.count_nonzero(found.unbounded >= 0))
-        if found.unbounded.max() > 0:
-            self.unbounded_weights += int(np.maximum(found.unbounded, 0).sum())
-            self.unbounded_rows += int(np.count_nonzero(found.unbounded == self.top_k))
-        fails = found.reason != Reason.NONE
-        worst = float(found.over_bound.max())
-        self.worst = max(self.worst, worst)
-        if fails.any():
-            worst = float(found.over_bound.max(where=~fails, initial=0.0))
-        self.worst_passing = max(self.worst_passing, worst)
-        rows = np.flatnonzero(fails)
-        self.failing.append(rows + start)
-        self.reasons.append(found.reason[rows])
-        self.overs.append(found.over_bound[rows])
-        for verdict, some in self.listed.items():
-            if counts[verdict]:
-                more = np.flatnonzero(found.verdict == verdict)[: LISTED - len(some)]
-                some.extend((more + start).tolist())
+        self.judged_rows += found.judged_rows
+        self.unbounded_weights += found.unbounded_weights
+        self.unbounded_rows += found.unbounded_rows
+        self.worst = max(self.worst, found.worst)
+        self.worst_passing = max(self.worst_passing, found.worst_passing)
+        self.failing.append(found.failing + start)
+        self.reasons.append(found.reasons)
+        self.overs.append(found.overs)
+        for verdict, rows in found.listed.items():
+            some = self.listed[verdict]
+            some.extend((rows[: LISTED - len(some)] + start).tolist())
+
+    def add_waiting(self) -> None:
+        """Add what is waiting, in its order."""
+        for one in self.waiting:
+            self.inside = self.inside.collect(one, self.spec)
+        self.waiting.clear()

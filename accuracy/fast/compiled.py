@@ -18,6 +18,7 @@ from typing import Any
 import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.options import DefaultOptions
 
 from goldgate import reference
 from goldgate.accuracy import systematic_error
@@ -36,7 +37,7 @@ def compiled(*fastmath: str, borrows: bool = False) -> Callable[[Any], Any]:
 
     """
     options: Any = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath) or False}
-    if borrows:
+    if borrows and hasattr(DefaultOptions, "_nrt"):  # private; without it loops are slower
         options["_nrt"] = False
 
     def compile_cached(function: Any) -> Any:  # noqa: ANN401

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.thresholds import ERROR64
-from goldgate.accuracy.fast.tile import TILE, ask_for
+from goldgate.accuracy.fast.tile import LONGER, TILE, ask_for
 from goldgate.accuracy.fast.vectors import EXP_RANGE, SIGMOID32_ERROR, exp64, sigmoid32
 from goldgate.reference import U
 from goldgate.reference.formulas import SECOND_ORDER, TINY
@@ -53,7 +53,7 @@ def transpose(
             for t in range(first, min(first + 8, len(logits))):
                 across[i, t] = logits[t, i]
     for i in range(experts):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, LONGER)
         for t in range(TILE):
             sound[t] &= across[i, t] == across[i, t]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
 from goldgate.accuracy.fast.thresholds import ERROR64, STEPS
-from goldgate.accuracy.fast.tile import TILE, ask_for
+from goldgate.accuracy.fast.tile import LONGER, TILE, ask_for
 from goldgate.accuracy.fast.vectors import (
     EXP_RANGE,
     LANES,
@@ -36,7 +36,7 @@ def sigmoid_scores(tile: Any, stored: Any) -> None:  # noqa: ANN401 - Tile
     """Score the chosen experts; a row with a logit beyond `EXP_RANGE`, or NaN, is not settled."""
     xs, scores, inverse, sound = tile.x, tile.s, tile.inverse, tile.sound
     for j in range(len(xs)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, LONGER)
         for t in range(TILE):
             x = xs[j, t]
             inverse[j, t] = 1.0 + exp64(-x if abs(x) <= EXP_RANGE else 0.0)
@@ -54,7 +54,7 @@ def order_chosen(tile: Any, stored: Any, error64: float) -> None:  # noqa: ANN40
     before[:] = math.inf
     descends[:] = 1
     for j in range(len(s)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, LONGER)
         for t in range(TILE):
             descends[t] &= before[t] - (s[j, t] + b[j, t]) > error64 * (1.0 + abs(b[j, t]))
         for t in range(TILE):
@@ -82,7 +82,7 @@ def reject_rivalled(
     cut, sound = tile.cut, tile.sound
     k = ids.shape[1]
     for t in range(len(logits)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, 1)
         above = cut[t] - base
         if not (sound[t] and above >= 0.0):
             sound[t] = 0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
+from goldgate.accuracy.fast.vectors import add_terms
 from goldgate.accuracy.systematic_error import BUCKETS
 
 Float64 = NDArray[np.float64]
@@ -20,6 +21,9 @@ POSITIONS = 32
 PARTS = 32
 
 
+_add_terms: Any = add_terms  # what numba compiles of it takes no context
+
+
 @numba.njit(inline="always")
 def _mixed(bits: Any) -> Any:  # noqa: ANN401 - uint32 in, uint64 out
     """`systematic_error.mix` of one pattern."""
@@ -29,38 +33,26 @@ def _mixed(bits: Any) -> Any:  # noqa: ANN401 - uint32 in, uint64 out
 
 
 @numba.njit(inline="always")
-def _add_group(cells: Any, part: Any, r: Any, z: Any, v: Any) -> None:  # noqa: ANN401 - scalars
-    cells[part, 0] += 1.0
-    cells[part, 1] += r
-    cells[part, 2] += z
-    cells[part, 3] += v
+def _part(mixed: Any) -> Any:  # noqa: ANN401 - uint64 in, int64 out
+    """Return which of the `PARTS` a hash is in; of other bits than its bucket."""
+    return np.int64((mixed >> np.uint64(20)) & np.uint64(PARTS - 1))
 
 
-@numba.njit(inline="always")
-def _add_drift(at: Any, w: Any, r: Any, rc: Any, z: Any, zc: Any) -> None:  # noqa: ANN401 - scalars
-    at[0] += 1.0
-    at[1] += w
-    at[2] += w * r
-    at[3] += rc * zc
-    at[4] += zc * zc
-    at[5] += w * z
-
-
-@compiled()
+@compiled(borrows=True)
 def add_spread(
     errors: tuple[Float64, Float64, Float64],
     exact: Float64,
     held: NDArray[np.uint32],
     weights: NDArray[np.uint32],
     ids: NDArray[np.int32],
-    numbers: NDArray[np.int64],
-    calls: NDArray[np.int64],
+    places: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]],
+    number: int,
     squares: Float64,
     groups: Float64,
     drift: Float64,
     fine: NDArray[np.bool_],
 ) -> tuple[int, int]:
-    """Add n rows of k weights to the sums of one class of calls.
+    """Add those of n rows of k weights that are of one class of calls to its sums.
 
     Args:
         errors: r, z and the variance of r, [n, k] each; r is NaN where a weight takes no part.
@@ -68,8 +60,8 @@ def add_spread(
         held: the bits of the scores as the kernel holds them.
         weights: the bits of the kernel's weights.
         ids: the experts, [n, k].
-        numbers: the rows' numbers in their calls, [n].
-        calls: the rows of their calls, [n].
+        places: the rows' numbers in their calls, the rows of these, and their classes, [n] each.
+        number: the class.
         squares: [2, BUCKETS, 3], `random_sums.RandomSums`.
         groups: [1 + k + E + 2 POSITIONS, PARTS, 4].
         drift: [2, BUCKETS, TERMS], as `systematic_error.ResidualSums` has them.
@@ -80,19 +72,20 @@ def add_spread(
         `drift` counts.
 
     """
-    rs, zs, vs = errors
+    (rs, zs, vs), (numbers, calls, classes) = errors, places
     n, k = rs.shape
     lanes = len(groups) - 2 * POSITIONS
-    hashes = np.empty(k, np.uint64)
     bits, rows = np.uint32(0), 0
     mask = np.uint64(BUCKETS - 1)
     for t in range(n):
+        if classes[t] != number:
+            continue
         whole, of_used, count, level, center = np.uint64(0), np.uint64(0), 0, 0.0, 0.0
         for j in range(k):
-            hashes[j] = _mixed(held[t, j])
-            whole += hashes[j]
+            h = _mixed(held[t, j])
+            whole += h
             if np.isfinite(rs[t, j]):
-                of_used += hashes[j]
+                of_used += h
                 count += 1
                 level += rs[t, j]
                 center += zs[t, j]
@@ -100,31 +93,38 @@ def add_spread(
             continue
         level, center = level / count, center / count
         rows += count >= 2
-        row_part = np.int64((whole >> np.uint64(20)) % np.uint64(PARTS))
-        lane = lanes + numbers[t] % POSITIONS
-        part = lanes + POSITIONS + numbers[t] * POSITIONS // calls[t]
+        # What the weights of a row share a cell for is added up first. Errors that a row shares
+        # count once for it, where a group has whole rows.
+        row_r = row_z = row_v = row_rr = row_over = 0.0
+        row_w = row_wr = row_rz = row_zz = row_wz = 0.0
         for j in range(k):
             r, z, v = rs[t, j], zs[t, j], vs[t, j]
             if not np.isfinite(r):
                 continue
-            own = np.int64(hashes[j] & mask)
-            for side, at in ((0, np.int64(whole & mask)), (1, own)):
-                squares[side, at, 0] += 1.0
-                squares[side, at, 1] += r * r
-                squares[side, at, 2] += r * r / v
+            h = _mixed(held[t, j])
+            own, part = np.int64(h & mask), _part(h)
+            w = exact[t, j] if count == k else 0.0
+            rc, zc = r - level, z - center
+            rr, over, wr, rz, zz, wz = r * r, r * r / v, w * r, rc * zc, zc * zc, w * z
+            _add_terms(squares, 1, own, (1.0, rr, over))
             if count >= 2:
-                w = exact[t, j] if count == k else 0.0
-                _add_drift(drift[0, np.int64(of_used & mask)], w, r, r - level, z, z - center)
-                _add_drift(drift[1, own], w, r, r - level, z, z - center)
-            score_part = np.int64((hashes[j] >> np.uint64(20)) % np.uint64(PARTS))
-            # Errors that a row shares count once for it, where a group has whole rows.
-            _add_group(groups[0], row_part, r, z, v)
-            _add_group(groups[1 + j], score_part, r, z, v)
-            _add_group(groups[1 + k + ids[t, j]], score_part, r, z, v)
-            _add_group(groups[lane], row_part, r, z, v)
-            _add_group(groups[part], row_part, r, z, v)
+                _add_terms(drift, 1, own, (1.0, w, wr, rz, zz, wz))
+            _add_terms(groups, 1 + j, part, (1.0, r, z, v))
+            _add_terms(groups, 1 + k + ids[t, j], part, (1.0, r, z, v))
+            row_r, row_z, row_v = row_r + r, row_z + z, row_v + v
+            row_rr, row_over = row_rr + rr, row_over + over
+            row_w, row_wr, row_rz = row_w + w, row_wr + wr, row_rz + rz
+            row_zz, row_wz = row_zz + zz, row_wz + wz
             rounded = np.float32(exact[t, j]).view(np.uint32)
             if rounded & np.uint32(1):
                 fine[np.int64(_mixed(rounded) & mask)] = True
                 bits |= weights[t, j]
+        number_of, part = np.float64(count), _part(whole)
+        _add_terms(squares, 0, np.int64(whole & mask), (number_of, row_rr, row_over))
+        if count >= 2:
+            of_drift = number_of, row_w, row_wr, row_rz, row_zz, row_wz
+            _add_terms(drift, 0, np.int64(of_used & mask), of_drift)
+        position = numbers[t] * POSITIONS // calls[t]
+        for group in (0, lanes + numbers[t] % POSITIONS, lanes + POSITIONS + position):
+            _add_terms(groups, group, part, (number_of, row_r, row_z, row_v))
     return np.int64(bits), rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numba.core import types
 from numba.extending import overload
@@ -18,6 +19,15 @@ TILE = 64
 #: Buckets counted here: (16, 32] and (32, 64] ulps are one of `weights.ULP_EDGES`.
 FINE_BUCKETS = 9
 
+#: Bytes of a cache line. Asking for every second one, whose neighbour comes as well on some
+#: processors, takes a fifth longer.
+_LINE = 64
+
+#: Lines asked for between two chosen experts of a tile, for one between two rows.
+LONGER = 2
+
+_prefetch: Any = prefetch  # what numba compiles of it takes no context
+
 Lanes = NDArray[np.float64]
 
 
@@ -28,7 +38,8 @@ class Tile(NamedTuple):
         logits: of 16-bit rows, as float32 [TILE, E].
         across: of all rows, as float32 [E, TILE]; then their biased scores.
         lines: biased scores as float64, [E, TILE].
-        asked: what `ask_for` fetches: the number from which on, where it stops, and how many.
+        asked: what `ask_for` fetches: the number from which on, where it stops, and how many lines
+            at a time, int64 [3].
         mark: the last row that chose an expert, int64 [E].
         x, b, got: logits, biases and the kernel's weights at its ids, float64 [k, TILE].
         s, inverse, error: their scores, 1 over these, and the bounds on a kernel's scores.
@@ -139,26 +150,34 @@ def _load(stored, start, stop, scratch):  # type: ignore[no-untyped-def]  # noqa
 @compiled(borrows=True)
 def look_ahead(tile: Any, stored: Any, start: int) -> None:  # noqa: ANN401
     """Let `ask_for` fetch the rows from start on, a tile of them."""
-    rows, experts = stored.shape
-    asked, step = tile.asked, 64 // stored.itemsize
+    experts, asked = stored.shape[1], tile.asked
+    step = _LINE // stored.itemsize
     asked[0] = start * experts
-    asked[1] = min(start + TILE, rows) * experts
-    # It is called in three loops over the rows and in six over the chosen, or more often.
-    asked[2] = step * -(-(TILE * experts) // (step * (3 * TILE + 6 * len(tile.x))))
+    asked[1] = (start + TILE) * experts
+    # It is called in three loops over the rows, and in six over the chosen or more often, where as
+    # much time passes between two calls as between three of the others.
+    asked[2] = -(-(TILE * experts) // (step * (3 * TILE + 6 * LONGER * len(tile.x))))
 
 
-@compiled(borrows=True)
-def ask_for(stored: Any, asked: NDArray[np.int64]) -> None:  # noqa: ANN401
+@numba.njit(inline="always")
+def ask_for(stored: Any, asked: Any, calls: Any) -> None:  # noqa: ANN401
     """Fetch some more of the next rows ahead of their use, in which chosen experts lie about.
 
     A few cache lines at a time, all through the work on a tile: a processor that has asked for some
-    16 waits for the first of them.
+    16 waits for the first of them. Past the last row there is nothing to fetch, and no harm done.
+
+    Args:
+        stored: all rows.
+        asked: `Tile.asked`.
+        calls: how many calls' worth.
+
     """
-    first = asked[0]
-    stop = min(first + asked[2], asked[1])
-    for i in range(first, stop, 64 // stored.itemsize):
-        prefetch(stored, 0, i)  # type: ignore[call-arg] # contiguous: the i-th number of all rows
-    asked[0] = stop
+    at, step = asked[0], _LINE // stored.itemsize
+    if at < asked[1]:
+        for _ in range(calls * asked[2]):
+            _prefetch(stored, 0, at)  # contiguous: the at-th number of all rows
+            at += step
+        asked[0] = at
 
 
 @compiled(borrows=True)
@@ -181,7 +200,7 @@ def gather(
     experts, k = len(bias), ids.shape[1]
     sound[:] = 0
     for t in range(len(logits)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, 1)
         row = start + t
         distinct = not skip[row]
         for j in range(k):

@@ -145,8 +145,8 @@ def lowest_bit(_, bits):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @intrinsic
-def add_terms(_, sums, side, at, one, two, three, four, five, six):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
-    """In compiled code: add six numbers to `sums[side, at]`, in two vectors."""
+def add_terms(_, sums, side, at, terms):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
+    """In compiled code: add a tuple of n numbers to `sums[side, at]`, [n], four at a time."""
 
     def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         array = context.make_array(signature.args[0])(context, builder, values[0])
@@ -154,10 +154,12 @@ def add_terms(_, sums, side, at, one, two, three, four, five, six):  # type: ign
         at = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
             context, builder, signature.args[0], array, [*values[1:3], first], wraparound=False
         )
-        for start, stop in ((0, 4), (4, 6)):
-            kind = ir.VectorType(ir.DoubleType(), stop - start)
+        numbers = cgutils.unpack_tuple(builder, values[3])  # type: ignore[no-untyped-call]
+        for start in range(0, len(numbers), 4):
+            some = numbers[start : start + 4]
+            kind = ir.VectorType(ir.DoubleType(), len(some))
             added = ir.Constant(kind, ir.Undefined)
-            for i, value in enumerate(values[3 + start : 3 + stop]):
+            for i, value in enumerate(some):
                 added = builder.insert_element(added, value, ir.Constant(ir.IntType(32), i))
             offset = builder.gep(at, [ir.Constant(ir.IntType(64), start)])
             place = builder.bitcast(offset, kind.as_pointer())
@@ -166,7 +168,7 @@ def add_terms(_, sums, side, at, one, two, three, four, five, six):  # type: ign
             builder.store(builder.fadd(held, added), place).align = 8
         return context.get_dummy_value()
 
-    return types.void(sums, types.intp, types.intp, *[types.float64] * 6), generate
+    return types.void(sums, types.intp, types.intp, terms), generate
 
 
 # numba compares the two signatures, annotations included: there are none.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.fast.compiled import compiled
-from goldgate.accuracy.fast.tile import FINE_BUCKETS, TILE, ask_for
+from goldgate.accuracy.fast.tile import FINE_BUCKETS, LONGER, TILE, ask_for
 from goldgate.accuracy.fast.vectors import add_terms
 from goldgate.accuracy.systematic_error import BUCKETS
 from goldgate.reference import U, formulas
@@ -62,7 +62,7 @@ def bound_scores(tile: Any, stored: Any, softmax: bool, figures: Any) -> None:  
     total[:] = 0.0
     moved[:] = 0.0
     for j in range(len(xs)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, LONGER)
         for t in range(TILE):
             s, x = scores[j, t], abs(xs[j, t])
             if softmax:
@@ -113,7 +113,7 @@ def bound_weights(tile: Any, stored: Any, figures: Any) -> None:  # noqa: ANN401
     for t in range(TILE):
         total[t] = scale / total[t]
     for j in range(k):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, LONGER)
         if renormalize:
             for t in range(TILE):
                 weights[j, t] = scores[j, t] * total[t]
@@ -145,7 +145,7 @@ def compare_weights(tile: Any, stored: Any, softmax: bool) -> None:  # noqa: ANN
     level[:] = 0.0
     center[:] = 0.0
     for j in range(len(xs)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, LONGER)
         for t in range(TILE):
             errors[j, t] = abs(got[j, t] - weights[j, t]) / bounds[j, t]
         for t in range(TILE):
@@ -176,7 +176,7 @@ def find_buckets(tile: Any, stored: Any, recovered: bool, softmax: bool) -> None
     bits = hashes  # which come last
     buckets[:] = 0
     for j in range(len(got)):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, LONGER)
         for t in range(TILE):
             w = weights[j, t]
             power = np.float64(np.float32(max(w, TINY))).view(np.int64) & _EXPONENT
@@ -231,7 +231,7 @@ def add_rows(
     _add_buckets(tile, rows, histogram)
     added = 0
     for t in range(rows):
-        ask_for(stored, tile.asked)
+        ask_for(stored, tile.asked, 1)
         if not sound[t]:
             continue
         codes[start + t] = DESCENDING if descends[t] else UNORDERED
@@ -249,7 +249,7 @@ def add_rows(
                 continue
             w, r, z, at = weights[j, t] * whole, rs[j, t], zs[j, t], hashes[j, t]
             wr, rz, zz, wz = w * r, (r - level) * (z - center), (z - center) ** 2, w * z
-            _add_terms(sums, 1, at, 1.0, w, wr, rz, zz, wz)
+            _add_terms(sums, 1, at, (1.0, w, wr, rz, zz, wz))
             all_w += w
             all_wr += wr
             all_rz += rz
@@ -257,7 +257,8 @@ def add_rows(
             all_wz += wz
             row += at
         row &= BUCKETS - 1
-        _add_terms(sums, 0, row, np.float64(taking), all_w, all_wr, all_rz, all_zz, all_wz)
+        both = np.float64(taking), all_w, all_wr, all_rz, all_zz, all_wz
+        _add_terms(sums, 0, row, both)
     return added
 
 

@@ -15,9 +15,9 @@ from goldgate.accuracy.chosen import Chosen
 from goldgate.accuracy.evaluate import Result, judge
 from goldgate.accuracy.random_error import jackknives
 from goldgate.accuracy.random_findings import ALL, RandomError
-from goldgate.accuracy.random_sums import variance
 from goldgate.accuracy.rounding_models import profile_for
 from goldgate.accuracy.rows import Contract
+from goldgate.accuracy.sampled import variance
 from goldgate.accuracy.systematic_error import jackknife
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.constructed import construct
