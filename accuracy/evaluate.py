@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.ceilings import Rows, excuse
+from goldgate.accuracy.grid import OnGrid
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.parts import judge_part, parts
 from goldgate.accuracy.random_error import random_error
@@ -64,6 +65,7 @@ class Result:
             None if the recording does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
             None likewise.
+        grid: rows of float32 logits on a narrow type's grid.
 
     """
 
@@ -89,6 +91,7 @@ class Result:
     random_error: RandomError
     bias_changed: int | None
     rerouted: int | None
+    grid: OnGrid
 
     @property
     def nothing(self) -> str:
@@ -168,11 +171,12 @@ def judge(
         raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     spec = recording.spec
     bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
-    tally = Tally(spec.top_k)
+    tally, grid = Tally(spec.top_k), OnGrid()
     todo = list(parts(recording, output, profile, ordered=ordered, device=device))
     with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
         for part, found in zip(todo, pool.map(judge_part, todo), strict=True):
             tally.add(part.start, found.block, found.inside, found.rerouted)
+            grid += found.grid
             advance(part.recording.rows)
 
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
@@ -203,6 +207,7 @@ def judge(
         random_error=random_error(tally.inside, spec, profile),
         bias_changed=None if other is None else int((other != bias).sum()),
         rerouted=None if other is None else tally.rerouted,
+        grid=grid,
     )
 
 

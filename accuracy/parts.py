@@ -13,6 +13,7 @@ import numpy as np
 
 from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
 from goldgate.accuracy.call_sizes import Calls, Sample
+from goldgate.accuracy.grid import OnGrid, on_grid
 from goldgate.accuracy.random_sums import RandomSums, random_sums
 from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
 from goldgate.accuracy.selection import Reason, Verdict
@@ -55,12 +56,14 @@ class Found:
         block: the verdicts on its rows.
         inside: for the random error, of the sample's rows in it.
         rerouted: rows that the checkpoint's bias routes to other experts.
+        grid: its rows of logits on a narrow type's grid.
 
     """
 
     block: Block
     inside: RandomSums
     rerouted: int
+    grid: OnGrid
 
 
 def parts(
@@ -101,7 +104,8 @@ def judge_part(part: Part) -> Found:
             changed = rerouted(rows.logits, rows.bias, other, contract.spec)
             moved = int((changed & ~rows.padding).sum())
     sample = part.calls.sample(part.start, part.start + len(rows))
-    return Found(found, of_sound_rows(rows, found, contract, sample), moved)
+    inside = of_sound_rows(rows, found, contract, sample)
+    return Found(found, inside, moved, on_grid(rows.logits, rows.padding))
 
 
 def of_sound_rows(rows: Rows, found: Block, contract: Contract, sample: Sample) -> RandomSums:

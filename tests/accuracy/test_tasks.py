@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from goldgate import accuracy
-from goldgate.accuracy.inputs import narrowed
+from goldgate.accuracy.narrow import narrowed
 from goldgate.cli import main
 from goldgate.fixtures import (
     SHIPPED_OUTPUTS,
