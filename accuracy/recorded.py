@@ -134,9 +134,14 @@ def _output_task(kernel: str, recording: Recording, path: Path, options: Criteri
         title = recording.name
         try:
             output = open_unchecked(path, recording)
-            if output.digest is not None:
-                output.digest.start(options.executor)
-            judged = judged_output(kernel, title, recording, output, options, (), advance)
+
+            def judged_rows(count: int) -> None:
+                # Not before judging has begun: its hash then waits for a core that is free.
+                if output.digest is not None:
+                    output.digest.start(options.executor)
+                advance(count)
+
+            judged = judged_output(kernel, title, recording, output, options, (), judged_rows)
             check_recording(path, output, recording)
         except FixtureError as error:
             return refused(kernel, title, str(error), recording)

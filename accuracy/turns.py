@@ -1,7 +1,7 @@
 """The threads that judge: as many at a time as the hashes that are pending leave cores.
 
-A file's SHA-256 is one chain, so that its thread takes longest; sharing its core with a judging
-thread would make everything end later.
+A file's SHA-256 is one chain, so that its thread takes longest; sharing its core with another would
+make everything end later. So hashes have all cores but one, and judging has what they leave.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def in_turns(do: Callable[[T], R], todo: Sequence[T], count: int | None = None) 
 
     """
     count = cores() if count is None else count
-    turns = Turns(count, hashing())
+    hashes = hashing()
+    turns = Turns(count, hashes)
     found: deque[Future[R]] = deque(Future() for _ in todo)
     left = deque(zip(todo, found, strict=True))
 
@@ -76,7 +77,7 @@ def in_turns(do: Callable[[T], R], todo: Sequence[T], count: int | None = None) 
                     future.set_exception(error)
 
     threads = max(1, min(MAX_THREADS, count, len(todo)))
-    with ThreadPoolExecutor(threads, "goldgate-judge") as pool:
+    with hashes.shared(count), ThreadPoolExecutor(threads, "goldgate-judge") as pool:
         for _ in range(threads):
             pool.submit(work)
         try:

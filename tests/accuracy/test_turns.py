@@ -79,6 +79,25 @@ def test_the_core_of_a_hash_that_is_done_is_used(hashes: Hashing) -> None:
     assert list(in_turns(do, range(4), 2)) == [0, 1, 2, 3]
 
 
+def test_hashes_leave_judging_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While something is judged, one file fewer than there are cores is hashed at a time."""
+    together = _Together(2)
+    monkeypatch.setattr(hashing, "cores", lambda: 3)
+    monkeypatch.setattr(hashing, "sha256", lambda path: str(together(int(path.name))))
+    own = Hashing()
+    with own.shared(3):
+        beside = [own.submit(Path(str(n))).result for n in range(6)]
+        found = [result(_WAIT_S) for result in beside]
+    most = together.most
+    together = _Together(3)
+
+    alone = [own.submit(Path(str(n))).result for n in range(6)]
+
+    assert [result(_WAIT_S) for result in alone] == found == list("012345")
+    assert (most, together.most) == (2, 3)
+    assert own.pending == 0
+
+
 def test_what_waits_holds_no_part(hashes: Hashing) -> None:
     """With one turn for several threads, calls begin in their order: no result is held up."""
     hashes.pending = 9
