@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from goldgate.accuracy.bench_files import Files
 from goldgate.accuracy.bench_inputs import DEEPSEEK_V3_SHAPE, SOFTMAX_SHAPE, inputs
 from goldgate.accuracy.calls import device_name
 from goldgate.accuracy.evaluate import judge
-from goldgate.fixtures import (
-    Output,
-    Recording,
-    open_recording,
-    write_output,
-    write_recording,
-)
-from goldgate.fixtures.hashing import Digest
-from goldgate.fixtures.output import check_recording, open_unchecked, part
+from goldgate.fixtures import Output, Recording
+from goldgate.fixtures.output import part
 from goldgate.program import environment
 from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec
 
@@ -51,8 +45,9 @@ class Speed:
         judge_fraction_of_memory_read: the rate at which the judge reads logits over the rate at
             which the same number of threads sums them.
         judge_over_torch_float64: the judge's rate over that of torch's float64 eager router.
-        files_over_slower_of_judge_and_hash: the time from files, page cache warm and hashes
-            checked, over the longer of judging them without hashes and hashing them.
+        files_over_slower_of_judge_and_hash: the time that `goldgate judge` takes from opening the
+            files, page cache warm, to the verdict with checked hashes, over the longer of the same
+            without hashes and of hashing them.
         groups_over_one_group: the time of DeepSeek-V3's router, 8 groups of which 4 stay, over
             that of one group.
         softmax_over_sigmoid: the time of softmax scores over that of sigmoid scores.
@@ -85,7 +80,8 @@ def bench(rows: int, threads: int) -> Speed:
 
     Args:
         rows: of the recording; the other shapes have a quarter of them.
-        threads: of the judge, of memory's reading and of torch. Hashing has its own.
+        threads: of the judge, of memory's reading and of torch. From files, of judging and hashing
+            together, a file in a thread at most.
 
     """
     numba.set_num_threads(min(threads, _MOST))
@@ -95,14 +91,14 @@ def bench(rows: int, threads: int) -> Speed:
     quarter = held.part(0, rows // 4), part(output, 0, rows // 4)
     logits, bias = held.logits(), held.bias()
     with ThreadPoolExecutor(threads) as pool, tempfile.TemporaryDirectory() as folder:
-        files = _Files(Path(folder), held, output)
+        files = Files(Path(folder), held, output, threads)
         measured: dict[str, Callable[[], object]] = {
             "judge": lambda: _judge(held, output, pool),
             "torch": lambda: _torch64(logits, bias),
             "read": lambda: read(logits.reshape(-1)),
-            "judge files": lambda: files.judge(pool),
+            "judge files": files.judge,
             "hash": files.hash,
-            "files": lambda: files.judge_and_hash(pool),
+            "files": files.judge_and_hash,
             "quarter": lambda: _judge(*quarter, pool),
             "groups": lambda: _judge(*grouped, pool),
             "softmax": lambda: _judge(*soft, pool),
@@ -111,7 +107,7 @@ def bench(rows: int, threads: int) -> Speed:
             do()
         turns = [{name: seconds(do) for name, do in measured.items()} for _ in range(_TURNS)]
         peak = peak_memory_mib(
-            ["judge", "--recordings", f"{folder}/bench.safetensors", "--outputs", f"{folder}/out"]
+            ["judge", "--recordings", str(files.recording), "--outputs", str(files.outputs)]
         )
         size = files.size
     ratios = {
@@ -177,37 +173,6 @@ def text(speed: Speed) -> str:
             f"SHA-256                    {speed.hash_bytes_per_s / 1e9:8.2f} GB/s",
         )
     )
-
-
-class _Files:
-    """The recording and its outputs as files."""
-
-    def __init__(self, folder: Path, held: Recording, output: Output) -> None:
-        self.paths = folder / "bench.safetensors", folder / "out" / "k" / "bench.safetensors"
-        write_recording(self.paths[0], held)
-        write_output(self.paths[1], output, open_recording(self.paths[0]))
-        self.size = sum(path.stat().st_size for path in self.paths)
-        recording = open_recording(self.paths[0])
-        opened = open_unchecked(self.paths[1], recording)
-        _ = recording.sha256, opened.sha256
-        self.opened = replace(recording, digest=None), replace(opened, digest=None)
-
-    def judge(self, pool: ThreadPoolExecutor) -> None:
-        """Judge without hashes."""
-        _judge(*self.opened, pool)
-
-    def hash(self) -> None:
-        """Hash as it is done while judging: each file in a thread."""
-        for digest in [Digest(path) for path in self.paths]:
-            digest.hexdigest()
-
-    def judge_and_hash(self, pool: ThreadPoolExecutor) -> None:
-        """Open, judge and check the hashes, as `goldgate judge` does."""
-        recording = open_recording(self.paths[0])
-        output = open_unchecked(self.paths[1], recording)
-        _judge(recording, output, pool)
-        check_recording(self.paths[1], output, recording)
-        _ = output.sha256
 
 
 def _judge(held: Recording, output: Output, pool: ThreadPoolExecutor) -> None:

@@ -12,9 +12,10 @@ import torch
 from goldgate.accuracy.bench import seconds
 from goldgate.accuracy.bench_inputs import inputs
 from goldgate.accuracy.device import open_device, own_stream, settle_resident, to_device
-from goldgate.accuracy.evaluate import MAX_THREADS, Result, judge
-from goldgate.accuracy.parts import PART_LOGITS
+from goldgate.accuracy.evaluate import Result, judge
+from goldgate.accuracy.parts import part_rows
 from goldgate.accuracy.rows import Contract
+from goldgate.accuracy.turns import MAX_THREADS
 from goldgate.fixtures.output import part
 from goldgate.reference import MINIMAX_M2_5, PROFILES
 
@@ -61,7 +62,7 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
     def copy_all() -> None:
         list(pool.map(copy, range(0, rows, size)))
 
-    size = PART_LOGITS // MINIMAX_M2_5.num_experts
+    size = part_rows(rows, MINIMAX_M2_5.num_experts)
     pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
     verdicts: list[Result] = []
     ieee = PROFILES["ieee"]

@@ -6,9 +6,8 @@ explained, however they differ; where one of them is wrong, that one is named.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from goldgate.accuracy.blocks import Block, judge_block
 from goldgate.accuracy.call_sizes import Calls
 from goldgate.accuracy.ceilings import excuse
-from goldgate.accuracy.evaluate import MAX_THREADS
 from goldgate.accuracy.known_failures import KnownFailure
 from goldgate.accuracy.moves import Moves, moves
 from goldgate.accuracy.parts import of_sound_rows, part_rows
@@ -29,6 +27,7 @@ from goldgate.accuracy.rows import Contract, rows_of, weight_format
 from goldgate.accuracy.sampled import SampledWeights
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.systematic_error import ResidualSums, SystematicError, systematic_error
+from goldgate.accuracy.turns import in_turns
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.plan import Plan, plan_of
 from goldgate.reference import Profile, RoutingSpec
@@ -184,8 +183,8 @@ def compare(
 
     sides, moved = (_Found(), _Found()), Moves()
     starts = range(0, recording.rows, size)
-    with ThreadPoolExecutor(min(MAX_THREADS, len(starts), os.cpu_count() or 1)) as pool:
-        for blocks, inside, more in pool.map(block, starts):
+    with closing(in_turns(block, starts)) as results:
+        for blocks, inside, more in results:
             for side, one, within in zip(sides, blocks, inside, strict=True):
                 side.add(one, within, recording.spec)
             moved += more

@@ -7,10 +7,9 @@ bit.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,18 +17,17 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import Device
 from goldgate.accuracy.ceilings import Rows, excuse
+from goldgate.accuracy.grid import OnGrid
 from goldgate.accuracy.known_failures import KnownFailure
-from goldgate.accuracy.parts import judge_part, parts
+from goldgate.accuracy.parts import Found, Part, judge_part, parts
 from goldgate.accuracy.random_error import random_error
 from goldgate.accuracy.random_findings import RandomError
 from goldgate.accuracy.selection import Verdict
 from goldgate.accuracy.systematic_error import SystematicError, systematic_error
 from goldgate.accuracy.tally import Tally
+from goldgate.accuracy.turns import in_turns
 from goldgate.fixtures import Output, Recording
 from goldgate.reference import FLOAT32, FORMATS, Profile, WeightFormat
-
-#: More threads than this only fight for memory bandwidth.
-MAX_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class Result:
             None if the recording does not hold the latter.
         rerouted: rows that the consumed bias routes to other experts than the checkpoint's does;
             None likewise.
+        grid: rows of float32 logits on a narrow type's grid.
 
     """
 
@@ -89,6 +88,7 @@ class Result:
     random_error: RandomError
     bias_changed: int | None
     rerouted: int | None
+    grid: OnGrid
 
     @property
     def nothing(self) -> str:
@@ -137,6 +137,7 @@ def judge(
     known_failures: Sequence[KnownFailure] = (),
     advance: Callable[[int], object] = lambda _: None,
     executor: Executor | None = None,
+    cores: int | None = None,
     device: Device | None = None,
 ) -> Result:
     """Judge a kernel's outputs for a recording.
@@ -151,7 +152,9 @@ def judge(
         known_failures: known ones; those about this kernel and recording count.
         advance: called with a number of rows whenever so many more are judged.
         executor: what runs the parts: threads, processes or another machine's; None: threads of
-            this process, up to `MAX_THREADS`. The result is the same, bit for bit.
+            this process, up to 16, which leave a core to each file that is being hashed. The result
+            is the same, bit for bit.
+        cores: for those threads and the hashes together; None: all that the process may use.
         device: what screens the rows first, `goldgate.accuracy.device.Device`: the same verdict and
             counts, sums that differ by rounding.
 
@@ -168,14 +171,18 @@ def judge(
         raise ValueError(f"weights are {held.dtype}: expected {', '.join(FORMATS)}")
     spec = recording.spec
     bias, other = recording.bias().astype(np.float64), _checkpoint_bias(recording)
-    tally = Tally(spec)
+    tally, grid = Tally(spec), OnGrid()
     todo = list(parts(recording, output, profile, ordered=ordered, device=device))
-    with _threads(len(todo)) if executor is None else nullcontext(executor) as pool:
-        for part, found in zip(todo, pool.map(judge_part, todo), strict=True):
+    with closing(_judged(todo, executor, cores)) as results:
+        for part, found in zip(todo, results, strict=True):
             tally.add(part.start, found.summary, found.inside, found.rerouted)
+            grid += found.grid
             advance(part.recording.rows)
     tally.add_waiting()
 
+    drift = systematic_error(tally.sums, spec, profile)
+    inside = random_error(tally.inside, spec, profile)
+    # Last, since the recording's hash is waited for.
     met = tuple(d for d in known_failures if d.applies(output.kernel, recording.sha256))
     failing, reasons = np.concatenate(tally.failing), np.concatenate(tally.reasons)
     overs = np.concatenate(tally.overs)
@@ -200,15 +207,19 @@ def judge(
         weight_error_over_bound=tally.worst,
         unlisted_weight_error_over_bound=max(tally.worst_passing, unlisted),
         histogram=tally.histogram,
-        systematic_error=systematic_error(tally.sums, spec, profile),
-        random_error=random_error(tally.inside, spec, profile),
+        systematic_error=drift,
+        random_error=inside,
         bias_changed=None if other is None else int((other != bias).sum()),
         rerouted=None if other is None else tally.rerouted,
+        grid=grid,
     )
 
 
-def _threads(most: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, min(MAX_THREADS, most, os.cpu_count() or 1)))
+def _judged(todo: Sequence[Part], executor: Executor | None, cores: int | None) -> Generator[Found]:
+    if executor is None:
+        yield from in_turns(judge_part, todo, cores)
+    else:
+        yield from executor.map(judge_part, todo)
 
 
 def _checkpoint_bias(recording: Recording) -> NDArray[np.float64] | None:

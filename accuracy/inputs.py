@@ -8,26 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from goldgate.accuracy.evaluate import Result
 from goldgate.accuracy.known_failures import KnownInput
+from goldgate.accuracy.narrow import NARROW, Float32, narrowed, truncated
 from goldgate.fixtures import Recording
-
-#: The types that a bias may be cast to on purpose, and those whose grid logits may lie on.
-NARROW = ("bfloat16", "float16")
-
-#: Rows of logits looked at together: 1024 of 896 experts are 3.5 MiB.
-_ROWS = 1024
-
-#: Columns that are looked at first.
-_FEW_COLUMNS = 4
-
-#: Different values from which a grid is no constructor's choice of a few numbers.
-_FEWEST = 256
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -117,7 +101,8 @@ def inputs(
 
     Args:
         recording: what was routed.
-        result: the verdict on a kernel over it, which counts the re-routed rows.
+        result: the verdict on a kernel over it, which counts the re-routed rows and those on a
+            narrow type's grid.
         bias_dtype: a type of `NARROW` to which the bias is cast on purpose.
         known: inputs that are known to differ.
 
@@ -129,7 +114,7 @@ def inputs(
     for one in known:
         if one.recording_sha256 == recording.sha256:
             excuse = excuse or f"{one.why} {one.link}"
-    grid, rows = logits_grid(recording)
+    grid, rows = result.grid.found
     return Inputs(
         bias,
         result.bias_changed or 0,
@@ -170,61 +155,3 @@ def _bias(recording: Recording) -> str:
             if (consumed == narrow(meant, name)).all():
                 return f"cast to {name}{how}"
     return "other"
-
-
-def narrowed(values: Float32, name: str) -> Float32:
-    """Return float32 values rounded to the nearest of a narrow type, ties to even."""
-    if name == "float16":
-        with np.errstate(over="ignore"):
-            return values.astype(np.float16).astype(np.float32)
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    even = (bits >> np.uint32(16)) & np.uint32(1)
-    rounded = (bits + np.uint32(0x7FFF) + even) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(values), values, rounded.view(np.float32))
-
-
-def truncated(values: Float32, name: str) -> Float32:
-    """Return float32 values rounded towards zero to a narrow type, as dropping low bits does."""
-    if name == "float16":
-        nearest = narrowed(values, name).astype(np.float16)
-        away = np.abs(nearest.astype(np.float32)) > np.abs(values)
-        inward = np.nextafter(nearest, np.float16(0))
-        return np.where(away, inward, nearest).astype(np.float32)
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
-    return np.where(np.isnan(values), values, bits.view(np.float32))
-
-
-def logits_grid(recording: Recording) -> tuple[str, int]:
-    """Return the narrow type on whose grid rows of float32 logits lie, and how many; "" and 0.
-
-    A row counts where all its finite logits lie there. Logits that a constructor made of few
-    different values (integers, zeros) do so by design: with fewer than 256 different ones in all
-    nothing is concluded. A float32 product falls on bfloat16's grid once in 65,536 times, so that a
-    row of them does not by chance. Of types that hold as many rows the first of `NARROW` is named:
-    bfloat16 values of an ordinary size are float16's too.
-    """
-    if recording.gating_output.dtype != "F32":
-        return "", 0
-    rows = dict.fromkeys(NARROW, 0)
-    different = {name: np.empty(0, np.float32) for name in NARROW}
-    for start in range(0, recording.rows, _ROWS):
-        logits = recording.logits(start, start + _ROWS)
-        logits = logits[~recording.padding(start, start + _ROWS)]
-        for name in NARROW:
-            # Few columns tell most float32 rows apart.
-            found = logits[_on_grid(logits[:, :_FEW_COLUMNS], name)]
-            found = found[_on_grid(found, name) & np.isfinite(found).any(axis=1)]
-            rows[name] += len(found)
-            if len(found) and len(different[name]) < _FEWEST:
-                values = found[np.isfinite(found)]
-                different[name] = np.union1d(different[name], values)
-    usable = [name for name in NARROW if rows[name] and len(different[name]) >= _FEWEST]
-    best = max(usable, key=lambda name: rows[name], default="")
-    return (best, rows[best]) if best else ("", 0)
-
-
-def _on_grid(logits: Float32, name: str) -> NDArray[np.bool_]:
-    """Return in which rows all logits are values of a narrow type, or not finite."""
-    with np.errstate(invalid="ignore"):
-        on = (logits == narrowed(logits, name)) | ~np.isfinite(logits)
-    return np.asarray(on.all(axis=1))

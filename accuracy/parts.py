@@ -13,6 +13,7 @@ import numpy as np
 
 from goldgate.accuracy.blocks import Block, Device, judge_block, rerouted
 from goldgate.accuracy.call_sizes import Calls, Sample
+from goldgate.accuracy.grid import OnGrid, on_grid
 from goldgate.accuracy.rows import Contract, Rows, rows_of, weight_format
 from goldgate.accuracy.sampled import SampledWeights, sampled_weights
 from goldgate.accuracy.selection import Reason, Verdict
@@ -60,12 +61,14 @@ class Found:
         summary: what its rows come to.
         inside: for the random error, of the sample's rows in it; None: nothing.
         rerouted: rows that the checkpoint's bias routes to other experts.
+        grid: its rows of logits on a narrow type's grid.
 
     """
 
     summary: Summary
     inside: SampledWeights | None
     rerouted: int
+    grid: OnGrid
 
 
 def parts(
@@ -111,7 +114,8 @@ def judge_part(part: Part) -> Found:
             moved = int((changed & ~rows.padding).sum())
     sample = part.calls.sample(part.start, part.start + len(rows))
     inside = of_sound_rows(rows, found, contract, sample)
-    return Found(summarise(found, contract.spec.top_k), inside, moved)
+    grid = on_grid(rows.logits, rows.padding)
+    return Found(summarise(found, contract.spec.top_k), inside, moved, grid)
 
 
 def of_sound_rows(

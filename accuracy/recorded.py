@@ -19,6 +19,7 @@ from goldgate.accuracy.tasks import (
 )
 from goldgate.fixtures import FixtureError, Recording
 from goldgate.fixtures.output import check_recording, open_unchecked
+from goldgate.fixtures.recording import open_unhashed
 
 
 def judge_tasks(
@@ -39,7 +40,7 @@ def judge_tasks(
         FixtureError: a folder is missing or holds nothing to judge.
 
     """
-    opened, broken = recordings_in(recordings)
+    opened, broken = recordings_in(recordings, open_unhashed)
     tasks = [refusal("-", name, why) for name, why in broken.items()]
     if not outputs.is_dir():
         raise FixtureError(f"{outputs}: no such folder: expected KERNEL/NAME.safetensors in it")
@@ -124,15 +125,26 @@ def _crashed(kernel: str, title: str, why: str) -> Task:
 
 
 def _output_task(kernel: str, recording: Recording, path: Path, options: Criteria) -> Task:
+    def begin() -> None:
+        if recording.digest is not None:
+            recording.digest.start(options.executor)
+
     def do(advance: Advance) -> Judged:
         # The files are hashed while they are judged; nothing is reported before the hashes agree.
         title = recording.name
         try:
             output = open_unchecked(path, recording)
-            judged = judged_output(kernel, title, recording, output, options, (), advance)
+
+            def judged_rows(count: int) -> None:
+                # Not before judging has begun: its hash then waits for a core that is free.
+                if output.digest is not None:
+                    output.digest.start(options.executor)
+                advance(count)
+
+            judged = judged_output(kernel, title, recording, output, options, (), judged_rows)
             check_recording(path, output, recording)
         except FixtureError as error:
             return refused(kernel, title, str(error), recording)
         return judged
 
-    return Task(kernel, recording.name, recording.rows, do)
+    return Task(kernel, recording.name, recording.rows, do, hash=begin)

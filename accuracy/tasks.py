@@ -18,6 +18,7 @@ from goldgate.accuracy.inputs import inputs
 from goldgate.accuracy.known_failures import KnownFailure, KnownInput
 from goldgate.accuracy.rounding_models import profile_for
 from goldgate.fixtures import FixtureError, Output, Recording, open_recording
+from goldgate.fixtures.hashing import cores
 from goldgate.reference import FLOAT32, PROFILES
 
 #: Called with a number of rows whenever so many more are judged.
@@ -39,7 +40,9 @@ class Criteria:
         bias_dtype: the type that the bias is cast to on purpose; None: it is not cast.
         weights_dtype: the type that weights are returned in by design; None: what a kernel's module
             declares, else float32.
-        executor: what runs the parts of recordings in files; None: threads of this process.
+        executor: what hashes files and runs the parts of recordings in them; None: threads of this
+            process.
+        cores: for these threads; None: all.
         device: what screens rows first; None: the processor.
 
     """
@@ -51,6 +54,7 @@ class Criteria:
     bias_dtype: str | None = None
     weights_dtype: str | None = None
     executor: Executor | None = None
+    cores: int | None = None
     device: Device | None = None
 
 
@@ -65,6 +69,7 @@ class Task:
         do: judges it; runs the kernel first, where there is one to run.
         run: where there is a kernel to run, that alone: runs it and returns what judges its
             answers. It may be called in another thread; None where there is none.
+        hash: begins to hash the recording, where that has not begun.
 
     """
 
@@ -73,12 +78,15 @@ class Task:
     rows: int
     do: Judging
     run: Step[Judging] | None = None
+    hash: Callable[[], object] = lambda: None
 
 
 def work(tasks: Sequence[Task], advance: Advance = lambda _: None) -> list[Judged]:
     """Judge tasks in their order; kernels run in another thread, ahead of the judge.
 
     Kernels run in the tasks' order too, and at most two recordings ahead of the one that is judged.
+    Recordings are hashed ahead as well, no more of them than there are cores: what is read of a
+    file is still in memory when it is judged.
     An interrupt (Control-C) ends the work: what was judged is returned, and each task that was not
     is a refusal. A file that disappears while it is read is a refusal too.
 
@@ -90,8 +98,10 @@ def work(tasks: Sequence[Task], advance: Advance = lambda _: None) -> list[Judge
     done: list[Judged] = []
     try:
         with ahead([task.run for task in tasks if task.run is not None]) as ran:
-            for task in tasks:
-                done.append(_done(task, ran, advance))  # noqa: PERF401 - outlives an interrupt
+            for number, task in enumerate(tasks):
+                for later in tasks[number : number + 1 + cores()]:
+                    later.hash()
+                done.append(_done(task, ran, advance))
     except KeyboardInterrupt:
         why = "interrupted before it was judged"
         done += [Judged(t.kernel, t.recording, refusal=why) for t in tasks[len(done) :]]
@@ -107,8 +117,15 @@ def _done(task: Task, ran: Callable[[], Judging], advance: Advance) -> Judged:
         return Judged(task.kernel, task.recording, refusal=why)
 
 
-def recordings_in(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
-    """Open every recording of a folder (or the one file): by name, and refusals by name."""
+def recordings_in(
+    folder: Path, opening: Callable[[Path], Recording] = open_recording
+) -> tuple[dict[str, Recording], dict[str, str]]:
+    """Open every recording of a folder (or the one file): by name, and refusals by name.
+
+    Raises:
+        FixtureError: there is none.
+
+    """
     if not folder.exists():
         raise FixtureError(f"{folder}: no such folder: expected recordings, *.safetensors")
     files = [folder] if folder.is_file() else sorted(folder.rglob("*.safetensors"))
@@ -118,7 +135,7 @@ def recordings_in(folder: Path) -> tuple[dict[str, Recording], dict[str, str]]:
     for path in files:
         name = path.stem if folder.is_file() else str(path.relative_to(folder).with_suffix(""))
         try:
-            opened[name] = open_recording(path)
+            opened[name] = opening(path)
         except FixtureError as error:
             refused[name] = str(error)
     return opened, refused
@@ -151,6 +168,7 @@ def judged_output(
         known_failures=options.known_failures,
         advance=advance,
         executor=options.executor,
+        cores=options.cores,
         device=options.device,
     )
     shown = offences(recording, output, profile, result, ordered=options.ordered)

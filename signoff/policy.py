@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from goldgate.accuracy.inputs import NARROW
+from goldgate.accuracy.narrow import NARROW
 from goldgate.fixtures.constructed import TIERS
 from goldgate.reference.models import MODELS
 from goldgate.signoff.rules import ITEMS, Policy

@@ -17,9 +17,9 @@ from rich.console import Console
 from goldgate.accuracy.changes_report import show, to_json
 from goldgate.accuracy.commands.judging import account, one_interrupt
 from goldgate.accuracy.document import write_text
-from goldgate.accuracy.inputs import NARROW
 from goldgate.accuracy.isolation import Runner
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures
+from goldgate.accuracy.narrow import NARROW
 from goldgate.accuracy.pairs import Compared, compare_all, side
 from goldgate.accuracy.report import console
 from goldgate.accuracy.tasks import recordings_in

@@ -17,9 +17,9 @@ from goldgate.accuracy.account import Account, Covered, NotRun, exit_status, mis
 from goldgate.accuracy.coverage import Coverage
 from goldgate.accuracy.document import write_text
 from goldgate.accuracy.evidence import Judged
-from goldgate.accuracy.inputs import NARROW
 from goldgate.accuracy.junit import to_junit
 from goldgate.accuracy.known_failures import SHIPPED, read_known_failures, read_known_inputs
+from goldgate.accuracy.narrow import NARROW
 from goldgate.accuracy.report import console, show
 from goldgate.accuracy.tasks import Criteria, Task, work
 from goldgate.accuracy.tiers import Coverages, coverages, detailed, show_tiers

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from goldgate.accuracy import evaluate
+from goldgate.accuracy import turns
 from goldgate.accuracy.calls import device_name
 from goldgate.accuracy.document import write_text
 from goldgate.accuracy.one_call import call
@@ -116,7 +116,7 @@ def calls(rows: int) -> Plan:
 
 def _one_thread() -> None:
     """Judge in one thread: the processes fill the cores."""
-    evaluate.MAX_THREADS = 1
+    turns.MAX_THREADS = 1
 
 
 def of(kind: Case | None) -> str:

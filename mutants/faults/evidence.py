@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldgate.accuracy.calls import run
-from goldgate.accuracy.inputs import narrowed, truncated
 from goldgate.accuracy.manifest import NAME as MANIFEST
 from goldgate.accuracy.manifest import WRITTEN, Entry, write_manifest
+from goldgate.accuracy.narrow import narrowed, truncated
 from goldgate.fixtures import (
     Output,
     Recording,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goldgate.accuracy.inputs import NARROW
+from goldgate.accuracy.narrow import NARROW
 from goldgate.signoff import commands
 from goldgate.signoff.checklist import Item, ToDo
 from goldgate.signoff.fit import Miss, files_of, numbers

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from goldgate.accuracy.changes import Change, Changes, compare
 from goldgate.accuracy.changes_report import SCHEMA_FILE
 from goldgate.accuracy.document import digest
-from goldgate.accuracy.inputs import narrowed
+from goldgate.accuracy.narrow import narrowed
 from goldgate.cli import main
 from goldgate.fixtures import (
     SHIPPED_OUTPUTS,

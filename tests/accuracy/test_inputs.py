@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from goldgate.accuracy import parts
 from goldgate.accuracy.evaluate import Result, judge
-from goldgate.accuracy.inputs import Inputs, inputs, logits_grid, narrowed, truncated
+from goldgate.accuracy.grid import on_grid
+from goldgate.accuracy.inputs import Inputs, inputs
 from goldgate.accuracy.known_failures import KnownFailureError, KnownInput, read_known_inputs
+from goldgate.accuracy.narrow import narrowed, truncated
 from goldgate.fixtures import KernelInfo, Output
 from goldgate.fixtures.recording import Recording, recording
 from goldgate.fixtures.tensorfile import tensor
-from goldgate.reference import MINIMAX_M2_5, PROFILES, route
+from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec, route
 
 Float32 = NDArray[np.float32]
 IEEE = KernelInfo("k", "1", "cpu", "hardware", "ieee")
@@ -107,22 +110,72 @@ def test_float32_logits_of_a_coarser_gate_are_reported(name: str) -> None:
     """Rows on a narrow type's grid are named and counted; one value elsewhere clears its row."""
     rng = np.random.default_rng(4)
     logits = narrowed(rng.standard_normal((64, 256), dtype=np.float32), name)
-    bias = np.zeros(256, np.float32)
 
-    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == (name, len(logits))
+    assert _grid(logits) == (name, len(logits))
     logits[63, 255] = np.float32(np.pi)
-    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == (name, 63)
+    assert _grid(logits) == (name, 63)
     logits[:, 0] = np.float32(np.pi)
-    assert logits_grid(recording("r", logits, bias, MINIMAX_M2_5)) == ("", 0)
+    assert _grid(logits) == ("", 0)
 
 
 def test_logits_of_few_values_are_no_sign_of_a_coarse_gate() -> None:
     """Constructed logits (integers, infinities) lie on every grid by design."""
     logits = np.tile(np.arange(256, dtype=np.float32) % 50, (3, 1))
     logits[0, 0] = np.inf
-    held = recording("r", logits, np.zeros(256, np.float32), MINIMAX_M2_5)
 
-    assert logits_grid(held) == ("", 0)
+    assert _grid(logits) == ("", 0)
+
+
+def _grid(logits: Float32) -> tuple[str, int]:
+    """Return the grid of logits none of which are padding, and the rows that lie there."""
+    return on_grid(logits, np.zeros(len(logits), np.bool_)).found
+
+
+def _grid_rows_by_value(logits: Float32, padding: NDArray[np.bool_], name: str) -> int:
+    """Count, value by value, the rows that a narrow type holds."""
+    count = 0
+    for row, left_out in zip(logits, padding, strict=True):
+        finite = [x for x in row if np.isfinite(x)]
+        count += not left_out and bool(finite) and all(x == narrowed(x[None], name) for x in finite)
+    return count
+
+
+def test_rows_on_a_grid_are_those_whose_every_value_is() -> None:
+    """Subnormals, signed zeros, infinities, NaN of any payload and padding count as by value."""
+    rng = np.random.default_rng(8)
+    logits = rng.standard_normal((120, 16), dtype=np.float32)
+    for at, name in ((0, "bfloat16"), (40, "float16")):
+        logits[at : at + 40] = narrowed(logits[at : at + 40], name)
+    logits[::7, 0] = np.uint32(0x7F800001).view(np.float32)  # NaN whose low bits are not 0
+    logits[::5, 0] = -np.inf
+    logits[::3, 1] = -0.0
+    logits[1::9, 0] = np.float32(2.0**-24)  # float16's least
+    logits[2::9, 0] = np.float32(2.0**-126)  # bfloat16's, not float16's
+    logits[[4, 44]] = np.nan
+    padding = np.zeros(120, np.bool_)
+    padding[[5, 50]] = True
+
+    found = on_grid(logits, padding)
+
+    by_value = {name: _grid_rows_by_value(logits, padding, name) for name in found.rows}
+    assert dict(found.rows) == by_value
+    assert min(by_value.values()) > 10
+
+
+@pytest.mark.parametrize("rows", [1, 7, 300])
+def test_a_grid_is_that_of_the_whole_whatever_the_parts(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too few different values in a part, but not in all parts, are a grid."""
+    rng = np.random.default_rng(9)
+    logits = narrowed(rng.standard_normal((600, 32), dtype=np.float32), "bfloat16")
+    logits[:450] = logits[:450, :1].round()  # few values each
+    held = recording("r", logits, np.zeros(32, np.float32), RoutingSpec(32, 4))
+    monkeypatch.setattr(parts, "PART_LOGITS", 32 * rows)
+
+    found = inputs(held, _result(held))
+
+    assert (found.grid, found.grid_rows) == ("bfloat16", 600)
 
 
 def test_the_share_of_rows_on_the_grid_is_shown() -> None:

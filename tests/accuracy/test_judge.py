@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.blocks import judge_block
 from goldgate.accuracy.evaluate import judge
-from goldgate.accuracy.inputs import narrowed
+from goldgate.accuracy.narrow import narrowed
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.accuracy.tally import LISTED

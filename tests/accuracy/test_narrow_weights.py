@@ -9,7 +9,7 @@ import pytest
 
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.evidence import Judged, complaints, result_json
-from goldgate.accuracy.inputs import narrowed
+from goldgate.accuracy.narrow import narrowed
 from goldgate.cli import main
 from goldgate.fixtures import KernelInfo, Output, open_recording, write_output, write_recording
 from goldgate.fixtures.constructed import construct
