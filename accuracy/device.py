@@ -151,15 +151,12 @@ class Screens:
 def to_device(values: Stored, device: str) -> torch.Tensor:
     """Copy an array to a device; the 16 bits of bfloat16, uint16, as bfloat16.
 
-    To a GPU by way of pinned memory, which it reads while this thread goes on.
+    As it is: by way of pinned memory of one's own took twice as long on an H200's host.
     """
-    bits = values.view(np.int16) if values.dtype == np.uint16 else values
-    there = torch.device(device).type == "cuda"
-    kind = torch.from_numpy(np.empty(0, bits.dtype)).dtype
-    held = torch.empty(bits.shape, dtype=kind, pin_memory=there)
-    np.copyto(held.numpy(), bits)
-    found = held.to(device, non_blocking=True)
-    return found.view(torch.bfloat16) if values.dtype == np.uint16 else found
+    held = np.ascontiguousarray(values)
+    bits = held.view(np.int16) if held.dtype == np.uint16 else held
+    found = torch.from_numpy(bits).to(device)
+    return found.view(torch.bfloat16) if held.dtype == np.uint16 else found
 
 
 _threads = threading.local()

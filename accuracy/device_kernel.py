@@ -161,13 +161,25 @@ def _add_rows(sums, sound, used, w, r, z, hashes, k: tl.constexpr):
 
 
 @triton.jit
+def _load(values, at, mask, other):
+    """Load values at places, [rows, k].
+
+    As one list: of places that are in no order Triton makes a layout of its own, to which it moves
+    everything, and back.
+    """
+    n: tl.constexpr = at.numel
+    found = tl.load(values + tl.reshape(at, [n]), mask=tl.reshape(mask, [n]), other=other)
+    return tl.reshape(found, at.shape)
+
+
+@triton.jit
 def _distinct(ids, t, j, has, experts: tl.constexpr, k: tl.constexpr):
     """Return ids in range, 0 in the place of others, and which are out of it or there twice."""
-    index = tl.load(ids + t * k + j, mask=has, other=0)
+    index = _load(ids, t * k + j, has, 0)
     inside = (index >= 0) & (index < experts)
     bad = ~inside
     for d in tl.static_range(1, k // 2 + 1):
-        bad |= tl.load(ids + t * k + (j + d) % k, mask=has, other=-1) == index
+        bad |= _load(ids, t * k + (j + d) % k, has, -1) == index
     return tl.where(inside, index, 0), bad
 
 
@@ -250,11 +262,11 @@ def screen_rows(
     cells, has = live[:, None] & (e < experts)[None, :], live[:, None] & (j < k)[None, :]
     # Asked for first, needed last: the rest hides the wait.
     tile = tl.load(stored + t[:, None] * experts + e[None, :], mask=cells, other=float("-inf"))
-    got = tl.load(weights + t[:, None] * k + j[None, :], mask=has, other=0.0).to(tl.float64)
+    got = _load(weights, t[:, None] * k + j[None, :], has, 0.0).to(tl.float64)
     at, bad = _distinct(ids, t[:, None], j[None, :], has, experts, k)
-    x = tl.load(stored + t[:, None] * experts + at, mask=has, other=0.0).to(tl.float32)
+    x = _load(stored, t[:, None] * experts + at, has, 0.0).to(tl.float32)
     x = x.to(tl.float64)
-    b = tl.load(bias + at, mask=has, other=0.0)
+    b = _load(bias, at, has, 0.0)
     usable = tl.abs(x) <= tl.load(figures + 10)
     x = tl.where(usable, x, 0.0)
     per = 1.0 + tl.exp(-x)
