@@ -37,9 +37,9 @@ from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.tensorfile import Stored
 from goldgate.reference import RoutingSpec, U
 
-#: Logits that a program of the kernel holds in its one warp: 32 a lane. Two and four warps, 16 to
-#: 64 a lane, and fewer registers were slower on an H200.
-_CELLS = 1024
+#: Logits that a program of the kernel holds, 32 a lane of its warps. One, two and eight warps of as
+#: many a lane were slower on an H200, 64 a lane too.
+_CELLS, _WARPS = 4096, 4
 
 #: Parts are screened in several threads, but a kernel's first launch compiles it, which Triton does
 #: not state to be safe in many.
@@ -151,12 +151,16 @@ class Screens:
 def to_device(values: Stored, device: str) -> torch.Tensor:
     """Copy an array to a device; the 16 bits of bfloat16, uint16, as bfloat16.
 
-    As it is: by way of pinned memory of one's own took twice as long on an H200's host.
+    To a GPU by way of pinned memory: several threads then copy side by side, where torch's own copy
+    of other memory takes one at a time.
     """
-    held = np.ascontiguousarray(values)
-    bits = held.view(np.int16) if held.dtype == np.uint16 else held
-    found = torch.from_numpy(bits).to(device)
-    return found.view(torch.bfloat16) if held.dtype == np.uint16 else found
+    bits = values.view(np.int16) if values.dtype == np.uint16 else values
+    there = torch.device(device).type == "cuda"
+    kind = torch.from_numpy(np.empty(0, bits.dtype)).dtype
+    held = torch.empty(bits.shape, dtype=kind, pin_memory=there)
+    np.copyto(held.numpy(), bits)
+    found = held.to(device, non_blocking=True)
+    return found.view(torch.bfloat16) if values.dtype == np.uint16 else found
 
 
 _threads = threading.local()
@@ -202,7 +206,7 @@ def screen_held(held: Held, bias: NDArray[np.float64], contract: Contract) -> Sc
             contract.profile.tanh > 0.0,
             bool(contract.profile.recovered),
             spec.renormalize,
-            num_warps=1,
+            num_warps=_WARPS,
             enable_fp_fusion=True,
         )
     return found
