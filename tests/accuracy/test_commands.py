@@ -428,7 +428,7 @@ def test_the_examples_of_the_document_run(tmp_path: Path) -> None:
 
 def test_kernels_lists_what_runs_here_and_what_does_not() -> None:
     """The list says of each kernel whether it runs here, and else what would run it."""
-    done = _run("kernels")
+    done = _run_here("kernels")
 
     assert done.returncode == 0
     assert "torch-eager" in done.stdout

@@ -85,7 +85,7 @@ def test_several_parts_are_screened_as_one_processor_does(
 ) -> None:
     """Parts in several threads of one device give the processor's verdict, counts and histogram."""
     monkeypatch.setattr("goldgate.accuracy.parts.PART_LOGITS", 1 << 12)
-    monkeypatch.setattr("goldgate.accuracy.evaluate.os.cpu_count", lambda: 8)
+    monkeypatch.setattr("goldgate.accuracy.turns.cores", lambda: 8)
     held = construct("tokens_1024")
     golden = route(held.logits(), held.bias(), held.spec)
     weights, ids = golden.weights.astype(np.float32), golden.ids.astype(np.int32)
