@@ -175,7 +175,6 @@ def test_several_parts_are_screened_as_one_processor_does(
 ) -> None:
     """Parts in several threads of one device give the processor's verdict, counts and histogram."""
     monkeypatch.setattr("goldgate.accuracy.parts.PART_LOGITS", 1 << 12)
-    monkeypatch.setattr("goldgate.accuracy.turns.cores", lambda: 8)
     held = construct("tokens_1024")
     golden = route(held.logits(), held.bias(), held.spec)
     weights, ids = golden.weights.astype(np.float32), golden.ids.astype(np.int32)
@@ -184,7 +183,7 @@ def test_several_parts_are_screened_as_one_processor_does(
     output = Output(info, tensor(weights), tensor(ids))
 
     here = judge(held, output, PROFILES["ieee"])
-    there = judge(held, output, PROFILES["ieee"], device=Device(NAME))
+    there = judge(held, output, PROFILES["ieee"], device=Device(NAME), cores=8)
 
     assert here.failing.tolist() == [70, 700]
     assert disagreement([here, there]) == ""

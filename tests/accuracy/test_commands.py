@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,6 +20,7 @@ import numpy as np
 import pytest
 
 from goldgate.accuracy.bench import peak_memory_mib
+from goldgate.cli import main
 from goldgate.fixtures import (
     KernelInfo,
     Output,
@@ -52,14 +55,26 @@ def shipped(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "recordings", tmp_path / "outputs"
 
 
+def _run_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which has imported and compiled what it needs."""
+    words = [str(argument) for argument in arguments]
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as errors:
+        try:
+            status = main(words)
+        except SystemExit as end:  # of the parser
+            status = int(end.code or 0)
+    return subprocess.CompletedProcess(words, status, out.getvalue(), errors.getvalue())
+
+
 def _judge(shipped: tuple[Path, Path], *more: str | Path) -> subprocess.CompletedProcess[str]:
-    return _run("judge", "--recordings", shipped[0], "--outputs", shipped[1], *more)
+    return _run_here("judge", "--recordings", shipped[0], "--outputs", shipped[1], *more)
 
 
 def test_shipped_outputs_pass(shipped: tuple[Path, Path], tmp_path: Path) -> None:
     """All shipped outputs pass, and the evidence is complete and the same bytes every time."""
-    first = _judge(shipped, "--json", tmp_path / "a.json", "--junit", tmp_path / "a.xml")
-    second = _judge(shipped, "--json", tmp_path / "b.json", "--junit", tmp_path / "b.xml")
+    judge = ("judge", "--recordings", shipped[0], "--outputs", shipped[1])
+    first = _run(*judge, "--json", tmp_path / "a.json", "--junit", tmp_path / "a.xml")
+    second = _run(*judge, "--json", tmp_path / "b.json", "--junit", tmp_path / "b.xml")
 
     assert first.returncode == second.returncode == 0, first.stdout + first.stderr
     one_time, other_time = (json.loads((tmp_path / f"{n}.json").read_text()) for n in "ab")
@@ -167,7 +182,7 @@ def test_bad_input_is_one_line_and_exit_2(
     """What a user gets wrong is answered in one line on standard error, with exit status 2."""
     filled = [a.format(tmp=tmp_path, fixtures=FIXTURES) for a in arguments]
 
-    done = _run(*filled)
+    done = _run_here(*filled)
 
     assert done.returncode == 2
     assert message in done.stderr
@@ -192,7 +207,7 @@ def test_parity_runs_and_saves_a_kernel_of_ones_own(tmp_path: Path) -> None:
         *("--save-outputs", saved, "--profile", "ieee"),
         cwd=tmp_path,
     )
-    again = _run("judge", "--recordings", recordings, "--outputs", saved)
+    again = _run_here("judge", "--recordings", recordings, "--outputs", saved)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert again.returncode == 0
@@ -413,7 +428,7 @@ def test_the_examples_of_the_document_run(tmp_path: Path) -> None:
 
 def test_kernels_lists_what_runs_here_and_what_does_not() -> None:
     """The list says of each kernel whether it runs here, and else what would run it."""
-    done = _run("kernels")
+    done = _run_here("kernels")
 
     assert done.returncode == 0
     assert "torch-eager" in done.stdout

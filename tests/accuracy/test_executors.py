@@ -86,6 +86,26 @@ def test_every_executor_gives_the_same_bits(
     assert len(done) == 10
 
 
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_every_number_of_cores_gives_the_same_bits(tmp_path: Path, cores: int) -> None:
+    """The judge's own threads agree with one, beside hashes that are still pending."""
+    held, output = _judged_in_memory()
+    write_recording(tmp_path / "r.safetensors", held)
+    write_output(tmp_path / "o.safetensors", output, open_recording(tmp_path / "r.safetensors"))
+    with ThreadPoolExecutor(1) as one:
+        expected = judge(held, output, PROFILES["ieee"], executor=one)
+    done: list[int] = []
+
+    for _ in range(5):  # a thread takes whatever part is next
+        opened = open_recording(tmp_path / "r.safetensors")
+        answers = open_output(tmp_path / "o.safetensors", opened)
+        found = judge(opened, answers, PROFILES["ieee"], cores=cores, advance=done.append)
+        assert _same(found, expected)
+
+    assert sum(done) == 5 * held.rows
+
+
 def test_a_part_of_a_file_travels_without_its_rows(tmp_path: Path) -> None:
     """Pickled, it is smaller than the rows by far, and reads them from the file."""
     held, output = _judged_in_memory()

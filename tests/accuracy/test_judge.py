@@ -216,14 +216,13 @@ def test_padding_and_undefined_rows_have_no_judged_weights() -> None:
 
 
 _WIDE = """
-import os, pathlib, sys
+import pathlib
 import numpy as np
-os.cpu_count = lambda: 16
-from accuracy import judge
-from fixtures import KernelInfo, Output
+from goldgate.accuracy import judge
+from goldgate.fixtures import KernelInfo, Output
 from goldgate.fixtures.recording import recording
 from goldgate.fixtures.tensorfile import Tensor, tensor
-from reference import PROFILES, RoutingSpec
+from goldgate.reference import PROFILES, RoutingSpec
 rows = 81920
 bits = np.random.default_rng(1).integers(0x3F00, 0x3FFF, (rows, 896)).astype(np.uint16)
 spec = RoutingSpec(896, 16)
@@ -231,7 +230,7 @@ held = recording("m", Tensor("BF16", bits.shape, bits), np.zeros(896, np.float32
 ids = np.tile(np.arange(16, dtype=np.int32), (rows, 1))
 info = KernelInfo("k", "1", "cpu", "hardware", "ieee")
 output = Output(info, tensor(np.full((rows, 16), 1 / 16, np.float32)), tensor(ids))
-assert len(judge(held, output, PROFILES["conservative"]).failing) == rows
+assert len(judge(held, output, PROFILES["conservative"], cores=16).failing) == rows
 print(pathlib.Path("/proc/self/status").read_text())
 """
 

@@ -48,6 +48,13 @@ if parts.judge_block.__name__ != "once":
         return _judge(*arguments, **options)
     parts.judge_block = once
 """
+_ENDS = """
+import os, signal
+from goldgate.accuracy import parts
+def end(*_, **__):
+    os.kill({}, signal.SIGKILL)
+parts.judge_block = end
+"""
 _WITHOUT_GOLDGATE = """
 import sys
 sys.modules["goldgate"] = None
@@ -65,8 +72,8 @@ tensorfile._mapped = absent
 
 
 @contextmanager
-def _started(log: Path, program: str, *arguments: str) -> Iterator[None]:
-    """Run a Dask program that writes a log, in the log's folder."""
+def _started(log: Path, program: str, *arguments: str) -> Iterator[int]:
+    """Run a Dask program that writes a log, in the log's folder; yield its process id."""
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{program}", *arguments],
@@ -76,7 +83,7 @@ def _started(log: Path, program: str, *arguments: str) -> Iterator[None]:
             env=environment() | {"PYTHONWARNINGS": "ignore"},
         )
     try:
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.wait()
@@ -85,11 +92,18 @@ def _started(log: Path, program: str, *arguments: str) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a scheduler and yield its address."""
-    log = tmp_path_factory.mktemp("scheduler") / "scheduler.log"
-    with _started(log, "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"):
+    with _scheduler(tmp_path_factory.mktemp("scheduler")) as (found, _):
+        yield found
+
+
+@contextmanager
+def _scheduler(folder: Path) -> Iterator[tuple[str, int]]:
+    """Start a scheduler; yield its address and its process id."""
+    log, local = folder / "scheduler.log", ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    with _started(log, "dask_scheduler", *local) as number:
         while not (found := re.search(r"Scheduler at: *(tcp://\S+)", log.read_text())):
             time.sleep(0.05)
-        yield found.group(1)
+        yield found.group(1), number
 
 
 @contextmanager
@@ -198,6 +212,22 @@ def test_a_scheduler_without_workers_is_one_line(
         f"goldgate judge: --scheduler {address}: no worker has joined it in 1 s; start some with "
         f"`dask worker {address}`\n"
     )
+
+
+def test_a_scheduler_that_is_lost_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the scheduler ends while its workers judge, a line says so; there is no verdict."""
+    monkeypatch.setattr(scheduler, "_WAIT_S", 5)
+    with (
+        _scheduler(tmp_path) as (own, number),
+        _workers(own, tmp_path, _ENDS.format(number), 1),
+    ):
+        status = main([*_JUDGE, "--scheduler", own])
+
+    err = capsys.readouterr().err
+    assert status == 2
+    assert f"goldgate judge: --scheduler {own}: the scheduler was lost" in err, err
 
 
 @pytest.mark.parametrize(
