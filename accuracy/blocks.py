@@ -67,6 +67,8 @@ class Block:
         sums: for the drift.
         unbounded: how many of the row's judged weights nothing bounds, int16 [n]; -1 where no
             weight is judged.
+        narrow: rows whose logits a narrower type may hold, bool [n]; of others it is certain that
+            not all of them are such.
 
     """
 
@@ -76,6 +78,7 @@ class Block:
     histogram: NDArray[np.int64]
     sums: ResidualSums
     unbounded: NDArray[np.int16]
+    narrow: NDArray[np.bool_]
 
 
 def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None) -> Block:
@@ -87,7 +90,7 @@ def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None)
         found.over_bound,
         found.unbounded,
     )
-    histogram, sums = found.histogram, found.sums
+    histogram, sums, narrow = found.histogram, found.sums, found.narrow
     verdict[_same_order(rows, verdict == _REORDERED)] = Verdict.EXACT
     left = np.flatnonzero(open_rows)
     size = _definition_rows(contract.spec)
@@ -97,7 +100,7 @@ def judge_block(rows: Rows, contract: Contract, *, device: Device | None = None)
         verdict[part], reason[part], over[part] = found.verdict, found.reason, found.over_bound
         unbounded[part] = found.unbounded
         histogram, sums = histogram + found.histogram, sums + found.sums
-    return Block(verdict, reason, over, histogram, sums, unbounded)
+    return Block(verdict, reason, over, histogram, sums, unbounded, narrow)
 
 
 def _screen(
@@ -112,6 +115,7 @@ def _screen(
         np.zeros(len(ULP_EDGES), np.int64),
         ResidualSums(),
         np.full(n, -1, np.int16),
+        np.ones(n, np.bool_),
     )
     for number, screening in enumerate(_screenings(contract, device)):
         if number == 0 and open_rows.all():
@@ -122,7 +126,7 @@ def _screen(
             screened = screening(rows.take(some), contract)
             more = _of_all(screened, rows)
             found.verdict[some], found.over_bound[some] = more.verdict, more.over_bound
-            found.unbounded[some] = more.unbounded
+            found.unbounded[some], found.narrow[some] = more.unbounded, more.narrow
             open_rows[some] = screened.codes == UNSETTLED
             histogram, sums = found.histogram + more.histogram, found.sums + more.sums
             found = replace(found, histogram=histogram, sums=sums)
@@ -133,13 +137,22 @@ def _of_all(screened: Screened, rows: Rows) -> Block:
     """Return what screening finds in all rows that it was given, in its own arrays."""
     n, codes = len(screened.codes), screened.codes
     verdict = np.where(codes == DESCENDING, _EXACT, _REORDERED)
-    verdict[codes == UNSETTLED] = _LEFT
-    reason = np.zeros(n, np.int8)
+    reason, left = np.zeros(n, np.int8), codes == UNSETTLED
+    verdict[left] = _LEFT
+    narrow = screened.narrow | left
     if rows.weights is None:
-        none = np.zeros(len(ULP_EDGES), np.int64)
-        return Block(verdict, reason, np.zeros(n), none, ResidualSums(), np.full(n, -1, np.int16))
-    unbounded = np.negative((codes == UNSETTLED).view(np.int8), dtype=np.int16)
-    return Block(verdict, reason, screened.over_bound, screened.histogram, screened.sums, unbounded)
+        none, unjudged = np.zeros(len(ULP_EDGES), np.int64), np.full(n, -1, np.int16)
+        return Block(verdict, reason, np.zeros(n), none, ResidualSums(), unjudged, narrow)
+    unbounded = np.negative(left.view(np.int8), dtype=np.int16)
+    return Block(
+        verdict,
+        reason,
+        screened.over_bound,
+        screened.histogram,
+        screened.sums,
+        unbounded,
+        narrow,
+    )
 
 
 def _screenings(contract: Contract, device: Device | None) -> list[Screening]:
@@ -161,7 +174,8 @@ def _define(rows: Rows, contract: Contract) -> Block:
         none = np.zeros(len(ULP_EDGES), dtype=np.int64)
         unjudged = np.full(len(rows), -1, np.int16)
         over = np.zeros(len(rows))
-        return Block(by_ids.verdict, by_ids.reason, over, none, ResidualSums(), unjudged)
+        narrow = np.ones(len(rows), np.bool_)
+        return Block(by_ids.verdict, by_ids.reason, over, none, ResidualSums(), unjudged, narrow)
     return _define_weights(rows, rows.weights, by_ids, contract)
 
 
@@ -195,6 +209,7 @@ def _define_weights(
         # A narrower type's rounding is no error of the arithmetic that could lean.
         sums if weight_format == FLOAT32 else ResidualSums(),
         np.where(counted, judged.unbounded, -1).astype(np.int16),
+        np.ones(len(rows), np.bool_),
     )
 
 

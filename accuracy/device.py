@@ -27,8 +27,8 @@ from goldgate.accuracy.fastpath import (
     LARGEST_BIAS,
     Screened,
     figures,
+    screened,
     weights_to_screen,
-    whole_histogram,
 )
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
@@ -140,10 +140,10 @@ class Screens:
         sums = self.sums.cpu().numpy().astype(np.float64)
         sums = np.ascontiguousarray(sums[:, :, :TERMS])
         sums[:, :, 1:] *= 2.0**-FRACTION  # the first term counts
-        return Screened(
+        return screened(
             self.codes.cpu().numpy(),
             self.over.cpu().numpy(),
-            whole_histogram(fine[:FINE_BUCKETS]),
+            fine[:FINE_BUCKETS],
             ResidualSums(int(fine[FINE_BUCKETS]), sums),
         )
 

@@ -18,8 +18,15 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from goldgate.accuracy.fast.tile import FINE_BUCKETS
-from goldgate.accuracy.fast.weigh import NEAR_EDGE, NEAR_TIE
+from goldgate.accuracy.fast.tile import BELOW, EXPONENT, FINE_BUCKETS
+from goldgate.accuracy.fast.weigh import (
+    DESCENDING,
+    NARROW,
+    NEAR_EDGE,
+    NEAR_TIE,
+    UNORDERED,
+    UNSETTLED,
+)
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS
 from goldgate.reference import formulas
 
@@ -72,6 +79,9 @@ _EXPONENT, _FRACTION_BITS = tl.constexpr(0x7FF0000000000000), tl.constexpr((1 <<
 _INVERSE, _QUARTER = tl.constexpr(0x7FE0000000000000), tl.constexpr(1021 << 52)
 _DROPPED, _TIE = tl.constexpr((1 << 29) - 1), tl.constexpr(1 << 28)
 _HIGH = tl.constexpr(1 << 20)
+_UNSETTLED, _DESCENDING = tl.constexpr(UNSETTLED), tl.constexpr(DESCENDING)
+_UNORDERED, _NARROW = tl.constexpr(UNORDERED), tl.constexpr(NARROW)
+_BELOW, _INFINITE = tl.constexpr(int(BELOW)), tl.constexpr(int(EXPONENT))
 _ULPS, _MINUS_LOG2E = tl.constexpr(2.0**23), tl.constexpr(-1.0 / math.log(2.0))
 
 
@@ -82,6 +92,13 @@ def beaten(x, bar):
     1 / (1 + e) < bar, without the division: e is not negative. False of NaN.
     """
     return bar * tl.exp2(x * _MINUS_LOG2E) + bar > 1.0
+
+
+@triton.jit
+def _is_wide(x):
+    """Whether float32 numbers are finite and no narrower type holds them."""
+    bits = x.to(tl.int32, bitcast=True)
+    return ((bits & _BELOW) != 0) & ((bits & _INFINITE) != _INFINITE)
 
 
 @triton.jit
@@ -265,6 +282,7 @@ def screen_rows(
     got = _load(weights, t[:, None] * k + j[None, :], has, 0.0).to(tl.float64)
     at, bad = _distinct(ids, t[:, None], j[None, :], has, experts, k)
     x = _load(stored, t[:, None] * experts + at, has, 0.0).to(tl.float32)
+    wide = has & _is_wide(x)
     x = x.to(tl.float64)
     b = _load(bias, at, has, 0.0)
     usable = tl.abs(x) <= tl.load(figures + 10)
@@ -286,8 +304,10 @@ def screen_rows(
     clear = (tl.abs(bound - edge) > margin * edge) & (bound < w) & (over_bound <= 1.0 - margin)
     clear = clear & ~on_edge & (tl.abs(dropped - _TIE) >= _NEAR_TIE)
     bad = has & (bad | ~usable | ~clear)
-    faults = tl.sum(bad.to(tl.int32) * 256 + rises.to(tl.int32), 1)
-    sound, descends = sums_bound & (faults < 256), (faults & 255) == 0
+    # Three sums at once, of up to 32 each.
+    faults = tl.sum(bad.to(tl.int32) * 65536 + wide.to(tl.int32) * 256 + rises.to(tl.int32), 1)
+    sound, narrow = sums_bound & (faults < 65536), (faults & 0xFF00) == 0
+    descends = (faults & 0xFF) == 0
     sound &= live & (tl.load(skip + t, mask=live, other=1) == 0)
 
     # Every chosen expert reaches the cut, so others do if more than k may.
@@ -298,7 +318,8 @@ def screen_rows(
     if ordered:
         sound &= descends
 
-    tl.store(codes + t, tl.where(sound, tl.where(descends, 1, 2), 0).to(tl.uint8), mask=live)
+    code = tl.where(descends, _DESCENDING, _UNORDERED) + tl.where(narrow, _NARROW, 0)
+    tl.store(codes + t, tl.where(sound, code, _UNSETTLED).to(tl.uint8), mask=live)
     worst = tl.max(tl.where(has, over_bound, 0.0), 1)
     tl.store(over + t, tl.where(sound, worst, 0.0), mask=live)
     _count(fine, bucket, has & sound[:, None])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from goldgate.accuracy.fast.settle import settle
 from goldgate.accuracy.fast.thresholds import Thresholds, thresholds
 from goldgate.accuracy.fast.tile import FINE_BUCKETS
-from goldgate.accuracy.fast.weigh import MOST_CHOSEN
+from goldgate.accuracy.fast.weigh import MOST_CHOSEN, NARROW
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.systematic_error import BUCKETS, TERMS, ResidualSums
 from goldgate.accuracy.weights import ULP_EDGES, expected_weights, sharpness
@@ -38,6 +38,7 @@ class Screened:
 
     Attributes:
         codes: `UNSETTLED`, `DESCENDING` or `UNORDERED`, uint8 [n].
+        narrow: settled rows whose logits a narrower type may hold, by some of the chosen, bool [n].
         over_bound: a settled row's largest weight error over its bound, float64 [n].
         histogram: of the settled rows' weight errors in ulps, by `ULP_EDGES`.
         sums: of the settled rows, for the systematic error.
@@ -45,6 +46,7 @@ class Screened:
     """
 
     codes: NDArray[np.uint8]
+    narrow: NDArray[np.bool_]
     over_bound: NDArray[np.float64]
     histogram: NDArray[np.int64]
     sums: ResidualSums
@@ -97,7 +99,18 @@ def screen(rows: Rows, contract: Contract) -> Screened:
             fine,
             sums,
         )
-    return Screened(codes, over, whole_histogram(fine), ResidualSums(int(counted), sums))
+    return screened(codes, over, fine, ResidualSums(int(counted), sums))
+
+
+def screened(
+    codes: NDArray[np.uint8],
+    over: NDArray[np.float64],
+    fine: NDArray[np.int64],
+    sums: ResidualSums,
+) -> Screened:
+    """Return what a pass wrote, its codes apart and the histogram by `ULP_EDGES`."""
+    code = np.bitwise_and(codes, NARROW - 1, dtype=np.uint8)
+    return Screened(code, codes >= NARROW, over, whole_histogram(fine), sums)
 
 
 def compilable(logits: Stored) -> Stored:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from goldgate.accuracy.fast.tile import BELOW, EXPONENT
 from goldgate.accuracy.narrow import NARROW, Float32, narrowed
 from goldgate.fixtures.tensorfile import Stored
 
@@ -16,9 +17,6 @@ FEWEST = 256
 
 #: Rows that are looked at together: 1024 of 896 experts are 3.5 MiB.
 _ROWS = 1024
-
-#: Bits that are 0 in a float32 that float16 or bfloat16 holds, and those that NaN and infinity set.
-_BELOW, _EXPONENT = np.uint32(0x1FFF), np.uint32(0x7F800000)
 
 
 def _no_values() -> dict[str, Float32]:
@@ -59,24 +57,24 @@ class OnGrid:
         return (best, self.rows[best]) if best else ("", 0)
 
 
-def on_grid(logits: Stored, padding: NDArray[np.bool_]) -> OnGrid:
-    """Return which of n rows lie on a narrow type's grid; padding and narrow logits do not.
+def on_grid(logits: Stored, asked: NDArray[np.bool_]) -> OnGrid:
+    """Return which of n rows lie on a narrow type's grid; logits of such a type do not.
 
     A float32 product falls on bfloat16's grid once in 65,536 times, so that a row of them does not
     by chance.
 
     Args:
         logits: [n, E], as they are stored.
-        padding: bool [n].
+        asked: rows that are looked at, bool [n].
 
     """
     found = OnGrid()
     if logits.dtype != np.float32:
         return found
     # Most float32 rows have a first logit that neither type holds.
-    first = np.ascontiguousarray(logits[:, 0]).view(np.uint32)
-    some = ((first & _BELOW) == 0) | ((first & _EXPONENT) == _EXPONENT)
-    at = np.flatnonzero(some & ~padding)
+    at = np.flatnonzero(asked)
+    first = np.ascontiguousarray(logits[at, 0]).view(np.uint32)
+    at = at[((first & BELOW) == 0) | ((first & EXPONENT) == EXPONENT)]
     for start in range(0, len(at), _ROWS):
         found += _of_rows(np.asarray(logits[at[start : start + _ROWS]]), found)
     return found

@@ -114,7 +114,7 @@ def judge_part(part: Part) -> Found:
             moved = int((changed & ~rows.padding).sum())
     sample = part.calls.sample(part.start, part.start + len(rows))
     inside = of_sound_rows(rows, found, contract, sample)
-    grid = on_grid(rows.logits, rows.padding)
+    grid = on_grid(rows.logits, ~rows.padding & found.narrow)
     return Found(summarise(found, contract.spec.top_k), inside, moved, grid)
 
 

@@ -28,6 +28,9 @@ LONGER = 2
 
 _prefetch: Any = prefetch  # what numba compiles of it takes no context
 
+#: Bits that are 0 in a float32 that float16 or bfloat16 holds, and those that NaN and infinity set.
+BELOW, EXPONENT = np.uint32(0x1FFF), np.uint32(0x7F800000)
+
 Lanes = NDArray[np.float64]
 
 
@@ -49,6 +52,7 @@ class Tile(NamedTuple):
         buckets: how many weights are in each of the histogram's, 7 bits each, int64 [TILE].
         used: whether a weight takes part in the systematic error; taking: how many of a row's do.
         sound: whether the row is settled so far, int64 [TILE].
+        narrow: whether a narrower type may hold its first chosen logit.
         descends: whether its ids descend.
         cut: the least biased score of the chosen, less its error, [TILE]; before: of the last.
         total: of the scores; moved: relative error of that; shared: the error that all scores of
@@ -76,6 +80,7 @@ class Tile(NamedTuple):
     buckets: NDArray[np.int64]
     taking: NDArray[np.int64]
     sound: NDArray[np.int64]
+    narrow: NDArray[np.int64]
     descends: NDArray[np.int64]
     cut: Lanes
     before: Lanes
@@ -108,6 +113,7 @@ def empty_tile(experts: int, k: int) -> Any:  # noqa: ANN401 - Tile, which numba
         np.zeros((k, TILE)),
         np.zeros((k, TILE), np.int64),
         np.zeros((k, TILE), np.int64),
+        np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
         np.zeros(TILE, np.int64),
@@ -213,3 +219,5 @@ def gather(
             b[j, t] = bias[i]
             got[j, t] = weights[row, j]
         sound[t] = distinct
+        bits = np.float32(x[0, t]).view(np.uint32)
+        tile.narrow[t] = ((bits & BELOW) == 0) | ((bits & EXPONENT) == EXPONENT)

@@ -31,6 +31,8 @@ MARGIN = 1e-9
 
 #: Codes of a row: not settled; settled, in descending order; settled, in another order.
 UNSETTLED, DESCENDING, UNORDERED = 0, 1, 2
+#: Added to the code of a settled row whose first chosen logit a narrower type may hold.
+NARROW = 4
 
 _add_terms: Any = add_terms
 _inline: Any = numba.njit(inline="always")
@@ -225,7 +227,7 @@ def add_rows(
     A row takes part with two weights or more; the mean of its errors only with all.
     """
     descends, worst, used, counts = tile.descends, tile.worst, tile.used, tile.taking
-    sound, weights, rs, zs = tile.sound, tile.w, tile.r, tile.z
+    sound, narrow, weights, rs, zs = tile.sound, tile.narrow, tile.w, tile.r, tile.z
     hashes, levels, centers = tile.hashes, tile.level, tile.center
     k = len(weights)
     _add_buckets(tile, rows, histogram)
@@ -234,7 +236,7 @@ def add_rows(
         ask_for(stored, tile.asked, 1)
         if not sound[t]:
             continue
-        codes[start + t] = DESCENDING if descends[t] else UNORDERED
+        codes[start + t] = (DESCENDING if descends[t] else UNORDERED) + NARROW * narrow[t]
         over[start + t] = worst[t]
         taking = counts[t]
         if taking < 2:

@@ -128,7 +128,7 @@ def test_logits_of_few_values_are_no_sign_of_a_coarse_gate() -> None:
 
 def _grid(logits: Float32) -> tuple[str, int]:
     """Return the grid of logits none of which are padding, and the rows that lie there."""
-    return on_grid(logits, np.zeros(len(logits), np.bool_)).found
+    return on_grid(logits, np.ones(len(logits), np.bool_)).found
 
 
 def _grid_rows_by_value(logits: Float32, padding: NDArray[np.bool_], name: str) -> int:
@@ -155,7 +155,7 @@ def test_rows_on_a_grid_are_those_whose_every_value_is() -> None:
     padding = np.zeros(120, np.bool_)
     padding[[5, 50]] = True
 
-    found = on_grid(logits, padding)
+    found = on_grid(logits, ~padding)
 
     by_value = {name: _grid_rows_by_value(logits, padding, name) for name in found.rows}
     assert dict(found.rows) == by_value

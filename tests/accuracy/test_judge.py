@@ -16,7 +16,7 @@ from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.narrow import narrowed
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.selection import Reason, Verdict
-from goldgate.accuracy.tally import LISTED
+from goldgate.accuracy.summary import LISTED
 from goldgate.fixtures import KernelInfo, Output, Recording
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.recording import recording
