@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from goldgate.accuracy.call_sizes import Sample
 from goldgate.accuracy.chosen import Chosen, choose
-from goldgate.accuracy.fast.sample import LARGEST_VARIANCE, take_chosen, weigh_sample
+from goldgate.accuracy.fast.sample import LARGEST_VARIANCE, sum_rows, take_chosen, weigh_sample
 from goldgate.accuracy.fastpath import compilable, figures
 from goldgate.accuracy.rows import Contract, Rows
 from goldgate.accuracy.weights import bounded_weights, held_scores, signed_errors
-from goldgate.reference import FLOAT32, U, scale_rounding
+from goldgate.reference import FLOAT32, U, formulas, scale_rounding
+from goldgate.reference.formulas import SECOND_ORDER, TINY
 
 Float64 = NDArray[np.float64]
 
@@ -58,16 +59,17 @@ def sampled_weights(rows: Rows, sample: Sample, contract: Contract) -> SampledWe
         return None
     if contract.spec.scoring == "sigmoid":
         return _sigmoid_weights(rows, rows.weights, sample, contract)
+    if contract.spec.scoring == "softmax" and not contract.profile.prescaled:
+        return _softmax_weights(rows, rows.weights, sample, contract)
     return defined_weights(rows, sample, contract)
 
 
 def _sigmoid_weights(
     rows: Rows, weights: NDArray[np.float32], sample: Sample, contract: Contract
 ) -> SampledWeights:
-    profile, shape = contract.profile, (len(sample), contract.spec.top_k)
-    logits, own = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    ids = np.empty(shape, np.int32)
-    take_chosen(compilable(rows.logits), rows.ids, weights, sample.rows, logits, ids, own)
+    profile = contract.profile
+    logits, ids, own = _of_sample(rows, weights, sample)
+    shape = logits.shape
     exact, r, z, bound = (np.empty(shape) for _ in range(4))
     held = np.empty(shape, np.float32)
     known = (exact, r, z, bound, held)
@@ -78,19 +80,68 @@ def _sigmoid_weights(
     return SampledWeights(sample, ids, own, *known)
 
 
+def _softmax_weights(
+    rows: Rows, weights: NDArray[np.float32], sample: Sample, contract: Contract
+) -> SampledWeights:
+    """Return the same of softmax scores: whole rows are summed, the rest is of the chosen alone."""
+    spec, profile = contract.spec, contract.profile
+    logits, ids, own = _of_sample(rows, weights, sample)
+    slope, constant = profile.slope, profile.exp + 1.0 + profile.divide
+    highest, totals, terms = (np.empty(len(sample)) for _ in range(3))
+    stored = compilable(rows.logits)
+    sum_rows(stored, sample.rows, 1.0 + slope, constant, highest, totals, terms)
+    if not np.isfinite(highest).all():
+        return defined_weights(rows, sample, contract)
+    experts = spec.num_experts
+    # `reference.bounds.shared_error`.
+    shared = SECOND_ORDER * U * terms / totals + experts * TINY + (experts - 1) * U
+    if not spec.renormalize and not (shared < 1.0).all():
+        return defined_weights(rows, sample, contract)
+    x = logits.astype(np.float64)
+    below = x - highest[:, None]
+    size = np.where(np.isfinite(below), -below, 0.0)
+    s = np.exp(below) / totals[:, None]
+    error = formulas.softmax_error(s, size, slope, profile.exp, profile.divide)
+    if not spec.renormalize:
+        error = error + (s + error) * (shared / (1.0 - shared))[:, None]
+    z = np.where(np.isfinite(below), below, np.nan)
+    return _of_chosen(Chosen(x, s, error, z, rows.bias[ids], z), sample, ids, own, contract)
+
+
+def _of_sample(
+    rows: Rows, weights: NDArray[np.float32], sample: Sample
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+    """Return logits at the ids, ids and weights of a sample, [m, k] each."""
+    shape = len(sample), rows.ids.shape[1]
+    logits, own = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    ids = np.empty(shape, np.int32)
+    take_chosen(compilable(rows.logits), rows.ids, weights, sample.rows, logits, ids, own)
+    return logits, ids, own
+
+
 def defined_weights(rows: Rows, sample: Sample, contract: Contract) -> SampledWeights:
     """Return the same by the definitions of the weights, for any scoring."""
     rows = rows.take(sample.rows)
     if rows.weights is None:
         raise TypeError("rows without weights have no errors")
     chosen = choose(rows, rows.ids, contract)
+    return _of_chosen(chosen, sample, rows.ids, rows.weights, contract)
+
+
+def _of_chosen(
+    chosen: Chosen,
+    sample: Sample,
+    ids: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    contract: Contract,
+) -> SampledWeights:
     expected, bound = bounded_weights(chosen, contract)
-    r = signed_errors(rows.weights, expected, bound, contract.profile)
+    r = signed_errors(weights, expected, bound, contract.profile)
     r = np.where(np.isfinite(chosen.z), r, np.nan)
     return SampledWeights(
         sample,
-        rows.ids,
-        rows.weights,
+        ids,
+        weights,
         expected,
         r,
         np.ascontiguousarray(chosen.z),

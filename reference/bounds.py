@@ -75,9 +75,10 @@ def _own_error(logits: Float64, s: Float64, spec: RoutingSpec, profile: Profile)
 def _softmax_error(logits: Float64, s: Float64, profile: Profile) -> Float64:
     below = exponents(logits, "softmax")
     x = np.where(np.isfinite(below), np.abs(below), 0.0)
-    rho = x + (profile.exponent + profile.exp_per_unit) * x + profile.exp + 1.0 + profile.divide
+    slope = profile.exponent + profile.exp_per_unit
     if not profile.prescaled:
-        return np.asarray(SECOND_ORDER * U * rho * s + TINY)
+        return np.asarray(formulas.softmax_error(s, x, slope, profile.exp, profile.divide))
+    rho = x * (1.0 + slope) + profile.exp + 1.0 + profile.divide
     scaled = profile.prescaled * U * np.where(np.isfinite(logits), np.abs(logits), 0.0)
     at_largest = np.where(below == 0.0, scaled, 0.0).max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):  # NaN logits

@@ -33,6 +33,21 @@ def tangent_error(s: Real, tanh: Real) -> Real:
     return SECOND_ORDER * U * (s + 0.5 * tanh * abs(1.0 - 2.0 * s)) + TINY
 
 
+def softmax_error(s: Real, below: Real, slope: Real, exp: Real, divide: Real) -> Real:
+    """Return the bound on |s' - s| for s = exp(-below) / sum, but for the sum's error.
+
+    Args:
+        s: the exact score.
+        below: how far the logit is below the row's largest.
+        slope: of the exponential's error, in u, without the rounding of the subtraction.
+        exp: in u.
+        divide: in u.
+
+    """
+    rho = below * (1.0 + slope) + exp + 1.0 + divide
+    return SECOND_ORDER * U * rho * s + TINY
+
+
 def recovery_error(s: Real, b: Real) -> Real:
     """Return what recovering s as (s + b) - b adds to its error."""
     return SECOND_ORDER * U * (abs(s + b) + s)

@@ -1,4 +1,4 @@
-"""What the random error needs to know of a sigmoid router's weights, in one compiled pass."""
+"""What the random error needs to know of a sample's weights, in compiled passes."""
 
 from __future__ import annotations
 
@@ -43,6 +43,49 @@ def take_chosen(
             own_ids[t, j] = ids[row, j]
             own_weights[t, j] = weights[row, j]
             logits[t, j] = widen(stored[row, ids[row, j]])  # type: ignore[no-untyped-call]
+
+
+@compiled("contract")
+def sum_rows(
+    stored: Any,  # noqa: ANN401 - as above
+    at: NDArray[np.int64],
+    slope: float,
+    constant: float,
+    highest: Float64,
+    totals: Float64,
+    terms: Float64,
+) -> None:
+    """Fill the last three, [m], with what softmax needs of whole rows `at` [m]; NaN is left out.
+
+    Args:
+        stored: logits.
+        at: rows.
+        slope: of an exponential's error bound in u, as `reference.bounds` has it.
+        constant: likewise.
+        highest: the rows' largest logits.
+        totals: sums of e**(x - highest).
+        terms: sums of the same times (highest - x) * slope + constant.
+
+    """
+    experts = stored.shape[1]
+    below, powers = np.empty(experts), np.empty(experts)
+    for t in range(len(at)):
+        most = -np.inf
+        for i in range(experts):
+            x = np.float64(widen(stored[at[t], i]))  # type: ignore[no-untyped-call]
+            below[i] = x
+            most = x if x > most else most  # noqa: FURB136 - leaves NaN out
+        for i in range(experts):
+            y = most - below[i]
+            y = y if y < EXP_RANGE else EXP_RANGE  # noqa: FURB136 - of NaN too
+            below[i] = y
+            powers[i] = exp64(-y)
+        total = errors = 0.0
+        for i in range(experts):
+            if below[i] < EXP_RANGE:  # else it vanishes, or is NaN
+                total += powers[i]
+                errors += powers[i] * (below[i] * slope + constant)
+        highest[t], totals[t], terms[t] = most, total, errors
 
 
 @compiled("contract")

@@ -19,7 +19,7 @@ from goldgate.accuracy.fast.tile import FINE_BUCKETS, LONGER, TILE, ask_for
 from goldgate.accuracy.fast.vectors import add_terms
 from goldgate.accuracy.systematic_error import BUCKETS
 from goldgate.reference import U, formulas
-from goldgate.reference.formulas import SECOND_ORDER, TINY
+from goldgate.reference.formulas import TINY
 
 #: Bits of a bucket's count of a row's weights: the counts of all buckets are one int64.
 _FIELD = 7
@@ -37,6 +37,7 @@ NARROW = 4
 _add_terms: Any = add_terms
 _inline: Any = numba.njit(inline="always")
 _sigmoid_error, _tangent_error = _inline(formulas.sigmoid_error), _inline(formulas.tangent_error)
+_softmax_error = _inline(formulas.softmax_error)
 _recovery_error, _sum_error = _inline(formulas.recovery_error), _inline(formulas.sum_error)
 _last_steps, _plain_error = _inline(formulas.last_steps), _inline(formulas.plain_error)
 
@@ -68,8 +69,7 @@ def bound_scores(tile: Any, stored: Any, softmax: bool, figures: Any) -> None:  
         for t in range(TILE):
             s, x = scores[j, t], abs(xs[j, t])
             if softmax:
-                rho = x * (1.0 + slope) + exp + 1.0 + divide  # `reference.bounds`
-                errors[j, t] = SECOND_ORDER * U * rho * s + TINY
+                errors[j, t] = _softmax_error(s, x, slope, exp, divide)
             elif tanh > 0.0:
                 errors[j, t] = _tangent_error(s, tanh)
             else:
