@@ -48,10 +48,18 @@ def transpose(
 ) -> None:
     """Turn the rows' logits [n, E] into `tile.across`, [E, TILE]; rows with NaN are unsound."""
     across, sound, experts = tile.across, tile.sound, logits.shape[1]
-    for first in range(0, len(logits), 8):
+    # Eight rows at a time, which LLVM does not unroll by itself.
+    whole = len(logits) - len(logits) % 8
+    for first in range(0, whole, 8):
+        a, b, c, d = logits[first], logits[first + 1], logits[first + 2], logits[first + 3]
+        e, f, g, h = logits[first + 4], logits[first + 5], logits[first + 6], logits[first + 7]
         for i in range(experts):
-            for t in range(first, min(first + 8, len(logits))):
-                across[i, t] = logits[t, i]
+            place = across[i, first : first + 8]
+            place[0], place[1], place[2], place[3] = a[i], b[i], c[i], d[i]
+            place[4], place[5], place[6], place[7] = e[i], f[i], g[i], h[i]
+    for t in range(whole, len(logits)):
+        for i in range(experts):
+            across[i, t] = logits[t, i]
     for i in range(experts):
         ask_for(stored, tile.asked, LONGER)
         for t in range(TILE):
