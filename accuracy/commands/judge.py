@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge-device",
         metavar="DEVICE",
-        help="screen rows of sigmoid scores and one group on this GPU of torch's, such as cuda (also "
-        "for ROCm, not run there), and judge the rest on the CPU (default: the CPU alone)",
+        help="screen rows of sigmoid scores and one group on this GPU, by torch's name of it, such as "
+        "cuda (also ROCm's; not run there), and judge the rest on the CPU (default: the CPU alone)",
     )
     parser.add_argument(
         "--partial",
