@@ -49,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge-device",
         metavar="DEVICE",
-        help="screen rows of sigmoid scores and one group on this GPU, by torch's name of it, such as "
-        "cuda (also ROCm's; not run there), and judge the rest on the CPU (default: the CPU alone)",
+        help="screen rows of sigmoid scores and one group on this GPU, by torch's name of it, such "
+        "as cuda (also ROCm's; not run there), and judge the rest on the processor (default: the "
+        "processor alone)",
     )
     parser.add_argument(
         "--partial",
