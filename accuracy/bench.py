@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from goldgate import __version__
 from goldgate.accuracy.bench_files import Files
 from goldgate.accuracy.bench_inputs import DEEPSEEK_V3_SHAPE, SOFTMAX_SHAPE, inputs
 from goldgate.accuracy.calls import device_name
@@ -79,7 +80,7 @@ def bench(rows: int, threads: int) -> Speed:
     """Measure float32 [rows, 256] with k = 8.
 
     Args:
-        rows: of the recording; the other shapes have a quarter of them.
+        rows: of the recording, at least 4; the other shapes have a quarter of them.
         threads: of the judge, of memory's reading and of torch. From files, of judging and hashing
             together, a file in a thread at most.
 
@@ -141,6 +142,7 @@ def machine(threads: int) -> dict[str, object]:
         "processor": device_name("cpu"),
         "threads": threads,
         "cores": os.cpu_count(),
+        "goldgate": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
         "numba": numba.__version__,
         "numpy": np.__version__,

@@ -27,6 +27,7 @@ def draw(path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib.ticker import LogLocator, ScalarFormatter  # noqa: PLC0415
 
     cores = os.cpu_count() or 1
     threads = sorted({min(2**i, 16, cores) for i in range(5)})
@@ -42,6 +43,9 @@ def draw(path: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel=label, ylabel="million rows/s, float32")
         axes.set_xticks(at, [str(n) for n in at])
         axes.minorticks_off()
+        # A decade or less has no labels otherwise.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.grid(visible=True, alpha=0.3)
         axes.legend()
     figure.suptitle(str(machine(threads[-1])["processor"]), fontsize=9)

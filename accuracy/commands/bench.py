@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 from goldgate.kernels.aiter_emulated import KERNELS
-from goldgate.options import positive
+from goldgate.options import positive, whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--rows", type=positive, default=1 << 20, help="rows to judge (default: 1048576)"
+        "--rows",
+        type=partial(whole, least=4),  # other shapes are measured on a quarter of them
+        default=1 << 20,
+        metavar="ROWS",
+        help="rows to judge (default: 1048576)",
     )
     parser.add_argument(
         "--threads",
@@ -31,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements as JSON")
     parser.add_argument(
         "--plot",
-        type=Path,
+        type=_picture,
         metavar="FILE.png",
         help="also measure and draw rows/s against threads and against the number of experts",
     )
@@ -41,6 +47,8 @@ def main(options: argparse.Namespace) -> int:
     """Measure, print and write."""
     from goldgate.accuracy.bench import bench, text  # noqa: PLC0415 - torch, which --help is without
 
+    if options.plot:  # before minutes of measuring, where matplotlib is missing
+        importlib.import_module("matplotlib")
     if options.judge_device:
         from goldgate.accuracy.bench_device import bench_device  # noqa: PLC0415 - as below
 
@@ -60,6 +68,13 @@ def main(options: argparse.Namespace) -> int:
 
         draw(options.plot)
     return 0
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".png":
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a name that ends in .png")
+    return path
 
 
 def _emulator() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib.image
 import pytest
 
+from goldgate import __version__
 from goldgate.accuracy import bench, bench_plot
 from goldgate.accuracy.bench_inputs import DEEPSEEK_V3_SHAPE, inputs
 from goldgate.accuracy.commands import bench as command
@@ -54,6 +56,7 @@ def test_every_ratio_is_printed_and_written_with_the_machine(
         line.split() for line in printed.splitlines() if line.startswith("peak_mib")
     )
     assert held["machine"]["threads"] == 1
+    assert held["machine"]["goldgate"] == __version__
     assert held["machine"]["processor"] in printed
     assert (held["rows"], held["experts"]) == (2048, 256)
     assert matplotlib.image.imread(picture).std() > 0.0
@@ -66,3 +69,35 @@ def test_a_kernel_that_does_not_pass_is_not_measured() -> None:
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="does not pass"):
         bench._judge(grouped, output, pool)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--plot", "bench.txt"), "--plot: 'bench.txt': expected a name that ends in .png"),
+        (("--rows", "3"), "--rows: '3': expected a whole number from 4 on"),
+    ],
+)
+def test_what_cannot_be_measured_or_drawn_is_named_at_once(
+    arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture of another type, or too few rows for a quarter, is one line before any work."""
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", *arguments])
+
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1
+
+
+def test_a_missing_matplotlib_is_named_before_measuring(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--plot` without its extra is one line, and nothing is measured."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    assert main(["bench", "--plot", "bench.png"]) == 2
+    held = capsys.readouterr()
+    assert held.out == ""
+    assert held.err.startswith("goldgate bench: needs matplotlib")
