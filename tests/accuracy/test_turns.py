@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from goldgate.accuracy.turns import in_turns
 from goldgate.fixtures import FixtureError, hashing
 from goldgate.fixtures.hashing import Digest, Hashing
 from goldgate.fixtures.tensorfile import sha256
+from goldgate.program import environment
 
 #: Seconds after which a test fails that waits for threads.
 _WAIT_S = 30
@@ -98,6 +102,34 @@ def test_hashes_leave_judging_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own.pending == 0
 
 
+def test_judging_states_the_cores_that_it_shares(hashes: Hashing) -> None:
+    """While parts are judged, hashes know of how many cores they leave one; then they have all."""
+    found = list(in_turns(lambda _: list(hashes.sharing), range(3), 5))
+
+    assert found == [[5]] * 3
+    assert hashes.sharing == []
+
+
+def test_a_hash_that_waits_for_a_core_begins_when_judging_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where judging leaves one core, the second file's hash begins beside the first, afterwards."""
+    begun, together = threading.Event(), _Together(2)
+
+    def slow(path: Path) -> str:
+        begun.set()
+        return str(together(int(path.name)))
+
+    monkeypatch.setattr(hashing, "cores", lambda: 2)
+    monkeypatch.setattr(hashing, "sha256", slow)
+    own = Hashing()
+    with own.shared(2):
+        first, second = own.submit(Path("1")), own.submit(Path("2"))
+        assert begun.wait(_WAIT_S)
+
+    assert (first.result(_WAIT_S), second.result(_WAIT_S)) == ("1", "2")
+
+
 def test_what_waits_holds_no_part(hashes: Hashing) -> None:
     """With one turn for several threads, calls begin in their order: no result is held up."""
     hashes.pending = 9
@@ -135,6 +167,26 @@ def test_a_hash_begins_once_and_where_it_is_asked_for(tmp_path: Path) -> None:
     assert digest.start() is digest.start()
     path.write_bytes(b"other")
     assert digest.hexdigest() != sha256(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_has_hashing_threads_of_its_own() -> None:
+    """A process that is forked after a hash does not wait for threads of its parent."""
+    program = (
+        "import os, sys, threading, warnings; from pathlib import Path;"
+        "from goldgate.fixtures.hashing import Digest;"
+        "warnings.simplefilter('ignore');"  # of a fork beside threads
+        "path = Path(sys.argv[1]); here = Digest(path).hexdigest(); child = os.fork();"
+        "child or (threading.Timer(20, os._exit, [3]).start(),"
+        " os._exit(Digest(path).hexdigest() != here));"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, __file__], check=False, timeout=60, env=environment()
+    )
+
+    assert done.returncode == 0
 
 
 def test_a_file_that_cannot_be_hashed_is_named_and_leaves_no_core_taken(tmp_path: Path) -> None:
