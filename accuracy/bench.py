@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from goldgate import __version__
 from goldgate.accuracy.bench_files import Files
 from goldgate.accuracy.bench_inputs import DEEPSEEK_V3_SHAPE, SOFTMAX_SHAPE, inputs
 from goldgate.accuracy.calls import device_name
@@ -27,6 +26,7 @@ from goldgate.accuracy.evaluate import judge
 from goldgate.fixtures import Output, Recording
 from goldgate.fixtures.output import part
 from goldgate.program import environment
+from goldgate.provenance import goldgate_itself
 from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec
 
 #: Times that everything is measured, in turns, so that all of it meets the same other work.
@@ -142,7 +142,7 @@ def machine(threads: int) -> dict[str, object]:
         "processor": device_name("cpu"),
         "threads": threads,
         "cores": os.cpu_count(),
-        "goldgate": __version__,
+        "goldgate": goldgate_itself(),
         "python": ".".join(map(str, sys.version_info[:3])),
         "numba": numba.__version__,
         "numpy": np.__version__,

@@ -10,11 +10,11 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from goldgate import __version__
 from goldgate.accuracy import bench, bench_plot
 from goldgate.accuracy.bench_inputs import DEEPSEEK_V3_SHAPE, inputs
 from goldgate.accuracy.commands import bench as command
 from goldgate.cli import main
+from goldgate.provenance import goldgate_itself
 from goldgate.reference import MINIMAX_M2_5
 
 #: What the document has; each is the median of a ratio with its range beside it.
@@ -56,7 +56,7 @@ def test_every_ratio_is_printed_and_written_with_the_machine(
         line.split() for line in printed.splitlines() if line.startswith("peak_mib")
     )
     assert held["machine"]["threads"] == 1
-    assert held["machine"]["goldgate"] == __version__
+    assert held["machine"]["goldgate"] == goldgate_itself()
     assert held["machine"]["processor"] in printed
     assert (held["rows"], held["experts"]) == (2048, 256)
     assert matplotlib.image.imread(picture).std() > 0.0
