@@ -118,6 +118,31 @@ def test_a_device_finds_drift_of_weights_of_any_size(
     assert abs(found.mean - expected.mean) < 0.01
 
 
+@pytest.mark.parametrize("spread", [5e-4, 1e-4])
+@pytest.mark.parametrize("lean", [0.25, 2.0])
+def test_a_device_finds_drift_of_logits_however_near_to_each_other(
+    spread: float, lean: float
+) -> None:
+    """Sensitivities whose squares fixed point does not hold give the processor's slope."""
+    rng = np.random.default_rng(1)
+    spec, profile = RoutingSpec(64, 8), PROFILES["ieee"]
+    x = rng.normal(0, spread, (1000, 64)).astype(np.float32)
+    bias = rng.normal(0, 0.2, 64).astype(np.float32).astype(np.float64)
+    golden = route(x, bias, spec)
+    z = np.take_along_axis(x, golden.ids, axis=1).astype(np.float64) / spread
+    z -= z.mean(axis=1, keepdims=True)
+    weights = (golden.weights * (1 + lean * 2.0**-24 * z)).astype(np.float32)
+    rows = Rows(x, bias, golden.ids.astype(np.int32), weights, np.zeros(1000, bool))
+
+    here = judge_block(rows, Contract(spec, profile))
+    there = judge_block(rows, Contract(spec, profile), device=Device(NAME))
+
+    expected = systematic_error(here.sums, spec, profile)
+    found = systematic_error(there.sums, spec, profile)
+    assert expected.found == found.found == (lean > 1.0)
+    assert abs(found.size - expected.size) < 0.01
+
+
 def test_a_device_settles_ordinary_rows() -> None:
     """Of ordinary rows at most one in five hundred is left to the processor."""
     held = construct("tokens_1024")
