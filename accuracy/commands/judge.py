@@ -49,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge-device",
         metavar="DEVICE",
-        help="judge most rows on this torch device, such as cuda (also for ROCm), and the rest on "
-        "the CPU; experimental (default: the CPU alone)",
+        help="screen rows of sigmoid scores and one group on this GPU, by torch's name of it, such "
+        "as cuda (also ROCm's; not run there), and judge the rest on the processor (default: the "
+        "processor alone)",
     )
     parser.add_argument(
         "--partial",
