@@ -41,6 +41,10 @@ from goldgate.reference import RoutingSpec, U
 #: many a lane were slower on an H200, 64 a lane too.
 _CELLS, _WARPS = 4096, 4
 
+#: The mean square of the centred sensitivities below which fixed point, that rounds each square by
+#: 2**-21, is too coarse for the slope and its size: at this mean it moves them by 2**-9 of theirs.
+LEAST_SQUARE = 2.0**-12
+
 #: Parts are screened in several threads, but a kernel's first launch compiles it, which Triton does
 #: not state to be safe in many.
 _one_at_a_time = threading.Lock()
@@ -67,8 +71,12 @@ class Device:
         with own_stream(self.name):
             held = Held.of(self.name, rows, weights_to_screen(rows, contract.spec))
             with _one_at_a_time:
-                found = screen_held(held, rows.bias, contract)
-            return found.read()
+                launched = screen_held(held, rows.bias, contract)
+            found = launched.read()
+        count, _, _, _, squares, _ = found.sums.sums[0].sum(axis=0)
+        if squares < LEAST_SQUARE * count:
+            return Screens.empty(len(rows), "cpu").read()
+        return found
 
 
 class DeviceError(GoldgateError):

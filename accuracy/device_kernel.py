@@ -34,6 +34,11 @@ from goldgate.reference import formulas
 #: terms stay below 2**18, and 63 bits hold the sum of the 2**23 weights of a launch at 8 of 64.
 FRACTION = 20
 
+#: The sums of a row's weights for which that holds, up to 2**9 u times 2**11; and of which k terms
+#: rounded by 2**-21 each are up to k 2**-13. The mean signed error is a ratio of such sums: a row
+#: of smaller weights would move it by more, or add nothing.
+LEAST_SUM, LARGEST_SUM = 2.0**-8, 2.0**11
+
 #: How far a score may be above a bar for which `beaten` is true. With u = 2**-24: the exponent's
 #: product errs by 1.5 u |x|, of which s (1 - s) <= 0.23 / |x| reaches the score, 0.4 u; an
 #: exponential of 2 ulps 1 u; the multiplication and addition 1 u. More than tripled, since AMD
@@ -71,6 +76,7 @@ _last_steps, _plain_error = _shared(formulas.last_steps), _shared(formulas.plain
 _BUCKETS, _TERMS, _STRIDE = tl.constexpr(BUCKETS), tl.constexpr(TERMS), tl.constexpr(STRIDE)
 _FINE = tl.constexpr(FINE_BUCKETS)
 _ONE_IN_FIXED_POINT = tl.constexpr(float(1 << FRACTION))
+_LEAST_SUM, _LARGEST_SUM = tl.constexpr(LEAST_SUM), tl.constexpr(LARGEST_SUM)
 _ROUND, _ROUND_BITS = tl.constexpr(1.5 * 2.0**52), tl.constexpr(0x4338 << 48)
 _TINY, _PER_U = tl.constexpr(formulas.TINY), tl.constexpr(1.0 / formulas.U)
 _NEAR_EDGE, _NEAR_TIE = tl.constexpr(int(NEAR_EDGE)), tl.constexpr(int(NEAR_TIE))
@@ -229,10 +235,13 @@ def _bounds(s, error, has, figures, k: tl.constexpr, renormalize: tl.constexpr):
         whole = (scale * inverse)[:, None]
         w = s * whole
         bound = ((s + error) * most[:, None] - s) * whole + (1.0 + scale) * _TINY
+        summed = total * inverse * scale
         per_score, sound = (total * _PER_U / scale)[:, None], moved < 0.5
     else:
         w, bound = s * scale, _plain_error(s, error, inexact, scale)
+        summed = total * scale
         per_score, sound = (total * 0.0 + _PER_U / scale)[:, None], total >= 0.0
+    sound = sound & (summed >= _LEAST_SUM) & (summed <= _LARGEST_SUM)
     return w, bound, per_score, sound
 
 

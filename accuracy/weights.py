@@ -155,10 +155,11 @@ def held_scores(chosen: Chosen, profile: Profile) -> Float64:
     """Return what tells weights of other rounding errors apart, [n, k], as float32.
 
     The scores as the kernel holds them when it weighs them: rounded, and recovered from the biased
-    score if the profile recovers. Of a softmax the arguments of the exponential.
+    score if the profile recovers. Of a softmax the arguments of the exponential, where 0 has no
+    sign: which zero is a row's largest logit depends on the order of comparing.
     """
     if chosen.argument is not None:
-        return chosen.argument.astype(np.float32).astype(np.float64)
+        return chosen.argument.astype(np.float32).astype(np.float64) + 0.0
     rounded = chosen.s.astype(np.float32)
     if profile.recovered:
         b = chosen.bias.astype(np.float32)

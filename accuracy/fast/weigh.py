@@ -200,7 +200,7 @@ def find_buckets(tile: Any, stored: Any, recovered: bool, softmax: bool) -> None
         for t in range(TILE):
             held = np.float32(scores[j, t])
             if softmax:
-                held = np.float32(xs[j, t])
+                held = np.float32(xs[j, t] + 0.0)  # 0 has no sign
             elif recovered:
                 rounded = np.float32(b[j, t])
                 held = np.float32(np.float32(held + rounded) - rounded)

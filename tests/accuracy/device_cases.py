@@ -24,6 +24,7 @@ from goldgate.accuracy.device_kernel import FRACTION, SCORE_ERROR, beaten
 from goldgate.accuracy.evaluate import judge
 from goldgate.accuracy.fast.weigh import UNSETTLED
 from goldgate.accuracy.rows import Contract, Rows
+from goldgate.accuracy.systematic_error import systematic_error
 from goldgate.cli import main
 from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, KernelInfo, Output
 from goldgate.fixtures.constructed import construct
@@ -89,6 +90,57 @@ def test_a_device_judges_as_the_processor(dtype: str, profile: str, renormalize:
     # The device adds in fixed point, which rounds each term by half of its last bit at the most.
     allowed = sums_bound(rows, contract, counts) + counts[:, :, None] * 2.0 ** -(FRACTION + 1)
     assert (np.abs(there.sums.sums - here.sums.sums) <= allowed).all()
+
+
+@pytest.mark.parametrize(
+    ("scale", "renormalize", "logit"),
+    [(1e-9, True, 0.0), (1e12, True, 0.0), (1.0, False, -20.0), (1.0, False, -30.0)],
+)
+@pytest.mark.parametrize("lean", [0.0, 3.0])
+def test_a_device_finds_drift_of_weights_of_any_size(
+    scale: float, renormalize: bool, logit: float, lean: float
+) -> None:
+    """Weights that fixed point does not hold lean by what they do on the processor."""
+    rng = np.random.default_rng(1)
+    spec = RoutingSpec(64, 8, renormalize=renormalize, routed_scaling_factor=scale)
+    x = rng.normal(logit, 2.0, (600, 64)).astype(np.float32)
+    bias = rng.normal(0, 0.2, 64).astype(np.float32).astype(np.float64)
+    golden, profile = route(x, bias, spec), PROFILES["ieee"]
+    weights = (golden.weights * (1 + lean * 2.0**-24)).astype(np.float32)
+    rows = Rows(x, bias, golden.ids.astype(np.int32), weights, np.zeros(600, bool))
+
+    here = judge_block(rows, Contract(spec, profile))
+    there = judge_block(rows, Contract(spec, profile), device=Device(NAME))
+
+    expected = systematic_error(here.sums, spec, profile)
+    found = systematic_error(there.sums, spec, profile)
+    assert expected.found == found.found == (lean > 0.0)
+    assert abs(found.mean - expected.mean) < 0.01
+
+
+@pytest.mark.parametrize("spread", [5e-4, 1e-4])
+@pytest.mark.parametrize("lean", [0.25, 2.0])
+def test_a_device_finds_drift_of_logits_however_near_to_each_other(
+    spread: float, lean: float
+) -> None:
+    """Sensitivities whose squares fixed point does not hold give the processor's slope."""
+    rng = np.random.default_rng(1)
+    spec, profile = RoutingSpec(64, 8), PROFILES["ieee"]
+    x = rng.normal(0, spread, (1000, 64)).astype(np.float32)
+    bias = rng.normal(0, 0.2, 64).astype(np.float32).astype(np.float64)
+    golden = route(x, bias, spec)
+    z = np.take_along_axis(x, golden.ids, axis=1).astype(np.float64) / spread
+    z -= z.mean(axis=1, keepdims=True)
+    weights = (golden.weights * (1 + lean * 2.0**-24 * z)).astype(np.float32)
+    rows = Rows(x, bias, golden.ids.astype(np.int32), weights, np.zeros(1000, bool))
+
+    here = judge_block(rows, Contract(spec, profile))
+    there = judge_block(rows, Contract(spec, profile), device=Device(NAME))
+
+    expected = systematic_error(here.sums, spec, profile)
+    found = systematic_error(there.sums, spec, profile)
+    assert expected.found == found.found == (lean > 1.0)
+    assert abs(found.size - expected.size) < 0.01
 
 
 def test_a_device_settles_ordinary_rows() -> None:

@@ -216,6 +216,21 @@ def test_rows_of_many_experts_agree(monkeypatch: pytest.MonkeyPatch, k: int) -> 
     assert applies(spec) == (k == MOST_CHOSEN)
 
 
+@pytest.mark.parametrize("experts", [4, 33])
+def test_a_zero_has_no_sign(monkeypatch: pytest.MonkeyPatch, experts: int) -> None:
+    """Softmax rows whose largest logits are 0 and -0 fall into the same units either way."""
+    rng = np.random.default_rng(0)
+    x = -np.abs(rng.normal(0, 1, (300, experts))).astype(np.float32)
+    at = np.argsort(rng.random(x.shape), axis=1)
+    np.put_along_axis(x, at[:, :2], np.array([[0.0, -0.0]], np.float32), axis=1)
+    bias = rng.normal(0, 0.1, experts).astype(np.float32)
+    spec = RoutingSpec(experts, 2, scoring="softmax")
+
+    settled = _assert_screening_changes_nothing(monkeypatch, x, bias, spec)
+
+    assert settled > 0.5
+
+
 def test_sums_are_the_same_from_run_to_run() -> None:
     """Screened twice, in whichever threads, a recording gives the same bits."""
     held = construct("tokens_1024")
