@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
+import triton
 
-from goldgate.accuracy.bench import seconds
+from goldgate.accuracy.bench import machine, seconds
 from goldgate.accuracy.bench_inputs import inputs
 from goldgate.accuracy.device import open_device, own_stream, settle_resident, to_device
 from goldgate.accuracy.evaluate import Result, judge
@@ -26,7 +28,7 @@ _TURNS = 9
 _RUNS = 8
 
 
-def bench_device(name: str, rows: int) -> dict[str, object]:
+def bench_device(name: str, rows: int) -> dict[str, Any]:
     """Measure float32 [rows, 256] with k = 8, from the host's memory and resident on the device.
 
     Args:
@@ -34,11 +36,16 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
         rows: of the recording; the resident one has up to 2**20 of them.
 
     Returns:
-        device: what it calls itself. judge_fraction_of_host_copy: the rate at which the judge takes
-        logits from memory over that of copying them to the device alone, in as many threads.
-        resident_fraction_of_device_copy: the rate of screening what the device holds, over that of
-        copying it there. judge_over_processor: the judge's rate over that without the device.
-        Medians over turns, and the rates.
+        machine: the processor, the threads, the device and the versions of what computes.
+        judge_fraction_of_host_copy: the rate at which the judge takes logits from memory over that
+        of copying them to the device alone, in as many threads. resident_fraction_of_device_copy:
+        the rate of screening what the device holds, over that of copying it there.
+        judge_over_processor: the judge's rate over that without the device. Medians over turns of
+        the ratio within a turn, with the smallest and largest (spread), and the rates.
+
+    Raises:
+        DeviceError: `goldgate.accuracy.device.open_device`.
+        RuntimeError: device and processor disagree on a verdict.
 
     """
     device = open_device(name)
@@ -63,7 +70,8 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
         list(pool.map(copy, range(0, rows, size)))
 
     size = part_rows(rows, MINIMAX_M2_5.num_experts)
-    pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads)
     verdicts: list[Result] = []
     ieee = PROFILES["ieee"]
 
@@ -87,19 +95,42 @@ def bench_device(name: str, rows: int) -> dict[str, object]:
     if apart := disagreement(verdicts):
         raise RuntimeError(f"{name} and the processor disagree: {apart}")
     median = {key: statistics.median(turn[key] for turn in turns) for key in measured}
-    whole = rows * 256 * 4
+    ratios = {
+        "judge_fraction_of_host_copy": [t["host copy"] / t["judge"] for t in turns],
+        "resident_fraction_of_device_copy": [t["device copy"] / t["resident"] for t in turns],
+        "judge_over_processor": [t["processor"] / t["judge"] for t in turns],
+    }
+    whole = rows * MINIMAX_M2_5.num_experts * 4
     on_cuda = torch.device(name).type == "cuda"
+    called = torch.cuda.get_device_name(name) if on_cuda else name
     return {
-        "device": torch.cuda.get_device_name(name) if on_cuda else name,
-        "torch": str(torch.__version__),
-        "judge_fraction_of_host_copy": median["host copy"] / median["judge"],
-        "resident_fraction_of_device_copy": median["device copy"] / median["resident"],
-        "judge_over_processor": median["processor"] / median["judge"],
+        "machine": {**machine(threads), "device": called, "triton": triton.__version__},
+        "rows": rows,
+        **{key: statistics.median(values) for key, values in ratios.items()},
+        "spread": {key: (min(values), max(values)) for key, values in ratios.items()},
         "judge_rows_per_s": rows / median["judge"],
         "resident_rows_per_s": _RUNS * kept / median["resident"],
         "host_copy_bytes_per_s": whole / median["host copy"],
         "device_copy_bytes_per_s": _RUNS * resident.nbytes / median["device copy"],
     }
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """Return what `bench_device` measured, a line each."""
+    about = found["machine"]
+    shape = [found["rows"], MINIMAX_M2_5.num_experts]
+    beside = f"{about['device']} beside {about['processor']}, {about['threads']} threads"
+    lines = [f"{beside}, float32 {shape}"]
+    for name, (low, high) in found["spread"].items():
+        lines.append(f"{name:32s} {found[name]:8.2f} ({low:.2f} to {high:.2f})")
+    for name, key, unit in (
+        ("judge", "judge_rows_per_s", "million rows/s"),
+        ("screening what the device holds", "resident_rows_per_s", "million rows/s"),
+        ("copy from the host", "host_copy_bytes_per_s", "GB/s"),
+        ("copy on the device, read once", "device_copy_bytes_per_s", "GB/s"),
+    ):
+        lines.append(f"{name:32s} {found[key] / (1e9 if unit == 'GB/s' else 1e6):8.2f} {unit}")
+    return "\n".join(lines)
 
 
 def disagreement(results: Sequence[Result]) -> str:

@@ -50,10 +50,10 @@ def main(options: argparse.Namespace) -> int:
     if options.plot:  # before minutes of measuring, where matplotlib is missing
         importlib.import_module("matplotlib")
     if options.judge_device:
-        from goldgate.accuracy.bench_device import bench_device  # noqa: PLC0415 - as below
+        from goldgate.accuracy import bench_device  # noqa: PLC0415 - triton, as below
 
-        found = bench_device(options.judge_device, options.rows)
-        print("\n".join(f"{name:36s} {value}" for name, value in found.items()))
+        found = bench_device.bench_device(options.judge_device, options.rows)
+        print(bench_device.text(found))
     else:
         speed = bench(options.rows, options.threads)
         print(text(speed))

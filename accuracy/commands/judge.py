@@ -21,6 +21,7 @@ from goldgate.accuracy.commands.judging import (
 )
 from goldgate.accuracy.recorded import judge_tasks
 from goldgate.accuracy.scheduler import scheduler
+from goldgate.errors import GoldgateError
 from goldgate.fixtures import SHIPPED_RECORDINGS
 
 
@@ -64,6 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Judge; return 0 if all pass, 1 if a verdict failed, 2 if something was refused."""
     at = options.scheduler
+    if at is not None and options.judge_device is not None:
+        raise GoldgateError(
+            "--judge-device screens rows in this process: leave it or --scheduler out"
+        )
     with one_interrupt(), nullcontext() if at is None else scheduler(at) as executor:
         how = replace(criteria(options), executor=executor, device=_device(options.judge_device))
         tasks, not_run = judge_tasks(

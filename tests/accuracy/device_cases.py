@@ -6,6 +6,7 @@ TRITON_INTERPRET=1, when it is imported.
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 import triton
 import triton.language as tl
 
+from goldgate.accuracy import bench_device
 from goldgate.accuracy import device as device_module
 from goldgate.accuracy.bench_device import disagreement
 from goldgate.accuracy.blocks import judge_block
@@ -301,3 +303,20 @@ def test_a_device_marks_rows_on_a_narrow_grid() -> None:
     assert found[::6].all()
     assert found[1::6].all()
     assert found.mean() < 0.35
+
+
+def test_the_benchmark_states_machine_ratios_and_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written names processor, device and versions; what is printed has a line a figure."""
+    for name in ("_TURNS", "_RUNS"):
+        monkeypatch.setattr(bench_device, name, 2)
+
+    found = bench_device.bench_device(NAME, 256)
+
+    json.dumps(found)
+    assert {"processor", "threads", "device", "torch", "triton"} <= found["machine"].keys()
+    assert found["rows"] == 256
+    for name, (low, high) in found["spread"].items():
+        assert 0.0 < low <= found[name] <= high
+    printed = bench_device.text(found).splitlines()
+    assert len(printed) == 8
+    assert printed[2].startswith("resident_fraction_of_device_copy")

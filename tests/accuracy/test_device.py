@@ -62,3 +62,20 @@ def test_a_host_without_triton_is_one_line(
     assert capsys.readouterr().err == (
         "goldgate judge: needs triton, which comes with torch's builds for GPUs\n"
     )
+
+
+def test_a_device_beside_a_scheduler_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """The workers of a cluster would not use the device: the pair is named in one line."""
+    from goldgate.cli import main  # noqa: PLC0415 - as above
+
+    status = main(
+        [
+            *("judge", "--outputs", "fixtures/outputs"),
+            *("--judge-device", "cuda", "--scheduler", "tcp://localhost:1"),
+        ]
+    )
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        "goldgate judge: --judge-device screens rows in this process: leave it or --scheduler out\n"
+    )
