@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,15 +76,18 @@ class Speed:
     spread: dict[str, tuple[float, float]]
 
 
-def bench(rows: int, threads: int) -> Speed:
+def bench(rows: int, threads: int, tell: Callable[[str], object] = lambda _: None) -> Speed:
     """Measure float32 [rows, 256] with k = 8.
 
     Args:
         rows: of the recording, at least 4; the other shapes have a quarter of them.
         threads: of the judge, of memory's reading and of torch. From files, of judging and hashing
             together, a file in a thread at most.
+        tell: called with what is done next, between the measurements, which a bar that is redrawn
+            would disturb.
 
     """
+    tell("making inputs")
     numba.set_num_threads(min(threads, _MOST))
     torch.set_num_threads(threads)
     held, output = inputs(MINIMAX_M2_5, rows)
@@ -104,9 +107,7 @@ def bench(rows: int, threads: int) -> Speed:
             "groups": lambda: _judge(*grouped, pool),
             "softmax": lambda: _judge(*soft, pool),
         }
-        for do in measured.values():  # compiles, and fills the page cache
-            do()
-        turns = [{name: seconds(do) for name, do in measured.items()} for _ in range(_TURNS)]
+        turns = in_turns(measured, _TURNS, tell)
         peak = peak_memory_mib(
             ["judge", "--recordings", str(files.recording), "--outputs", str(files.outputs)]
         )
@@ -224,6 +225,20 @@ def peak_memory_mib(arguments: Sequence[str]) -> float:
         raise RuntimeError(f"status {done.returncode}: {done.stdout}{done.stderr}")
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024
+
+
+def in_turns(
+    measured: Mapping[str, Callable[[], object]], count: int, tell: Callable[[str], object]
+) -> list[dict[str, float]]:
+    """Return how long each takes, seconds by name, so many times; once more before, not counted."""
+    tell("warming up")
+    for do in measured.values():  # compiles, and fills the page cache
+        do()
+    turns = []
+    for turn in range(count):
+        tell(f"turn {turn + 1} of {count}")
+        turns.append({name: seconds(do) for name, do in measured.items()})
+    return turns
 
 
 def seconds(do: Callable[[], object]) -> float:

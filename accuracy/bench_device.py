@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import triton
 
-from goldgate.accuracy.bench import machine, seconds
+from goldgate.accuracy.bench import in_turns, machine
 from goldgate.accuracy.bench_inputs import inputs
 from goldgate.accuracy.device import open_device, own_stream, settle_resident, to_device
 from goldgate.accuracy.evaluate import Result, judge
@@ -28,12 +28,15 @@ _TURNS = 9
 _RUNS = 8
 
 
-def bench_device(name: str, rows: int) -> dict[str, Any]:
+def bench_device(
+    name: str, rows: int, tell: Callable[[str], object] = lambda _: None
+) -> dict[str, Any]:
     """Measure float32 [rows, 256] with k = 8, from the host's memory and resident on the device.
 
     Args:
         name: of the device.
         rows: of the recording; the resident one has up to 2**20 of them.
+        tell: called with what is done next.
 
     Returns:
         machine: the processor, the threads, the device and the versions of what computes.
@@ -89,9 +92,7 @@ def bench_device(name: str, rows: int) -> dict[str, Any]:
         "resident": several(settle),
         "device copy": several(resident.clone),
     }
-    for do in measured.values():
-        do()
-    turns = [{key: seconds(do) for key, do in measured.items()} for _ in range(_TURNS)]
+    turns = in_turns(measured, _TURNS, tell)
     if apart := disagreement(verdicts):
         raise RuntimeError(f"{name} and the processor disagree: {apart}")
     median = {key: statistics.median(turn[key] for turn in turns) for key in measured}

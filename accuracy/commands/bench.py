@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import json
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def main(options: argparse.Namespace) -> int:
     if options.judge_device:
         from goldgate.accuracy import bench_device  # noqa: PLC0415 - triton, as below
 
-        found = bench_device.bench_device(options.judge_device, options.rows)
+        found = bench_device.bench_device(options.judge_device, options.rows, _tell)
         print(bench_device.text(found))
     else:
-        speed = bench(options.rows, options.threads)
+        speed = bench(options.rows, options.threads, _tell)
         print(text(speed))
         _emulator()
         found = dataclasses.asdict(speed)
@@ -68,6 +69,10 @@ def main(options: argparse.Namespace) -> int:
 
         draw(options.plot)
     return 0
+
+
+def _tell(what: str) -> None:
+    print(f"goldgate bench: {what}", file=sys.stderr, flush=True)
 
 
 def _picture(text: str) -> Path:

@@ -101,3 +101,15 @@ def test_a_missing_matplotlib_is_named_before_measuring(
     held = capsys.readouterr()
     assert held.out == ""
     assert held.err.startswith("goldgate bench: needs matplotlib")
+
+
+def test_turns_are_counted_as_they_begin() -> None:
+    """Everything is done once uncounted, then once a turn; a line says which turn begins."""
+    done: list[str] = []
+
+    turns = bench.in_turns(
+        {"a": lambda: done.append("a"), "b": lambda: done.append("b")}, 2, done.append
+    )
+
+    assert done == ["warming up", "a", "b", "turn 1 of 2", "a", "b", "turn 2 of 2", "a", "b"]
+    assert [set(turn) for turn in turns] == [{"a", "b"}, {"a", "b"}]
