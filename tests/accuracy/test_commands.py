@@ -162,7 +162,7 @@ def test_a_broken_recording_refuses_its_outputs(shipped: tuple[Path, Path]) -> N
         (("judge", "--recordings", "{fixtures}/recordings", "--outputs", "{tmp}"), "no outputs"),
         (("parity", "--kernel", "nonsense"), "nothing was judged"),
         (("parity", "--save-outputs", "/proc/no"), "cannot be used"),
-        (("bench", "--rows", "-1"), "'-1': expected a whole number from 1 on"),
+        (("bench", "--rows", "-1"), "'-1': expected a whole number from 4 on"),
         (("parity", "--known-failures", "{tmp}/none.toml"), "cannot be read"),
         (("parity", "--deviations", "{tmp}/none.toml"), "cannot be read"),
         (("parity", "--kernel", "no.module:f"), "nothing was judged"),
