@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: Before Python 3.11 asyncio's is no TimeoutError.
+_TIMED_OUT = (TimeoutError, asyncio.TimeoutError)
 
 #: Seconds to wait for the scheduler, and then for its first worker.
 _WAIT_S = 30
@@ -48,7 +52,7 @@ def scheduler(address: str) -> Iterator[Executor]:
         raise SchedulerError(f"--scheduler {address}: expected an address such as tcp://HOST:8786")
     try:
         client = Client(address, timeout=_WAIT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, *_TIMED_OUT, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SchedulerError(
             f"--scheduler {address}: no Dask scheduler answers there ({reason}); "
@@ -57,7 +61,7 @@ def scheduler(address: str) -> Iterator[Executor]:
     with client:
         try:
             client.wait_for_workers(1, timeout=_WAIT_S)
-        except TimeoutError:
+        except _TIMED_OUT:
             raise SchedulerError(
                 f"--scheduler {address}: no worker has joined it in {_WAIT_S} s; "
                 f"start some with `dask worker {address}`"
