@@ -32,6 +32,7 @@ from goldgate.fixtures import SHIPPED_OUTPUTS, SHIPPED_RECORDINGS, KernelInfo, O
 from goldgate.fixtures.constructed import construct
 from goldgate.fixtures.tensorfile import Stored, tensor
 from goldgate.reference import PROFILES, RoutingSpec, route
+from tests.accuracy.narrow_rows import assert_narrow_rows_are_marked
 from tests.accuracy.sums_bound import assert_over_bounds_agree, sums_bound
 
 #: A GPU where there is one; else Triton's interpreter on the CPU.
@@ -283,26 +284,8 @@ def test_shipped_outputs_pass_on_a_device(tmp_path: Path) -> None:
 
 
 def test_a_device_marks_rows_on_a_narrow_grid() -> None:
-    """Of float32 rows those that bfloat16 or float16 holds are marked, and few others.
-
-    Among the settled and among the rest; one infinity that is left does not hide a row.
-    """
-    rng = np.random.default_rng(3)
-    x = rng.normal(0.0, 2.0, (600, 32)).astype(np.float32)
-    x[::6] = (x[::6].view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
-    x[1::6] = x[1::6].astype(np.float16)
-    x[np.arange(0, 600, 12), np.argmin(x[::12], axis=1)] = -np.inf
-    bias, spec = np.zeros(32), RoutingSpec(32, 4)
-    golden = route(x, bias, spec)
-    ids, weights = golden.ids.astype(np.int32), golden.weights.astype(np.float32)
-    ids[::30, 0] = ids[::30, 1]
-    rows = Rows(x, bias, ids, weights, np.zeros(600, bool))
-
-    found = judge_block(rows, Contract(spec, PROFILES["ieee"]), device=Device(NAME)).narrow
-
-    assert found[::6].all()
-    assert found[1::6].all()
-    assert found.mean() < 0.35
+    """Of float32 rows those that bfloat16 or float16 holds are marked, and few others."""
+    assert_narrow_rows_are_marked(Device(NAME))
 
 
 def test_the_benchmark_states_machine_ratios_and_rates(monkeypatch: pytest.MonkeyPatch) -> None:

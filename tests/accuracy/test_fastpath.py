@@ -20,6 +20,7 @@ from goldgate.accuracy.selection import Reason, Verdict
 from goldgate.fixtures.constructed import CONSTRUCTORS, construct
 from goldgate.fixtures.tensorfile import Stored, float32
 from goldgate.reference import MINIMAX_M2_5, PROFILES, RoutingSpec, route
+from tests.accuracy.narrow_rows import assert_narrow_rows_are_marked
 from tests.accuracy.sums_bound import assert_over_bounds_agree, sums_bound
 
 Honest = Callable[
@@ -357,23 +358,5 @@ def test_screening_settles_no_near_tie_for_the_wrong_expert(multiple: int, centr
 
 
 def test_a_row_on_a_narrow_grid_is_marked() -> None:
-    """Of float32 rows those that bfloat16 or float16 holds are marked, and few others.
-
-    Among the settled and among the rest; one infinity that is left does not hide a row.
-    """
-    rng = np.random.default_rng(3)
-    x = rng.normal(0.0, 2.0, (600, 32)).astype(np.float32)
-    x[::6] = (x[::6].view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
-    x[1::6] = x[1::6].astype(np.float16)
-    x[np.arange(0, 600, 12), np.argmin(x[::12], axis=1)] = -np.inf
-    bias, spec = np.zeros(32), RoutingSpec(32, 4)
-    golden = route(x, bias, spec)
-    ids, weights = golden.ids.astype(np.int32), golden.weights.astype(np.float32)
-    ids[::30, 0] = ids[::30, 1]
-    rows = Rows(x, bias, ids, weights, np.zeros(600, bool))
-
-    found = judge_block(rows, Contract(spec, PROFILES["ieee"])).narrow
-
-    assert found[::6].all()
-    assert found[1::6].all()
-    assert found.mean() < 0.35
+    """Of float32 rows those that bfloat16 or float16 holds are marked, and few others."""
+    assert_narrow_rows_are_marked()

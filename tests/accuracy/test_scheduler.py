@@ -202,7 +202,7 @@ def test_no_scheduler_is_one_line(
 def test_a_scheduler_without_workers_is_one_line(
     address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no worker has joined, a line says so and how to start one."""
+    """A scheduler that no worker has joined is named, with the command that starts one."""
     monkeypatch.setattr(scheduler, "_WAIT_S", 1)
     with Client(address, set_as_default=False) as client:
         _wait(client, 0)
@@ -217,7 +217,7 @@ def test_a_scheduler_without_workers_is_one_line(
 def test_a_scheduler_that_is_lost_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the scheduler ends while its workers judge, a line says so; there is no verdict."""
+    """A scheduler that ends while its workers judge is named in one line; there is no verdict."""
     monkeypatch.setattr(scheduler, "_WAIT_S", 5)
     with (
         _scheduler(tmp_path) as (own, number),
